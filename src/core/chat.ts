@@ -1,0 +1,67 @@
+// The canonical form in which client formats and upstream formats meet. Requests are OpenAI chat bodies (the
+// field's common tongue), read and never changed; answers are a sequence of events.
+
+/** A parsed, validated chat body. Fields we do not know stay in it. */
+export interface ChatRequest {
+  readonly model: string
+  readonly messages: readonly ChatMessage[]
+  readonly stream?: boolean
+  readonly [field: string]: unknown
+}
+
+export interface ChatMessage {
+  readonly role: string
+  readonly content?: string | null | readonly ContentPart[]
+  readonly tool_calls?: readonly ToolCall[]
+  readonly tool_call_id?: string
+  readonly name?: string
+  readonly reasoning_content?: string
+  readonly [field: string]: unknown
+}
+
+export interface ContentPart {
+  readonly type: string
+  readonly text?: string
+  readonly [field: string]: unknown
+}
+
+export interface ToolCall {
+  readonly id?: string
+  readonly type?: string
+  readonly function?: { readonly name?: string; readonly arguments?: string }
+  readonly [field: string]: unknown
+}
+
+/** OpenAI's closed set; a vendor's other values are mapped by its folder. */
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'function_call'
+
+/**
+ * One step of an answer, streamed or not. Order: start, then deltas of any choice, one finish per choice,
+ * usage (last one wins); or failure, after which nothing follows.
+ */
+export type ChatEvent =
+  | {
+      readonly type: 'start'
+      readonly id: string | null
+      readonly model: string | null
+      readonly createdSeconds: number | null
+    }
+  | { readonly type: 'text-delta'; readonly choice: number; readonly text: string }
+  | { readonly type: 'reasoning-delta'; readonly choice: number; readonly text: string }
+  | { readonly type: 'refusal-delta'; readonly choice: number; readonly text: string }
+  | {
+      readonly type: 'tool-call-start'
+      readonly choice: number
+      readonly call: number
+      readonly id: string
+      readonly name: string
+    }
+  | {
+      readonly type: 'tool-call-delta'
+      readonly choice: number
+      readonly call: number
+      readonly arguments: string
+    }
+  | { readonly type: 'finish'; readonly choice: number; readonly reason: FinishReason }
+  | { readonly type: 'usage'; readonly usage: import('./usage.ts').TokenUsage }
+  | { readonly type: 'failure'; readonly failure: import('./errors.ts').UpstreamFailure }

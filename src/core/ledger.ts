@@ -1,0 +1,196 @@
+// Rows of the ledger and the contract of the places that keep them.
+
+import type { FailureKind } from './errors.ts'
+import type { Nano } from './money.ts'
+import type { TokenUsage, UsageSource } from './usage.ts'
+
+export type AttemptOutcome =
+  /** Booked when it was sent, not ended yet. */
+  | 'open'
+  | 'success'
+  /** The client left; what had been used is booked. */
+  | 'cancelled'
+  /** The process died while it ran. */
+  | 'interrupted'
+  | FailureKind
+
+export type AttemptRole = 'first' | 'retry' | 'fallback'
+
+/** One line of a bill: `tokens × price per million = amount`, in native currency. */
+export interface CostLine {
+  readonly item: 'input' | 'cached_input' | 'cache_write' | 'output'
+  readonly quantity: number
+  /** Decimal string, per million tokens. */
+  readonly price: string
+  /** Decimal string to twelve places. */
+  readonly amount: string
+}
+
+export interface Cost {
+  /** Book currency. */
+  readonly amountNano: Nano
+  readonly currency: string
+  /** As the vendor bills it. */
+  readonly nativeNano: Nano
+  readonly nativeCurrency: string
+  readonly lines: readonly CostLine[]
+  /** Which row of which list priced it. */
+  readonly priceVersion: string
+}
+
+/** One upstream call. */
+export interface AttemptRow {
+  readonly requestId: string
+  /** 1, 2, … within the request. */
+  readonly attempt: number
+  readonly role: AttemptRole
+  /** The virtual key's name, never the key. */
+  readonly key: string
+  readonly tags: Readonly<Record<string, string>>
+  /** The model the client asked for. */
+  readonly model: string
+  /** `PROVIDER/MODEL` of the configuration. */
+  readonly target: string
+  /** The model that the answer names; it decides the price. */
+  readonly responseModel: string | null
+  readonly upstreamRequestId: string | null
+  readonly outcome: AttemptOutcome
+  readonly httpStatus: number
+  readonly usage: TokenUsage
+  readonly usageSource: UsageSource
+  /** null: no price was known (`unpriced`); never a silent zero. */
+  readonly cost: Cost | null
+  readonly startedAtMs: number
+  readonly ttftMs: number | null
+  readonly durationMs: number
+}
+
+/** Why the plan looked as it did; written once, never recomputed. */
+export interface Decision {
+  readonly policy: string
+  readonly sort: string
+  /** In the order of the plan. */
+  readonly candidates: readonly DecisionCandidate[]
+  readonly excluded: readonly DecisionExclusion[]
+  /** True when the SLO left no target and `on_no_candidate` decided. */
+  readonly sloRelaxed: boolean
+}
+
+export interface DecisionCandidate {
+  readonly target: string
+  /** Estimated cost of this request, book currency, decimal string; null when unpriced. */
+  readonly estimatedCost: string | null
+  readonly ttftP90Ms: number | null
+  readonly samples: number
+  /** Why it stands where it stands: `cheapest`, `dearer`, `fastest`, `slo_missed`, `priority`, `weight`. */
+  readonly reason: string
+}
+
+export interface DecisionExclusion {
+  readonly target: string
+  /** Machine-readable: `capability`, `context_length`, `breaker_open`, `cooling_down`, `slo_ttft`, `unpriced`, `disabled`. */
+  readonly reason: string
+  readonly detail: string
+}
+
+export type RequestOutcome = 'open' | 'success' | 'refused' | 'failed' | 'cancelled' | 'interrupted'
+
+/** One request of a client, written at its end. */
+export interface RequestRow {
+  readonly id: string
+  readonly timeMs: number
+  readonly key: string | null
+  readonly tags: Readonly<Record<string, string>>
+  readonly model: string | null
+  readonly api: string
+  readonly stream: boolean
+  /** HTTP status that the client got; 0 when it left before one. */
+  readonly status: number
+  readonly outcome: RequestOutcome
+  /** Our error code, null on success. */
+  readonly error: string | null
+  readonly attempts: number
+  readonly costNano: Nano | null
+  readonly currency: string
+  readonly durationMs: number
+  readonly decision: Decision | null
+}
+
+export type LedgerRow =
+  | { readonly kind: 'attempt'; readonly row: AttemptRow }
+  | { readonly kind: 'request'; readonly row: RequestRow }
+
+/** Rows of one instance in order; `(instance, epoch, firstSequence + i)` names row i for ever. */
+export interface LedgerBatch {
+  readonly instance: string
+  readonly epoch: number
+  readonly firstSequence: number
+  readonly rows: readonly LedgerRow[]
+}
+
+export type UsageGroup = 'model' | 'key' | 'target' | `tag:${string}`
+
+export interface UsageQuery {
+  readonly groupBy: readonly UsageGroup[]
+  readonly bucket: 'hour' | 'day' | null
+  /** Half-open, epoch ms; null: unbounded. Stores of rollups round outward to whole hours. */
+  readonly fromMs: number | null
+  readonly toMs: number | null
+}
+
+export interface UsageTotals {
+  readonly requests: number
+  readonly attempts: number
+  readonly inputTokens: number
+  readonly cachedInputTokens: number
+  readonly outputTokens: number
+  readonly reasoningTokens: number
+  readonly costNano: Nano
+  /** Attempts whose usage is our estimate. */
+  readonly estimatedAttempts: number
+  /** Attempts with no known price. */
+  readonly unpricedAttempts: number
+}
+
+export interface UsageRow extends UsageTotals {
+  /** One value per entry of `groupBy`, in its order. */
+  readonly group: readonly string[]
+  /** Start of the bucket, epoch ms; null without buckets. */
+  readonly bucketMs: number | null
+}
+
+export interface UsageReport {
+  readonly rows: readonly UsageRow[]
+  readonly total: UsageTotals
+}
+
+export interface RequestPage {
+  readonly rows: readonly RequestRow[]
+  readonly nextCursor: string | null
+}
+
+export interface RequestDetail {
+  readonly request: RequestRow
+  readonly attempts: readonly AttemptRow[]
+}
+
+/** A place that keeps rows and answers questions about them: memory, SQLite, Redis. */
+export interface LedgerStore {
+  /** Applies a batch; a row that was applied before is skipped, so a batch may be sent again after a time-out. */
+  apply(batch: LedgerBatch): Promise<void>
+  usage(query: UsageQuery): Promise<UsageReport>
+  /** Newest first. @throws RangeError when the cursor is none of ours. */
+  requests(page: { readonly limit: number; readonly cursor: string | null }): Promise<RequestPage>
+  request(id: string): Promise<RequestDetail | null>
+  close(): Promise<void>
+}
+
+/** The instance's own durable outbox. Calls queue; one commit per turn of the event loop writes them all. */
+export interface Journal {
+  /** Books an attempt and its request as open, before it is sent; `attempt` and `request` close them. */
+  open(request: RequestRow, attempt: AttemptRow): void
+  attempt(row: AttemptRow): void
+  /** `committed` runs when this row and all before it are durable: the client sees the end only then. */
+  request(row: RequestRow, committed: (error: Error | null) => void): void
+  readonly pendingRows: number
+}

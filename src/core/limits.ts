@@ -1,0 +1,40 @@
+// Every bound of the program, with its unit in its name and the reason beside it.
+
+/** Request bodies above this are 413: agent bodies reach 300 KB, images in data URLs a few MB. */
+export const REQUEST_BODY_BYTES_MAX = 32 * 1024 * 1024
+/** Deeper JSON is refused: no client nests so deep, and recursion elsewhere must stay bounded. */
+export const JSON_DEPTH_MAX = 128
+/** An unstreamed answer is held whole (to read its usage and to fall back); above this it is an upstream fault. */
+export const ANSWER_BODY_BYTES_MAX = 64 * 1024 * 1024
+/** Error bodies are read to this length only. */
+export const ERROR_BODY_BYTES_MAX = 64 * 1024
+/** One SSE event; an upstream that never ends an event must not fill the memory. */
+export const SSE_EVENT_BYTES_MAX = 4 * 1024 * 1024
+/** Bytes held back before the first content of a stream. */
+export const HELD_BYTES_MAX = 1024 * 1024
+/** Comment written to a client that waits, so that proxies between do not cut the connection. */
+export const PING_INTERVAL_MS = 15_000
+/** A stream without content gets its 200 and pings after this. */
+export const EARLY_HEAD_MS = 30_000
+/** Characters of an upstream's own error text that a client may see. */
+export const UPSTREAM_MESSAGE_CHARS_MAX = 500
+/** Requests in flight on one instance; the next one is 503 `overloaded`. */
+export const REQUESTS_IN_FLIGHT_MAX = 20_000
+/** Rows that wait in memory for the journal's next commit; beyond it admission stops (503). */
+export const JOURNAL_PENDING_ROWS_MAX = 100_000
+/** Time-to-first-token samples kept per target. */
+export const TTFT_SAMPLES_MAX = 128
+/** Samples older than this say nothing about now; when all are old the target counts as unobserved. */
+export const TTFT_SAMPLE_AGE_MS_MAX = 5 * 60_000
+/** Attempts of one request, whatever the policy says. */
+export const ATTEMPTS_MAX = 10
+/** Longest wait before a retry on the same target; a longer `retry-after` means give up on it. */
+export const RETRY_WAIT_MS_MAX = 5_000
+/** `retry-after` values above this are clamped: nobody may be told to come back next year. */
+export const RETRY_AFTER_MS_MAX = 10 * 60_000
+/** Series per metric; label sets beyond it are counted as `other`. */
+export const METRIC_SERIES_MAX = 1_000
+/** Rows of one page of the admin API. */
+export const PAGE_ROWS_MAX = 500
+/** Rows of the capped stream of attempts in Redis. */
+export const REDIS_STREAM_ROWS_MAX = 100_000

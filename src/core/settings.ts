@@ -1,0 +1,100 @@
+// The compiled configuration that the pipeline reads: frozen, replaced whole on reload. No parsing here.
+
+import type { Micro } from './money.ts'
+import type { PriceEntry } from './price.ts'
+import type { Capability, Provider } from './provider.ts'
+
+export interface Settings {
+  readonly server: {
+    readonly host: string
+    readonly port: number
+    readonly drainMs: number
+    readonly bodyBytesMax: number
+  }
+  readonly admin: { readonly token: string | null }
+  readonly metrics: { readonly public: boolean }
+  /** Store URL: `sqlite:PATH`, `memory:`, `redis://…`, `rediss://…`. */
+  readonly store: string
+  readonly currency: string
+  /** Book units per unit of the named currency, micro. */
+  readonly fx: ReadonlyMap<string, Micro>
+  readonly providers: ReadonlyMap<string, ProviderSettings>
+  /** `prices:` of the file, by `PROVIDER/MODEL` pattern, in file order. */
+  readonly prices: readonly { readonly pattern: string; readonly entry: PriceEntry }[]
+  readonly models: ReadonlyMap<string, ModelSettings>
+  readonly policies: ReadonlyMap<string, PolicySettings>
+  readonly keys: readonly KeySettings[]
+  /** Lines for the operator: disabled providers and targets, assumptions. */
+  readonly notices: readonly string[]
+}
+
+export interface ProviderSettings {
+  /** The name under `providers:`; the first part of a target. */
+  readonly name: string
+  readonly provider: Provider
+  /** null: none given (allowed where the folder needs none). */
+  readonly apiKey: string | null
+  /** Without a trailing slash. */
+  readonly baseUrl: string
+  readonly region: string
+  readonly allowPrivate: boolean
+  /** False: its key resolved to empty. */
+  readonly enabled: boolean
+}
+
+export interface TargetSettings {
+  /** `PROVIDER/MODEL`. */
+  readonly id: string
+  readonly provider: string
+  readonly model: string
+  readonly weight: number
+  /** Lowest first. */
+  readonly priority: number
+  /** null: the catalogue's, else unknown. */
+  readonly contextWindow: number | null
+  /** null: the catalogue's, else assumed able. */
+  readonly capabilities: readonly Capability[] | null
+}
+
+export interface ModelSettings {
+  readonly name: string
+  readonly policy: string
+  readonly targets: readonly TargetSettings[]
+}
+
+export type Sort = 'price' | 'latency' | 'priority' | 'weighted'
+
+export interface PolicySettings {
+  readonly name: string
+  readonly sort: Sort
+  readonly slo: { readonly ttftMs: number | null }
+  readonly onNoCandidate: 'fastest' | 'reject'
+  readonly retry: {
+    readonly attempts: number
+    readonly onStatusCodes: readonly number[]
+    readonly respectRetryAfter: boolean
+  }
+  readonly outlierDetection: {
+    readonly consecutive5xx: number
+    readonly baseEjectionMs: number
+    readonly maxEjectionMs: number
+  }
+  /** `stop`, or the names of providers that may be asked after a refusal by another one's content filter. */
+  readonly onModeration: 'stop' | readonly string[]
+  readonly timeouts: {
+    readonly connectMs: number
+    /** null: not set by the file, so the default depends on thinking. */
+    readonly ttftMs: number | null
+    readonly idleMs: number
+    readonly totalMs: number
+  }
+}
+
+export interface KeySettings {
+  readonly name: string
+  /** SHA-256 of the key, hex; the key itself is not kept. */
+  readonly digest: string
+  /** null: all models. Entries are model names or `PROVIDER/*`. */
+  readonly models: readonly string[] | null
+  readonly tags: Readonly<Record<string, string>>
+}

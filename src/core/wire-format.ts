@@ -1,0 +1,37 @@
+// The contract of an upstream format that is not OpenAI chat. Pure and synchronous: bytes in, values out.
+
+import type { ChatEvent, ChatRequest } from './chat.ts'
+
+/** What an attempt knows when it encodes. */
+export interface EncodeInput {
+  readonly request: ChatRequest
+  /** The upstream's model id. */
+  readonly model: string
+  readonly streaming: boolean
+}
+
+export interface EncodedRequest {
+  /** Below the base URL, or absolute (`https://…`) where the dialect lives on another host. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  /** Request fields that could not be said in this dialect. */
+  readonly dropped: readonly string[]
+}
+
+/** Decodes one answer; used once. */
+export interface AnswerDecoder {
+  /** Whole events found so far. A chunk may end anywhere, inside a character too. */
+  push(chunk: Uint8Array): readonly ChatEvent[]
+  /** The upstream closed the answer: the remaining events, among them a failure when it came too early. */
+  end(): readonly ChatEvent[]
+}
+
+export interface UpstreamFormat {
+  readonly name: string
+  encode(input: EncodeInput): EncodedRequest
+  /** Decoder of a streamed answer. */
+  openStream(): AnswerDecoder
+  /** Events of an unstreamed answer, whole. @throws SyntaxError when it is no JSON of the dialect. */
+  decodeAnswer(body: Uint8Array): readonly ChatEvent[]
+}
