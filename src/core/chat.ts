@@ -32,6 +32,14 @@ export interface ToolCall {
   readonly [field: string]: unknown
 }
 
+/** The thinking switch in one form; null: the client said nothing. */
+export interface ThinkingRequest {
+  readonly enabled: boolean | 'auto' | null
+  /** `minimal`, `low`, `medium`, `high`, …, as sent. */
+  readonly effort: string | null
+  readonly budgetTokens: number | null
+}
+
 /** OpenAI's closed set; a vendor's other values are mapped by its folder. */
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'function_call'
 

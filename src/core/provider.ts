@@ -52,6 +52,7 @@ export interface CredentialExchange {
   /** null: this secret needs no exchange and is sent as a bearer token. */
   readonly request: (
     secret: string,
+    /** Where the calls go, so that a configured origin serves the token too. */ baseUrl: string,
   ) => {
     readonly method: 'GET' | 'POST'
     readonly url: string
@@ -137,15 +138,21 @@ export interface Quirks {
 /** What is known of some models of a provider, by id; patterns in order, the first that matches holds. */
 export interface ModelRule {
   readonly match: RegExp
-  /** Wire format where it is not the provider's first. */
-  readonly format?: string
   readonly can?: readonly Capability[]
   readonly cannot?: readonly Capability[]
   readonly quirks?: Partial<Quirks>
   /** The model thinks unless told otherwise: longer default deadlines. */
   readonly thinksByDefault?: boolean
-  /** Request fields set when the client's request does not stream and says nothing of thinking. */
   readonly contextWindow?: number
+  /** Request fields set when the client's own request lacks them, by streaming or not (a vendor's hard rule). */
+  readonly unstreamedDefaults?: Readonly<Record<string, unknown>>
+}
+
+export interface FormatChoice {
+  readonly model: string
+  /** As configured; null: the folder's own. */
+  readonly baseUrl: string | null
+  readonly secret: string | null
 }
 
 export interface Provider {
@@ -161,8 +168,9 @@ export interface Provider {
   readonly region: string
   readonly credential: Credential
   readonly keyRequired: boolean
-  /** Upstream formats by name; the first is the default. Absent: OpenAI chat. */
+  /** Formats beside OpenAI chat, and who gets which: null means OpenAI chat. */
   readonly formats?: readonly UpstreamFormat[]
+  readonly chooseFormat?: (input: FormatChoice) => string | null
   /** Path of chat completions below the base URL. Default `/chat/completions`. */
   readonly chatPath?: string
   /** Path of legacy completions; absent: the prompt goes as a user message. */

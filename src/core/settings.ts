@@ -34,8 +34,8 @@ export interface ProviderSettings {
   readonly provider: Provider
   /** null: none given (allowed where the folder needs none). */
   readonly apiKey: string | null
-  /** Without a trailing slash. */
-  readonly baseUrl: string
+  /** As configured, without a trailing slash; null: the folder's own. */
+  readonly baseUrl: string | null
   readonly region: string
   readonly allowPrivate: boolean
   /** False: its key resolved to empty. */

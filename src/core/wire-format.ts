@@ -1,6 +1,6 @@
 // The contract of an upstream format that is not OpenAI chat. Pure and synchronous: bytes in, values out.
 
-import type { ChatEvent, ChatRequest } from './chat.ts'
+import type { ChatEvent, ChatRequest, ThinkingRequest } from './chat.ts'
 
 /** What an attempt knows when it encodes. */
 export interface EncodeInput {
@@ -8,11 +8,14 @@ export interface EncodeInput {
   /** The upstream's model id. */
   readonly model: string
   readonly streaming: boolean
+  /** What the client said of thinking, whatever field it used. */
+  readonly thinking: ThinkingRequest
 }
 
 export interface EncodedRequest {
-  /** Below the base URL, or absolute (`https://…`) where the dialect lives on another host. */
+  /** Below the base URL, query included; below its origin when `fromOrigin` is set. */
   readonly path: string
+  readonly fromOrigin?: boolean
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
   /** Request fields that could not be said in this dialect. */
@@ -29,6 +32,8 @@ export interface AnswerDecoder {
 
 export interface UpstreamFormat {
   readonly name: string
+  /** Base URL of this format where it is not the provider's. */
+  readonly baseUrl?: string
   encode(input: EncodeInput): EncodedRequest
   /** Decoder of a streamed answer. */
   openStream(): AnswerDecoder
