@@ -1,0 +1,187 @@
+// Reads and repairs parsed OpenAI-chat objects: chunks of a stream and whole answers (a `message` where a chunk
+// has a `delta`). Repairs are the vendor quirks that official SDKs would stumble over.
+
+import type { AnswerState } from '#core/answer.ts'
+import type { Quirks } from '#core/provider.ts'
+import type { TokenUsage } from '#core/usage.ts'
+import { readUsage } from './usage.ts'
+
+export type MutableJson = Record<string, unknown>
+
+/** Memory of one stream for loose tool calls: which index belongs to which id. */
+export interface RepairMemory {
+  readonly indexById: Map<string, number>
+  last: number
+}
+
+export function newRepairMemory(): RepairMemory {
+  return { indexById: new Map(), last: -1 }
+}
+
+export function choicesOf(body: MutableJson): readonly MutableJson[] {
+  const choices = body['choices']
+  return Array.isArray(choices) ? choices.filter(isObject) : []
+}
+
+/** The delta of a chunk's choice, or the message of a whole answer's. */
+export function deltaOf(choice: MutableJson): MutableJson | null {
+  const delta = choice['delta'] ?? choice['message']
+  return isObject(delta) ? delta : null
+}
+
+/** Fills the state from one chunk or answer; what is already known stays unless it is newer. */
+export function learn(state: AnswerState, body: MutableJson): void {
+  if (state.upstreamId === null && typeof body['id'] === 'string' && body['id'] !== '')
+    state.upstreamId = body['id']
+  if (typeof body['model'] === 'string' && body['model'] !== '') state.responseModel = body['model']
+  const usage = usageOf(body)
+  if (usage !== null) state.usage = usage
+  for (const choice of choicesOf(body)) {
+    const delta = deltaOf(choice)
+    if (delta !== null) {
+      const bytes = contentLength(delta)
+      state.outputBytes += bytes
+      if (bytes > 0) state.content = true
+    }
+    if (typeof choice['text'] === 'string' && choice['text'] !== '') {
+      state.content = true
+      state.outputBytes += choice['text'].length
+    }
+    if (typeof choice['finish_reason'] === 'string' && choice['finish_reason'] !== '') state.finished = true
+  }
+}
+
+/** Usage from wherever the vendor puts it: the top (OpenAI), or a choice (Kimi's finish chunk). */
+export function usageOf(body: MutableJson): TokenUsage | null {
+  const top = readUsage(body['usage'])
+  if (top !== null) return top
+  for (const choice of choicesOf(body)) {
+    const nested = readUsage(choice['usage'])
+    if (nested !== null) return nested
+  }
+  return null
+}
+
+/** Length of everything in a delta that counts as content; 0: none. */
+function contentLength(delta: MutableJson): number {
+  let length = 0
+  for (const field of ['content', 'reasoning_content', 'reasoning', 'refusal'] as const) {
+    const value = delta[field]
+    if (typeof value === 'string') length += value.length
+    else if (Array.isArray(value) && value.length > 0) length += JSON.stringify(value).length
+  }
+  const calls = delta['tool_calls']
+  for (const call of Array.isArray(calls) ? calls : isObject(calls) ? [calls] : []) length += callLength(call)
+  const old = delta['function_call']
+  if (isObject(old)) length += JSON.stringify(old).length
+  if (isObject(delta['audio'])) length += JSON.stringify(delta['audio']).length
+  return length
+}
+
+function callLength(call: unknown): number {
+  if (!isObject(call)) return 0
+  const fn = isObject(call['function']) ? call['function'] : isObject(call['custom']) ? call['custom'] : null
+  const name = typeof fn?.['name'] === 'string' ? fn['name'].length : 0
+  const given = fn?.['arguments'] ?? fn?.['input']
+  const id = typeof call['id'] === 'string' ? call['id'].length : 0
+  return name + id + (typeof given === 'string' ? given.length : 0)
+}
+
+/** Whether this vendor's objects may need repair at all. */
+export function needsRepair(quirks: Quirks): boolean {
+  return (
+    quirks.reasoningField !== undefined ||
+    quirks.looseToolCalls === true ||
+    quirks.finishReasons !== undefined
+  )
+}
+
+export interface Repair {
+  readonly changed: boolean
+  /** A finish reason that is the vendor's word for a failure. */
+  readonly failedBy: string | null
+}
+
+const UNCHANGED: Repair = Object.freeze({ changed: false, failedBy: null })
+
+/** Repairs in place. */
+export function repair(body: MutableJson, quirks: Quirks, memory: RepairMemory): Repair {
+  if (!needsRepair(quirks)) return UNCHANGED
+  let changed = false
+  let failedBy: string | null = null
+  for (const choice of choicesOf(body)) {
+    const delta = deltaOf(choice)
+    if (delta !== null && quirks.reasoningField !== undefined) changed = renameReasoning(delta) || changed
+    if (delta !== null && quirks.looseToolCalls === true) {
+      changed = repairCalls(delta, memory, choice['message'] === delta) || changed
+    }
+    const reason = choice['finish_reason']
+    const mapped = typeof reason === 'string' ? quirks.finishReasons?.[reason] : undefined
+    if (mapped === 'error') failedBy = String(reason)
+    else if (mapped !== undefined) {
+      choice['native_finish_reason'] = reason
+      choice['finish_reason'] = mapped
+      changed = true
+    }
+  }
+  return { changed, failedBy }
+}
+
+function renameReasoning(delta: MutableJson): boolean {
+  if (delta['reasoning'] === undefined) return false
+  if (delta['reasoning_content'] === undefined) delta['reasoning_content'] = delta['reasoning']
+  delete delta['reasoning']
+  return true
+}
+
+/** Tool calls as OpenAI has them: an array, each with an index of its own, ids and names only where they begin. */
+function repairCalls(delta: MutableJson, memory: RepairMemory, whole: boolean): boolean {
+  const sent = delta['tool_calls']
+  if (sent === undefined || sent === null) return false
+  const calls = (Array.isArray(sent) ? sent : [sent]).filter((call) => callLength(call) > 0)
+  if (calls.length === 0) {
+    delete delta['tool_calls']
+    return true
+  }
+  delta['tool_calls'] = calls.map((call: MutableJson, position) => repairCall(call, memory, whole, position))
+  return true
+}
+
+function repairCall(call: MutableJson, memory: RepairMemory, whole: boolean, position: number): MutableJson {
+  const { id, index, type, function: fn, ...rest } = call
+  const own = isObject(fn) ? fn : {}
+  const name = typeof own['name'] === 'string' && own['name'] !== '' ? { name: own['name'] } : {}
+  const body = { ...name, arguments: typeof own['arguments'] === 'string' ? own['arguments'] : '' }
+  const hasId = typeof id === 'string' && id !== ''
+  if (whole) {
+    return {
+      ...rest,
+      id: hasId ? id : `call_${position}`,
+      type: typeof type === 'string' ? type : 'function',
+      function: body,
+    }
+  }
+  const known = hasId ? memory.indexById.get(id) : undefined
+  const begins = hasId ? known === undefined : 'name' in name && !isIndex(index)
+  if (begins) {
+    memory.last = isIndex(index) && ![...memory.indexById.values()].includes(index) ? index : memory.last + 1
+    if (hasId) memory.indexById.set(id, memory.last)
+    return {
+      ...rest,
+      index: memory.last,
+      id: hasId ? id : `call_${memory.last}`,
+      type: 'function',
+      function: body,
+    }
+  }
+  const at = known ?? (isIndex(index) ? index : Math.max(0, memory.last))
+  return { ...rest, index: at, function: body }
+}
+
+function isIndex(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0
+}
+
+function isObject(value: unknown): value is MutableJson {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

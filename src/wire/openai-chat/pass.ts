@@ -1,0 +1,249 @@
+// The identity path: OpenAI chat on both sides. Events pass as the bytes they came in; they are parsed only
+// until the first content, and later where a cheap look finds usage, a finish, an error or a quirk.
+
+import { type AnswerTransform, newAnswerState } from '#core/answer.ts'
+import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
+import type { ErrorRule, Quirks } from '#core/provider.ts'
+import type { TokenUsage } from '#core/usage.ts'
+import { decodeUtf8, encodeUtf8, indexOfAscii } from '../bytes.ts'
+import { isDone, looksLikeObject, type SseEvent, SseSplitter } from '../sse.ts'
+import { choicesOf, learn, type MutableJson, needsRepair, newRepairMemory, repair, usageOf } from './chunk.ts'
+import { isErrorBody, readErrorValue, toFailure } from './failure.ts'
+import { writeUsage } from './usage.ts'
+
+export interface PassOptions {
+  readonly quirks: Quirks
+  readonly rules: readonly ErrorRule[]
+  /** The client sent `stream_options.include_usage`. */
+  readonly wantsUsage: boolean
+  /** Cost of the request so far in book currency, for `usage.cost`; null when unpriced. */
+  readonly costOf: (usage: TokenUsage, responseModel: string | null) => string | null
+  readonly out: (bytes: Uint8Array) => void
+}
+
+/** A stream passing through. `state.failure` set means: give the upstream up. */
+export function passStream(options: PassOptions): AnswerTransform {
+  const state = newAnswerState()
+  const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
+  const memory = newRepairMemory()
+  const watches = quirkMarks(options.quirks)
+  const run = new Run(options.out)
+  let usageShown = false
+  let lastChunk: MutableJson | null = null
+
+  function onEvent(event: SseEvent): void {
+    if (state.done || state.failure !== null) return
+    const { data } = event
+    if (data === null) {
+      run.add(event.raw)
+    } else if (isDone(data)) {
+      state.done = true
+    } else if (!looksLikeObject(data)) {
+      state.droppedEvents++
+    } else if (state.content && !event.isErrorEvent && isPlain(data)) {
+      state.outputBytes += data.length >> 4
+      run.add(event.raw)
+    } else {
+      onParsed(event, data)
+    }
+  }
+
+  /** True when nothing in this event concerns us. */
+  function isPlain(data: Uint8Array): boolean {
+    if (valueByte(data, '"usage"') === BRACE) return false
+    if (valueByte(data, '"finish_reason"') === QUOTE) return false
+    const error = valueByte(data, '"error"')
+    if (error !== -1 && error !== LETTER_N) return false
+    for (const mark of watches) {
+      if (indexOfAscii(data, mark, 0) !== -1) return false
+    }
+    return true
+  }
+
+  function onParsed(event: SseEvent, data: Uint8Array): void {
+    let body: MutableJson
+    try {
+      body = JSON.parse(decodeUtf8(data)) as MutableJson
+    } catch {
+      state.droppedEvents++
+      return
+    }
+    if (event.isErrorEvent || isErrorBody(body)) {
+      state.failure = toFailure(readErrorValue(body), 200, options.rules, null)
+      return
+    }
+    learn(state, body)
+    const { changed, failedBy } = repair(body, options.quirks, memory)
+    if (failedBy !== null) {
+      state.failure = toFailure(
+        { code: failedBy, type: null, message: `finish_reason ${failedBy}` },
+        200,
+        options.rules,
+        null,
+      )
+      return
+    }
+    lastChunk = body
+    const usage = usageOf(body)
+    if (usage !== null) emitWithUsage(event, body, usage, changed)
+    else if (changed) run.put(encodeEvent(body))
+    else run.add(event.raw)
+  }
+
+  function emitWithUsage(event: SseEvent, body: MutableJson, usage: TokenUsage, changed: boolean): void {
+    if (!options.wantsUsage) {
+      if (choicesOf(body).length === 0) return
+      delete body['usage']
+      for (const choice of choicesOf(body)) delete choice['usage']
+      run.put(encodeEvent(body))
+      return
+    }
+    const shown = body['usage']
+    const cost = options.costOf(usage, state.responseModel)
+    if (shown !== null && typeof shown === 'object') {
+      usageShown = true
+      if (cost !== null) {
+        ;(shown as MutableJson)['cost'] = cost
+        run.put(encodeEvent(body))
+        return
+      }
+    }
+    if (changed) run.put(encodeEvent(body))
+    else run.add(event.raw)
+  }
+
+  return {
+    state,
+    push(chunk) {
+      if (!splitter.push(chunk, onEvent)) {
+        state.failure ??= toFailure({ code: null, type: null, message: 'an event without end' }, 0, [], null)
+        state.failure = { ...state.failure, kind: 'protocol' }
+      }
+      run.flush()
+    },
+    end() {
+      splitter.end(onEvent)
+      // A client that asked for usage gets it in OpenAI's place even where the vendor only has another one.
+      if (
+        options.wantsUsage &&
+        !usageShown &&
+        state.usage !== null &&
+        state.finished &&
+        state.failure === null
+      ) {
+        run.put(
+          encodeEvent(usageChunk(lastChunk, state.usage, options.costOf(state.usage, state.responseModel))),
+        )
+      }
+      run.flush()
+    },
+  }
+}
+
+const BRACE = 123
+const QUOTE = 34
+const LETTER_N = 110
+
+/** First byte of the value of a key, -1 when the key is not there. Inside strings quotes are escaped, so a hit is a key. */
+function valueByte(data: Uint8Array, key: string): number {
+  const at = indexOfAscii(data, key, 0)
+  if (at === -1) return -1
+  let next = at + key.length
+  while (data[next] === 32 || data[next] === 58) next++
+  return data[next] ?? -1
+}
+
+/** Byte marks of events that this vendor's quirks must look into. */
+function quirkMarks(quirks: Quirks): readonly string[] {
+  if (!needsRepair(quirks)) return []
+  const marks: string[] = []
+  if (quirks.reasoningField !== undefined) marks.push('"reasoning"')
+  if (quirks.looseToolCalls === true) marks.push('"tool_calls"')
+  return marks
+}
+
+function usageChunk(last: MutableJson | null, usage: TokenUsage, cost: string | null): MutableJson {
+  const { id, created, model } = last ?? {}
+  return {
+    id,
+    object: 'chat.completion.chunk',
+    created,
+    model,
+    choices: [],
+    usage: { ...writeUsage(usage), ...(cost === null ? {} : { cost }) },
+  }
+}
+
+function encodeEvent(body: MutableJson): Uint8Array {
+  return encodeUtf8(`data: ${JSON.stringify(body)}\n\n`)
+}
+
+/** Joins neighbouring events of one chunk, so that a chunk that passes whole is one write and no copy. */
+class Run {
+  readonly #out: (bytes: Uint8Array) => void
+  #current: Uint8Array | null = null
+
+  constructor(out: (bytes: Uint8Array) => void) {
+    this.#out = out
+  }
+
+  add(raw: Uint8Array): void {
+    const current = this.#current
+    if (current === null) {
+      this.#current = raw
+    } else if (current.buffer === raw.buffer && current.byteOffset + current.length === raw.byteOffset) {
+      this.#current = new Uint8Array(current.buffer, current.byteOffset, current.length + raw.length)
+    } else {
+      this.#out(current)
+      this.#current = raw
+    }
+  }
+
+  put(bytes: Uint8Array): void {
+    this.flush()
+    this.#out(bytes)
+  }
+
+  flush(): void {
+    if (this.#current !== null) this.#out(this.#current)
+    this.#current = null
+  }
+}
+
+/** An unstreamed answer. Bytes are the upstream's own unless a quirk needed repair. */
+export function passAnswer(
+  body: Uint8Array,
+  options: Pick<PassOptions, 'quirks' | 'rules'>,
+): { readonly state: AnswerTransform['state']; readonly bytes: Uint8Array } {
+  const state = newAnswerState()
+  let parsed: MutableJson
+  try {
+    parsed = JSON.parse(decodeUtf8(body)) as MutableJson
+  } catch {
+    state.failure = protocolFailure('the answer is not JSON')
+    return { state, bytes: body }
+  }
+  if (isErrorBody(parsed)) {
+    state.failure = toFailure(readErrorValue(parsed), 200, options.rules, null)
+    return { state, bytes: body }
+  }
+  if (choicesOf(parsed).length === 0) {
+    state.failure = protocolFailure('the answer has no choices')
+    return { state, bytes: body }
+  }
+  learn(state, parsed)
+  const { changed, failedBy } = repair(parsed, options.quirks, newRepairMemory())
+  if (failedBy !== null) {
+    state.failure = toFailure(
+      { code: failedBy, type: null, message: `finish_reason ${failedBy}` },
+      200,
+      options.rules,
+      null,
+    )
+  }
+  return { state, bytes: changed ? encodeUtf8(JSON.stringify(parsed)) : body }
+}
+
+function protocolFailure(message: string): NonNullable<AnswerTransform['state']['failure']> {
+  return { kind: 'protocol', status: 200, vendorCode: null, vendorMessage: message, retryAfterMs: null }
+}

@@ -1,0 +1,199 @@
+// One switch for thinking over all dialects. Clients say it in any vendor's words; the most specific one sent
+// wins (`thinking`, then `enable_thinking`, `reasoning`, `chat_template_kwargs`, `reasoning_effort`).
+
+import type { ThinkingRequest } from '#core/chat.ts'
+import type { Quirks, ThinkingSwitch } from '#core/provider.ts'
+
+type Json = Readonly<Record<string, unknown>>
+
+/** Every field in which a client may have said it. */
+export const THINKING_FIELDS = [
+  'thinking',
+  'enable_thinking',
+  'thinking_budget',
+  'reasoning',
+  'chat_template_kwargs',
+  'reasoning_effort',
+] as const
+
+const SILENT: ThinkingRequest = Object.freeze({ enabled: null, effort: null, budgetTokens: null })
+
+/** Words of effort that mean "do not think". */
+const OFF_WORDS = new Set(['none', 'off', 'disabled'])
+
+export function readThinking(request: Json): ThinkingRequest {
+  if (!THINKING_FIELDS.some((field) => request[field] !== undefined && request[field] !== null)) return SILENT
+  const effort = readEffort(request)
+  const switched = readSwitch(request)
+  return {
+    enabled: switched ?? (effort === null ? null : !OFF_WORDS.has(effort)),
+    effort: effort !== null && OFF_WORDS.has(effort) ? null : effort,
+    budgetTokens: readBudget(request),
+  }
+}
+
+function readSwitch(request: Json): boolean | 'auto' | null {
+  const thinking = object(request['thinking'])?.['type']
+  if (thinking === 'enabled' || thinking === 'adaptive') return true
+  if (thinking === 'disabled') return false
+  if (thinking === 'auto') return 'auto'
+  if (typeof request['enable_thinking'] === 'boolean') return request['enable_thinking']
+  const reasoning = object(request['reasoning'])
+  if (typeof reasoning?.['enabled'] === 'boolean') return reasoning['enabled']
+  if (typeof reasoning?.['effort'] === 'string') return !OFF_WORDS.has(reasoning['effort'])
+  const template = object(request['chat_template_kwargs'])
+  const said = template?.['enable_thinking'] ?? template?.['thinking']
+  return typeof said === 'boolean' ? said : null
+}
+
+function readEffort(request: Json): string | null {
+  const own = request['reasoning_effort']
+  if (typeof own === 'string') return own
+  const nested = object(request['reasoning'])?.['effort']
+  return typeof nested === 'string' ? nested : null
+}
+
+function readBudget(request: Json): number | null {
+  const said =
+    object(request['thinking'])?.['budget_tokens'] ??
+    request['thinking_budget'] ??
+    object(request['reasoning'])?.['max_tokens']
+  return typeof said === 'number' && Number.isInteger(said) && said >= 0 ? said : null
+}
+
+export interface ThinkingEdit {
+  /** JSON values to set. */
+  readonly set: ReadonlyMap<string, unknown>
+  /** Fields of other dialects to take out. */
+  readonly remove: readonly string[]
+  /** Fields whose meaning could not be said in this dialect. */
+  readonly dropped: readonly string[]
+}
+
+/** Says the switch in a target's words. Fields that already are its own words stay as they came. */
+export function writeThinking(request: Json, thinking: ThinkingRequest, quirks: Quirks): ThinkingEdit {
+  const set = new Map<string, unknown>()
+  const own = ownFields(quirks.thinking)
+  const sent = THINKING_FIELDS.filter((field) => request[field] !== undefined && request[field] !== null)
+  const foreign = sent.filter((field) => !own.includes(field))
+  const dropped: string[] = []
+  const said = sent.some((field) => own.includes(field))
+  if (thinking.enabled !== null || thinking.effort !== null || thinking.budgetTokens !== null) {
+    // Own words that were sent alone are already right; foreign ones, or a mixture, are translated whole.
+    if (foreign.length > 0 || !said || needsWord(thinking, quirks.thinking)) {
+      if (!say(set, request, thinking, quirks)) dropped.push(...sent.filter((field) => !set.has(field)))
+    }
+  }
+  const remove = [...foreign, ...dropped].filter((field) => !set.has(field))
+  return { set, remove, dropped }
+}
+
+/** An effort word that the vendor does not know must be translated even in its own field. */
+function needsWord(thinking: ThinkingRequest, dialect: ThinkingSwitch): boolean {
+  if (!('efforts' in dialect) || dialect.efforts === undefined) return false
+  if (thinking.effort !== null) return !dialect.efforts.includes(thinking.effort)
+  return thinking.enabled === false && dialect.style === 'reasoning_effort'
+}
+
+function ownFields(dialect: ThinkingSwitch): readonly string[] {
+  const effort = 'efforts' in dialect && dialect.efforts !== undefined ? ['reasoning_effort'] : []
+  switch (dialect.style) {
+    case 'thinking':
+      return ['thinking', ...effort]
+    case 'enable_thinking':
+      return [
+        'enable_thinking',
+        ...(dialect.budgetField === undefined ? [] : [dialect.budgetField]),
+        ...effort,
+      ]
+    case 'chat_template_kwargs':
+      return ['chat_template_kwargs', ...effort]
+    case 'reasoning_effort':
+      return ['reasoning_effort']
+    case 'reasoning':
+      return ['reasoning', 'reasoning_effort']
+    case 'none':
+      return []
+  }
+}
+
+/** @returns false when the dialect has no words for it. */
+function say(set: Map<string, unknown>, request: Json, thinking: ThinkingRequest, quirks: Quirks): boolean {
+  const dialect = quirks.thinking
+  const on = thinking.enabled ?? true
+  const budget = thinking.budgetTokens ?? budgetOfEffort(thinking.effort, quirks)
+  switch (dialect.style) {
+    case 'thinking': {
+      const type = on === 'auto' ? 'auto' : on ? 'enabled' : 'disabled'
+      const tokens =
+        dialect.budget === true && type === 'enabled' && budget !== null ? { budget_tokens: budget } : {}
+      set.set('thinking', { type, ...tokens })
+      setEffort(set, thinking, dialect.efforts, on)
+      return true
+    }
+    case 'enable_thinking':
+      set.set('enable_thinking', on !== false)
+      if (on !== false && budget !== null && dialect.budgetField !== undefined)
+        set.set(dialect.budgetField, budget)
+      setEffort(set, thinking, dialect.efforts, on)
+      return true
+    case 'chat_template_kwargs':
+      set.set('chat_template_kwargs', {
+        ...object(request['chat_template_kwargs']),
+        [dialect.key]: on !== false,
+      })
+      setEffort(set, thinking, dialect.efforts, on)
+      return true
+    case 'reasoning_effort':
+      if (on === false) {
+        if (dialect.off === null) return false
+        set.set('reasoning_effort', dialect.off)
+      } else if (thinking.effort !== null)
+        set.set('reasoning_effort', nearestEffort(thinking.effort, dialect.efforts))
+      else set.set('reasoning_effort', nearestEffort('medium', dialect.efforts))
+      return true
+    case 'reasoning':
+      if (on === false) set.set('reasoning', { enabled: false })
+      else if (thinking.budgetTokens !== null) set.set('reasoning', { max_tokens: thinking.budgetTokens })
+      else set.set('reasoning', thinking.effort === null ? { enabled: true } : { effort: thinking.effort })
+      return true
+    case 'none':
+      return false
+  }
+}
+
+function setEffort(
+  set: Map<string, unknown>,
+  thinking: ThinkingRequest,
+  efforts: readonly string[] | undefined,
+  on: boolean | 'auto',
+): void {
+  if (efforts === undefined || thinking.effort === null || on === false) return
+  set.set('reasoning_effort', nearestEffort(thinking.effort, efforts))
+}
+
+function budgetOfEffort(effort: string | null, quirks: Quirks): number | null {
+  return effort === null ? null : (quirks.effortBudgets?.[effort] ?? null)
+}
+
+const EFFORT_ORDER = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max', 'ultra']
+
+/** The vendor's word nearest to the one asked for; on a tie the smaller effort, which costs less. */
+function nearestEffort(effort: string, known: readonly string[]): string {
+  if (known.includes(effort)) return effort
+  const asked = EFFORT_ORDER.indexOf(effort)
+  let best = known[0] ?? effort
+  let distance = Number.POSITIVE_INFINITY
+  for (const word of known) {
+    const gap = Math.abs(EFFORT_ORDER.indexOf(word) - asked)
+    if (gap < distance) {
+      best = word
+      distance = gap
+    }
+  }
+  return best
+}
+
+function object(value: unknown): Json | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : null
+}

@@ -1,0 +1,63 @@
+// Usage objects of the OpenAI shape and its vendors' variants → TokenUsage.
+
+import type { TokenUsage } from '#core/usage.ts'
+
+type Json = Readonly<Record<string, unknown>>
+
+/**
+ * Reads a `usage` object; null when it is none. Where vendors put the parts (shared list: DeepSeek
+ * `prompt_cache_hit_tokens`, Kimi and StepFun `cached_tokens`, SGLang `reasoning_tokens` at the top,
+ * DashScope `cache_creation_input_tokens`, OpenRouter `cache_write_tokens`).
+ */
+export function readUsage(value: unknown): TokenUsage | null {
+  if (!isObject(value)) return null
+  const inputTokens = count(value['prompt_tokens']) ?? count(value['input_tokens'])
+  const outputTokens = count(value['completion_tokens']) ?? count(value['output_tokens'])
+  if (inputTokens === null && outputTokens === null) return null
+  const input = object(value['prompt_tokens_details']) ?? object(value['input_tokens_details'])
+  const output = object(value['completion_tokens_details']) ?? object(value['output_tokens_details'])
+  const total = inputTokens ?? 0
+  // A vendor that reports a part larger than its whole must not make a negative remainder.
+  const cached = Math.min(
+    total,
+    count(input?.['cached_tokens']) ??
+      count(value['cached_tokens']) ??
+      count(value['prompt_cache_hit_tokens']) ??
+      0,
+  )
+  const written = count(input?.['cache_creation_input_tokens']) ?? count(input?.['cache_write_tokens']) ?? 0
+  return {
+    inputTokens: total,
+    cachedInputTokens: cached,
+    cacheWriteTokens: Math.min(total - cached, written),
+    outputTokens: outputTokens ?? 0,
+    reasoningTokens: Math.min(
+      outputTokens ?? 0,
+      count(output?.['reasoning_tokens']) ?? count(value['reasoning_tokens']) ?? 0,
+    ),
+    ...(input?.['cache_type'] === 'ephemeral' ? { explicitCache: true } : {}),
+  }
+}
+
+/** The usage object that clients get where we encode. */
+export function writeUsage(usage: TokenUsage): Record<string, unknown> {
+  return {
+    prompt_tokens: usage.inputTokens,
+    completion_tokens: usage.outputTokens,
+    total_tokens: usage.inputTokens + usage.outputTokens,
+    prompt_tokens_details: { cached_tokens: usage.cachedInputTokens },
+    completion_tokens_details: { reasoning_tokens: usage.reasoningTokens },
+  }
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function object(value: unknown): Json | null {
+  return isObject(value) ? value : null
+}
+
+function count(value: unknown): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
+}
