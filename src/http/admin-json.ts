@@ -1,0 +1,107 @@
+// Rows of the ledger as the admin API shows them: snake case, amounts as decimal strings, instants as ISO 8601.
+
+import type { AttemptRow, RequestRow, UsageQuery, UsageReport, UsageTotals } from '#core/ledger.ts'
+import { formatNano } from '#core/money.ts'
+
+export function requestJson(row: RequestRow): Record<string, unknown> {
+  return {
+    id: row.id,
+    time: new Date(row.timeMs).toISOString(),
+    key: row.key,
+    tags: row.tags,
+    model: row.model,
+    api: row.api,
+    stream: row.stream,
+    status: row.status,
+    outcome: row.outcome,
+    error: row.error,
+    attempt_count: row.attempts,
+    cost: row.costNano === null ? null : formatNano(row.costNano),
+    currency: row.currency,
+    duration_ms: row.durationMs,
+  }
+}
+
+export function attemptJson(row: AttemptRow): Record<string, unknown> {
+  const { usage, cost } = row
+  return {
+    attempt: row.attempt,
+    target: row.target,
+    role: row.role,
+    outcome: row.outcome,
+    http_status: row.httpStatus,
+    upstream_request_id: row.upstreamRequestId,
+    response_model: row.responseModel,
+    usage: {
+      input_tokens: usage.inputTokens,
+      cached_input_tokens: usage.cachedInputTokens,
+      cache_write_tokens: usage.cacheWriteTokens,
+      output_tokens: usage.outputTokens,
+      reasoning_tokens: usage.reasoningTokens,
+      source: row.usageSource,
+    },
+    unpriced: row.outcome !== 'open' && cost === null,
+    cost:
+      cost === null
+        ? null
+        : {
+            amount: formatNano(cost.amountNano),
+            currency: cost.currency,
+            native: { amount: formatNano(cost.nativeNano), currency: cost.nativeCurrency },
+            lines: cost.lines,
+            price_version: cost.priceVersion,
+          },
+    started_at: new Date(row.startedAtMs).toISOString(),
+    ttft_ms: row.ttftMs,
+    duration_ms: row.durationMs,
+  }
+}
+
+export function usageJson(
+  report: UsageReport,
+  query: UsageQuery,
+  currency: string,
+): {
+  readonly data: Record<string, unknown>[]
+  readonly total: Record<string, unknown>
+  readonly next_cursor: null
+} {
+  return {
+    data: report.rows.map((row) => ({
+      ...Object.fromEntries(query.groupBy.map((group, index) => [group, row.group[index] ?? ''])),
+      ...(row.bucketMs === null ? {} : { bucket: new Date(row.bucketMs).toISOString() }),
+      ...totalsJson(row, currency),
+    })),
+    total: totalsJson(report.total, currency),
+    next_cursor: null,
+  }
+}
+
+function totalsJson(totals: UsageTotals, currency: string): Record<string, unknown> {
+  return {
+    requests: totals.requests,
+    attempts: totals.attempts,
+    input_tokens: totals.inputTokens,
+    cached_input_tokens: totals.cachedInputTokens,
+    output_tokens: totals.outputTokens,
+    reasoning_tokens: totals.reasoningTokens,
+    cost: formatNano(totals.costNano),
+    currency,
+    estimated_attempts: totals.estimatedAttempts,
+    unpriced_attempts: totals.unpricedAttempts,
+  }
+}
+
+/** RFC 4180; a cell that a spreadsheet would take for a formula is quoted with an apostrophe. */
+export function usageCsv(rows: readonly Record<string, unknown>[]): string {
+  const columns = Object.keys(rows[0] ?? {})
+  const cell = (value: unknown): string => {
+    const text = String(value ?? '')
+    const safe = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  }
+  return [columns, ...rows.map((row) => columns.map((column) => row[column]))]
+    .map((cells) => cells.map(cell).join(','))
+    .join('\r\n')
+    .concat('\r\n')
+}

@@ -1,0 +1,115 @@
+// The admin API: usage and requests of the ledger, for operators.
+
+import type { Context, Hono } from 'hono'
+import { GatewayError } from '#core/errors.ts'
+import type { LedgerStore, UsageGroup, UsageQuery } from '#core/ledger.ts'
+import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import type { Log } from '#core/telemetry.ts'
+import { type AccessOptions, requireAdmin } from './access.ts'
+import { attemptJson, requestJson, usageCsv, usageJson } from './admin-json.ts'
+
+export interface AdminOptions extends AccessOptions {
+  readonly store: LedgerStore
+  readonly log: Log
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the routes do not look at the runtime's bindings
+type AnyApp = Hono<any>
+
+const PAGE_ROWS = 100
+
+export function adminRoutes(app: AnyApp, options: AdminOptions): void {
+  app.get('/admin/v1/usage', async (context) => {
+    requireAdmin(context, options)
+    const query = readUsageQuery(context)
+    const { currency } = options.deps.live().settings
+    const report = await asked(() => options.store.usage(query))
+    const rows = usageJson(report, query, currency)
+    if (oneOf(context, 'format', ['json', 'csv'] as const) !== 'csv') return context.json(rows)
+    return context.body(usageCsv(rows.data), 200, { 'content-type': 'text/csv; charset=utf-8' })
+  })
+  app.get('/admin/v1/requests', async (context) => {
+    requireAdmin(context, options)
+    const limit = readLimit(context)
+    const cursor = context.req.query('cursor') ?? null
+    const page = await asked(() => options.store.requests({ limit, cursor }))
+    return context.json({ data: page.rows.map((row) => requestJson(row)), next_cursor: page.nextCursor })
+  })
+  app.get('/admin/v1/requests/:id', async (context) => {
+    requireAdmin(context, options)
+    const id = context.req.param('id')
+    const detail = await asked(() => options.store.request(id))
+    if (detail === null)
+      throw new GatewayError('not_found', `there is no request "${id.slice(0, 100)}"`, { param: 'id' })
+    const { request, attempts } = detail
+    return context.json({
+      ...requestJson(request),
+      attempts: attempts.map(attemptJson),
+      decision: request.decision,
+    })
+  })
+}
+
+/** A store that does not answer is our 503, never an empty report. */
+async function asked<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (cause) {
+    if (cause instanceof RangeError)
+      throw new GatewayError('invalid_request', cause.message, { param: 'cursor', cause })
+    throw new GatewayError('store_unavailable', 'the store does not answer', { cause, retryAfterMs: 1000 })
+  }
+}
+
+function readUsageQuery(context: Context): UsageQuery {
+  const groups = (context.req.query('group_by') ?? 'model').split(',').filter((group) => group !== '')
+  return {
+    groupBy: groups.map(readGroup),
+    bucket: oneOf(context, 'bucket', ['hour', 'day'] as const),
+    fromMs: readInstant(context, 'from'),
+    toMs: readInstant(context, 'to'),
+  }
+}
+
+function readGroup(group: string): UsageGroup {
+  if (group === 'model' || group === 'key' || group === 'target' || /^tag:./.test(group))
+    return group as UsageGroup
+  throw bad('group_by', group, 'model, key, target or tag:NAME, separated by commas')
+}
+
+function readInstant(context: Context, name: string): number | null {
+  const text = context.req.query(name)
+  if (text === undefined) return null
+  // A bare date means its beginning in the time zone of reports.
+  const atMs = Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00+08:00` : text)
+  if (Number.isNaN(atMs)) throw bad(name, text, 'an ISO 8601 date or instant')
+  return atMs
+}
+
+function readLimit(context: Context): number {
+  const text = context.req.query('limit')
+  if (text === undefined) return PAGE_ROWS
+  const limit = Number(text)
+  if (!Number.isInteger(limit) || limit < 1 || limit > PAGE_ROWS_MAX)
+    throw bad('limit', text, `1 to ${PAGE_ROWS_MAX}`)
+  return limit
+}
+
+function oneOf<const T extends readonly string[]>(
+  context: Context,
+  name: string,
+  allowed: T,
+): T[number] | null {
+  const text = context.req.query(name)
+  if (text === undefined) return null
+  if (!allowed.includes(text)) throw bad(name, text, allowed.join(' or '))
+  return text
+}
+
+function bad(param: string, found: string, right: string): GatewayError {
+  return new GatewayError(
+    'invalid_request',
+    `\`${param}\` must be ${right}; found "${found.slice(0, 100)}"`,
+    { param },
+  )
+}

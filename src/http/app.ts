@@ -1,0 +1,77 @@
+// The routes. Inference goes straight to the runtime's own request and response; Hono only finds the way.
+
+import { type Context, Hono } from 'hono'
+import { GatewayError } from '#core/errors.ts'
+import type { ClientApi } from '#pipeline/context.ts'
+import { errorBody, errorHeaders } from '#pipeline/error-body.ts'
+import { type AdminOptions, adminRoutes } from './admin.ts'
+import { type ModelsOptions, modelRoutes } from './models.ts'
+import { type OperationsOptions, operationRoutes } from './operations.ts'
+
+export interface AppOptions<E extends object> extends AdminOptions, ModelsOptions, OperationsOptions {
+  /** Serves an inference request; on Node it writes to the native response. */
+  readonly inference: (context: Context<{ Bindings: E }>, api: ClientApi) => Response | Promise<Response>
+}
+
+const INFERENCE: readonly (readonly [string, ClientApi])[] = [
+  ['/chat/completions', 'chat'],
+  ['/completions', 'completions'],
+]
+
+export function createApp<E extends object>(options: AppOptions<E>): Hono<{ Bindings: E }> {
+  const app = new Hono<{ Bindings: E }>()
+  for (const [path, api] of INFERENCE) {
+    for (const prefix of ['/v1', '']) {
+      app.post(prefix + path, (context) => options.inference(context, api))
+      app.options(prefix + path, preflight)
+      app.all(prefix + path, (context) => methodNotAllowed(context, 'POST'))
+    }
+  }
+  modelRoutes(app, options)
+  operationRoutes(app, options)
+  adminRoutes(app, options)
+  app.notFound((context) =>
+    errorResponse(new GatewayError('not_found', `there is no ${context.req.method} ${context.req.path}`)),
+  )
+  app.onError((error) => {
+    if (error instanceof GatewayError) return errorResponse(error)
+    options.log.error('http.crashed', { error: error.stack ?? error.message })
+    return errorResponse(new GatewayError('internal_error', 'the gateway failed'))
+  })
+  return app
+}
+
+export function errorResponse(error: GatewayError): Response {
+  return new Response(errorBody(error), {
+    status: error.status,
+    headers: { ...errorHeaders(error), ...CORS_HEADERS },
+  })
+}
+
+function methodNotAllowed(context: Context, allowed: string): Response {
+  const message = `${context.req.path} takes ${allowed}, not ${context.req.method}`
+  const response = errorResponse(new GatewayError('method_not_allowed', message))
+  response.headers.set('allow', allowed)
+  return response
+}
+
+/** For SDKs in a browser (`dangerouslyAllowBrowser`): any origin, since the key is the credential. */
+export const CORS_HEADERS: Readonly<Record<string, string>> = {
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers':
+    'x-request-id, x-sluice-target, x-sluice-attempts, x-sluice-cost, x-sluice-dropped, retry-after, x-should-retry',
+}
+
+/** Headers that the official SDKs send are taken from the question itself: the `x-stainless-…` family grows. */
+export function preflight(context: Context): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      ...CORS_HEADERS,
+      'access-control-allow-methods': 'GET, POST, OPTIONS',
+      'access-control-allow-headers':
+        context.req.header('access-control-request-headers') ?? 'authorization, content-type',
+      'access-control-max-age': '86400',
+    },
+  })
+}

@@ -1,0 +1,295 @@
+// One upstream call, from the signed request to its end. Nothing reaches the client before the first content;
+// from then on bytes flow, and the end itself is handed back, because it waits for the journal.
+
+import type { AnswerState, AnswerTransform } from '#core/answer.ts'
+import type { UpstreamFailure } from '#core/errors.ts'
+import {
+  ANSWER_BODY_BYTES_MAX,
+  ERROR_BODY_BYTES_MAX,
+  HELD_BYTES_MAX,
+  RETRY_AFTER_MS_MAX,
+} from '#core/limits.ts'
+import type { Headers, Timer, TransportFault, UpstreamCall, UpstreamRequest } from '#core/ports.ts'
+import type { PolicySettings } from '#core/settings.ts'
+import type { TokenUsage } from '#core/usage.ts'
+import { concatBytes } from '#wire/bytes.ts'
+import { readErrorBody, readRetryAfter, toFailure } from '#wire/openai-chat/failure.ts'
+import type { Call, Deps } from './context.ts'
+import { AttemptDeadline, type DeadlinePhase } from './deadline.ts'
+import type { TargetFacts } from './live.ts'
+import { type AnswerOptions, convertAnswer, openAnswer } from './translate.ts'
+
+export interface AttemptInput {
+  readonly call: Call
+  readonly facts: TargetFacts
+  readonly request: UpstreamRequest
+  /** The upstream was asked to stream. */
+  readonly streaming: boolean
+  readonly timeouts: PolicySettings['timeouts']
+  readonly ttftMs: number
+  readonly requestId: string
+  readonly costOf: (usage: TokenUsage, responseModel: string | null) => string | null
+  /** The first content is here: the client's head goes out, and writes follow. False from `write`: wait for resume. */
+  readonly commit: () => void
+  readonly write: (bytes: Uint8Array) => boolean
+}
+
+export interface AttemptEnd {
+  readonly outcome: 'success' | 'failed' | 'cancelled'
+  readonly failure: (UpstreamFailure & { readonly renew?: boolean }) | null
+  /** The client has had content of this attempt. */
+  readonly committed: boolean
+  readonly state: AnswerState
+  /** The whole answer, where it was not streamed. */
+  readonly body: Uint8Array | null
+  readonly httpStatus: number
+  readonly headers: Headers
+  readonly ttftMs: number | null
+  readonly durationMs: number
+  /** The request had been written, so the upstream may have worked on it. */
+  readonly sent: boolean
+}
+
+/** A running attempt as the dispatcher holds it. */
+export interface RunningAttempt {
+  readonly ended: Promise<AttemptEnd>
+  /** The client has gone. */
+  readonly cancel: () => void
+  readonly resume: () => void
+}
+
+export function startAttempt(deps: Deps, input: AttemptInput): RunningAttempt {
+  const attempt = new Attempt(deps, input)
+  return { ended: attempt.ended, cancel: () => attempt.cancel(), resume: () => attempt.resume() }
+}
+
+/** How long an upstream may take to close its answer behind the end mark. */
+const LINGER_MS = 1_000
+
+class Attempt {
+  readonly ended: Promise<AttemptEnd>
+  readonly #deps: Deps
+  readonly #input: AttemptInput
+  readonly #startedMs: number
+  readonly #deadline: AttemptDeadline
+  readonly #call: UpstreamCall
+  readonly #transform: AnswerTransform
+  #resolve: (end: AttemptEnd) => void = () => undefined
+  #over = false
+  #upstreamEnded = false
+  #linger: Timer | null = null
+  #sent = false
+  #paused = false
+  #committed = false
+  #status = 0
+  #headers: Headers = {}
+  /** What the bytes are: events to transform, or a body to gather. */
+  #gathers: 'events' | 'answer' | 'error' = 'answer'
+  readonly #parts: Uint8Array[] = []
+  #gatheredBytes = 0
+  #held: Uint8Array[] = []
+  #heldBytes = 0
+  #ttftMs: number | null = null
+
+  constructor(deps: Deps, input: AttemptInput) {
+    this.#deps = deps
+    this.#input = input
+    this.ended = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    this.#startedMs = deps.clock.monotonicMs()
+    this.#transform = openAnswer(input.call, input.facts, this.#answerOptions())
+    const { totalMs, connectMs } = input.timeouts
+    this.#deadline = new AttemptDeadline(deps.clock, totalMs, connectMs, (phase) => this.#expired(phase))
+    this.#call = deps.upstream.send(input.request, {
+      onConnected: () => this.#onConnected(),
+      onHead: (status, headers) => this.#onHead(status, headers),
+      onBytes: (chunk) => this.#onBytes(chunk),
+      onEnd: () => {
+        this.#upstreamEnded = true
+        this.#linger?.cancel()
+        this.#onEnd()
+      },
+      onFault: (fault, cause) => this.#onFault(fault, cause),
+    })
+  }
+
+  cancel(): void {
+    this.#finish('cancelled', null)
+  }
+
+  resume(): void {
+    if (!this.#paused || this.#over) return
+    this.#paused = false
+    this.#deadline.enter('idle', this.#input.timeouts.idleMs, this.#deps.clock.monotonicMs())
+    this.#call.resume()
+  }
+
+  #answerOptions(): AnswerOptions {
+    const { requestId, costOf } = this.#input
+    return { requestId, nowMs: this.#deps.clock.nowMs(), costOf, out: (bytes) => this.#out(bytes) }
+  }
+
+  #onConnected(): void {
+    this.#sent = true
+    const lastsMs = this.#input.streaming ? this.#input.ttftMs : null
+    this.#deadline.enter('first_token', lastsMs, this.#deps.clock.monotonicMs())
+  }
+
+  #onHead(status: number, headers: Headers): void {
+    this.#status = status
+    this.#headers = headers
+    const encoding = headers['content-encoding']
+    if (encoding !== undefined && encoding !== 'identity')
+      return this.#fail('protocol', `content-encoding ${encoding}, unasked`)
+    if (status < 200 || status >= 300) this.#gathers = 'error'
+    else if (this.#input.streaming && !(headers['content-type'] ?? '').includes('application/json'))
+      this.#gathers = 'events'
+  }
+
+  #onBytes(chunk: Uint8Array): void {
+    if (this.#over) return
+    if (this.#gathers === 'events') this.#onEventBytes(chunk)
+    else this.#gather(chunk)
+  }
+
+  #gather(chunk: Uint8Array): void {
+    this.#gatheredBytes += chunk.length
+    if (this.#gathers === 'error') {
+      if (this.#gatheredBytes <= ERROR_BODY_BYTES_MAX) this.#parts.push(chunk)
+      else this.#onEnd()
+    } else if (this.#gatheredBytes <= ANSWER_BODY_BYTES_MAX) this.#parts.push(chunk)
+    else this.#fail('protocol', `an answer above ${ANSWER_BODY_BYTES_MAX} bytes`)
+  }
+
+  #onEventBytes(chunk: Uint8Array): void {
+    this.#transform.push(chunk)
+    const { state } = this.#transform
+    if (state.failure !== null) return this.#finish('failed', state.failure)
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (this.#ttftMs === null) {
+      if (state.content) this.#onContent(nowMs)
+      else if (this.#heldBytes > HELD_BYTES_MAX)
+        return this.#fail('protocol', `${HELD_BYTES_MAX} bytes without content`)
+    } else this.#deadline.extend(this.#input.timeouts.idleMs, nowMs)
+    // Behind the end mark only the connection's own end is awaited, and not for long.
+    if (state.done) this.#onEnd()
+  }
+
+  #onContent(nowMs: number): void {
+    this.#ttftMs = nowMs - this.#startedMs
+    this.#deadline.enter('idle', this.#input.timeouts.idleMs, nowMs)
+    if (!this.#input.call.streaming) return
+    this.#commit()
+  }
+
+  #commit(): void {
+    this.#committed = true
+    this.#input.commit()
+    const held = this.#held
+    this.#held = []
+    for (const bytes of held) this.#out(bytes)
+  }
+
+  #out(bytes: Uint8Array): void {
+    if (!this.#committed) {
+      this.#held.push(bytes)
+      this.#heldBytes += bytes.length
+    } else if (!this.#input.write(bytes) && !this.#paused) {
+      this.#paused = true
+      // A slow reader is no fault of the upstream: only the total goes on counting.
+      this.#deadline.enter('idle', null, this.#deps.clock.monotonicMs())
+      this.#call.pause()
+    }
+  }
+
+  #onEnd(): void {
+    if (this.#over) return
+    if (this.#gathers === 'error') return this.#finish('failed', this.#readFailure())
+    if (this.#gathers === 'answer') return this.#onWholeAnswer()
+    this.#transform.end()
+    const { state } = this.#transform
+    if (state.failure !== null) return this.#finish('failed', state.failure)
+    if (!state.finished && !(state.done && state.content))
+      return this.#fail('truncated', 'the stream ended without a finish reason')
+    if (!this.#input.call.streaming) return this.#finish('success', null, concatBytes(this.#held))
+    if (!this.#committed) this.#commit()
+    this.#finish('success', null)
+  }
+
+  #onWholeAnswer(): void {
+    if (this.#status === 0) return this.#fail('protocol', 'the answer has no head')
+    const { state, bytes } = convertAnswer(
+      concatBytes(this.#parts),
+      this.#input.call,
+      this.#input.facts,
+      this.#answerOptions(),
+    )
+    Object.assign(this.#transform.state, state)
+    if (state.failure !== null) return this.#finish('failed', state.failure)
+    if (!this.#input.call.streaming) return this.#finish('success', null, bytes)
+    this.#ttftMs = this.#deps.clock.monotonicMs() - this.#startedMs
+    this.#held.push(bytes)
+    this.#commit()
+    this.#finish('success', null)
+  }
+
+  #readFailure(): UpstreamFailure & { readonly renew: boolean } {
+    const retryAfterMs = readRetryAfter(this.#headers, this.#deps.clock.nowMs(), RETRY_AFTER_MS_MAX)
+    const words = readErrorBody(concatBytes(this.#parts))
+    return toFailure(words, this.#status, this.#input.facts.provider.errors, retryAfterMs)
+  }
+
+  #onFault(fault: TransportFault, cause: unknown): void {
+    if (this.#over) return
+    // An answer whose finish reason came is whole, however the connection ended.
+    if (this.#gathers === 'events' && this.#transform.state.finished) return this.#onEnd()
+    const text = cause instanceof Error ? cause.message : String(cause)
+    if (fault === 'timeout') this.#fail('timeout', text)
+    else if (fault === 'protocol') this.#fail('protocol', text)
+    else this.#fail(this.#status === 0 ? 'connection' : 'truncated', `${fault}: ${text}`)
+  }
+
+  #expired(phase: DeadlinePhase): void {
+    if (this.#over) return
+    if (phase === 'idle' && this.#transform.state.finished) return this.#onEnd()
+    this.#fail(phase === 'connect' ? 'connection' : 'timeout', `${phase} deadline`)
+  }
+
+  #fail(kind: UpstreamFailure['kind'], message: string): void {
+    this.#finish('failed', {
+      kind,
+      status: this.#status,
+      vendorCode: null,
+      vendorMessage: message,
+      retryAfterMs: null,
+    })
+  }
+
+  #finish(
+    outcome: AttemptEnd['outcome'],
+    failure: AttemptEnd['failure'],
+    body: Uint8Array | null = null,
+  ): void {
+    if (this.#over) return
+    this.#over = true
+    this.#deadline.cancel()
+    if (outcome !== 'success' || this.#paused) this.#call.abort()
+    else if (!this.#upstreamEnded) {
+      // The connection is kept for the next request if its end follows soon.
+      this.#linger = this.#deps.clock.after(LINGER_MS, () => this.#call.abort())
+    }
+    this.#resolve({
+      outcome,
+      failure,
+      committed: this.#committed,
+      state: this.#transform.state,
+      body,
+      httpStatus: this.#status,
+      headers: this.#headers,
+      ttftMs: this.#ttftMs,
+      durationMs: this.#deps.clock.monotonicMs() - this.#startedMs,
+      sent: this.#sent,
+    })
+  }
+}

@@ -1,0 +1,97 @@
+// Words of the pipeline and the values that travel between its stages.
+//
+// exchange: one client request and its answer. call: what the request asks for. facts: all that is known of a
+// target before it is tried. plan: the ordered targets with reasons. attempt: one upstream call. settle: the one
+// ending, which writes the rows and lets the client see the end.
+
+import type { ChatRequest, ThinkingRequest } from '#core/chat.ts'
+import type { GatewayError } from '#core/errors.ts'
+import type { AttemptRow, Decision, Journal } from '#core/ledger.ts'
+import type { ClientSink, Clock, Random, Upstream } from '#core/ports.ts'
+import type { HmacSha256 } from '#core/provider.ts'
+import type { KeySettings } from '#core/settings.ts'
+import type { Log, Metrics } from '#core/telemetry.ts'
+import type { HealthBoard } from '#routing/health.ts'
+import type { Need } from '#wire/openai-chat/request.ts'
+import type { TokenCache } from './credentials.ts'
+import type { Live } from './live.ts'
+
+/** What a runtime gives. */
+export interface Deps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly upstream: Upstream
+  readonly journal: Journal
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly health: HealthBoard
+  readonly tokens: TokenCache
+  readonly hmacSha256: HmacSha256
+  /** SHA-256, hex. */
+  readonly digest: (text: string) => string
+  /** Requests in flight on this instance. */
+  readonly load: { inFlight: number }
+  /** The configuration in force; a request reads it once and keeps it. */
+  readonly live: () => Live
+}
+
+/** The client formats. */
+export type ClientApi = 'chat' | 'completions'
+
+/** A request as the runtime hands it over. */
+export interface Incoming {
+  readonly api: ClientApi
+  /** The `authorization` header, or null. */
+  readonly authorization: string | null
+  /** @throws GatewayError `request_too_large`, `request_timeout` */
+  readonly readBody: (bytesMax: number) => Promise<Uint8Array>
+  readonly sink: ClientSink
+}
+
+/** What the request asks for, read once. */
+export interface Call {
+  readonly api: ClientApi
+  /** As it came: the bytes that are forwarded. */
+  readonly bytes: Uint8Array
+  /** In chat form; for completions the request that says the same. */
+  readonly chat: ChatRequest
+  /** Why a completions request cannot be said as chat; only targets with such an endpoint can serve it then. */
+  readonly untranslatable: GatewayError | null
+  /** The body as it came, parsed, whatever the api. */
+  readonly body: Readonly<Record<string, unknown>>
+  readonly model: string
+  readonly streaming: boolean
+  readonly wantsUsage: boolean
+  readonly thinking: ThinkingRequest
+  readonly needs: readonly Need[]
+  readonly inputTokensEstimate: number
+  readonly inputTokensFloor: number
+  readonly outputTokensEstimate: number
+}
+
+/** One request on its way; filled stage by stage. */
+export interface Exchange {
+  readonly id: string
+  readonly live: Live
+  readonly api: ClientApi
+  readonly sink: ClientSink
+  readonly startedAtMs: number
+  readonly startedMs: number
+  key: KeySettings | null
+  call: Call | null
+  model: string | null
+  decision: Decision | null
+  /** Ended attempts, in order. */
+  readonly attempts: AttemptRow[]
+  attemptsStarted: number
+  /** Time spent waiting for upstreams; the rest is ours. */
+  upstreamMs: number
+  ttftMs: number | null
+  /** Request fields that the answering target did not get. */
+  dropped: readonly string[]
+  headSent: boolean
+  clientGone: boolean
+  /** Set while an attempt runs; called when the client leaves. */
+  onGone: (() => void) | null
+  closed: boolean
+}

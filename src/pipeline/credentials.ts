@@ -1,0 +1,204 @@
+// What proves to a provider who asks. Short-lived tokens are made or fetched here: one fetch at a time for each
+// credential, ahead of expiry, again when an answer says that the token is stale.
+
+import type { UpstreamFailure } from '#core/errors.ts'
+import type { Clock, Upstream } from '#core/ports.ts'
+import type { CredentialExchange, HmacSha256 } from '#core/provider.ts'
+import { concatBytes, decodeUtf8 } from '#wire/bytes.ts'
+import type { TargetFacts } from './live.ts'
+
+/** How a request is signed: headers to set, and a query parameter where the dialect wants it there. */
+export interface Signature {
+  readonly headers: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string>>
+}
+
+interface Token {
+  readonly token: string
+  readonly expiresAtMs: number
+  readonly secret: string
+}
+
+/** A token is renewed when less than this share of its life, or this time, is left. */
+const RENEW_AHEAD_SHARE = 0.1
+const RENEW_AHEAD_MS_MAX = 10 * 60_000
+const EXCHANGE_TIMEOUT_MS = 10_000
+const EXCHANGE_BODY_BYTES_MAX = 64 * 1024
+
+const NONE: Signature = Object.freeze({ headers: {}, query: {} })
+
+export class TokenCache {
+  readonly #tokens = new Map<string, Token & { readonly renewAtMs: number }>()
+  readonly #pending = new Map<string, Promise<Token>>()
+  readonly #clock: Clock
+  readonly #upstream: Upstream
+  readonly #hmacSha256: HmacSha256
+
+  constructor(clock: Clock, upstream: Upstream, hmacSha256: HmacSha256) {
+    this.#clock = clock
+    this.#upstream = upstream
+    this.#hmacSha256 = hmacSha256
+  }
+
+  /** The signature when it is at hand without a fetch, else a promise. @throws CredentialError */
+  sign(facts: TargetFacts): Signature | Promise<Signature> {
+    const { credential } = facts.provider
+    const secret = facts.settings.apiKey
+    if (secret === null || secret === '') return NONE
+    switch (credential.kind) {
+      case 'none':
+        return NONE
+      case 'bearer':
+        return bearer(secret)
+      case 'header':
+        return { headers: { [credential.header]: secret }, query: {} }
+      case 'jwt':
+        return this.#signJwt(facts.settings.name, secret, credential.sign)
+      case 'exchange':
+        return this.#exchanged(facts, secret, credential)
+    }
+  }
+
+  /** The upstream said that the token is stale. */
+  invalidate(provider: string): void {
+    this.#tokens.delete(provider)
+  }
+
+  #signJwt(
+    name: string,
+    secret: string,
+    sign: (
+      secret: string,
+      nowMs: number,
+      hmac: HmacSha256,
+    ) => { readonly token: string; readonly expiresAtMs: number } | null,
+  ): Signature {
+    const nowMs = this.#clock.nowMs()
+    const cached = this.#tokens.get(name)
+    if (cached !== undefined && cached.secret === secret && nowMs < cached.renewAtMs)
+      return bearer(cached.token)
+    const made = sign(secret, nowMs, this.#hmacSha256)
+    if (made === null) return bearer(secret)
+    this.#store(name, { ...made, secret }, nowMs)
+    return bearer(made.token)
+  }
+
+  #exchanged(
+    facts: TargetFacts,
+    secret: string,
+    credential: CredentialExchange,
+  ): Signature | Promise<Signature> {
+    const { name } = facts.settings
+    const request = credential.request(secret, facts.baseUrl)
+    if (request === null) return bearer(secret)
+    const nowMs = this.#clock.nowMs()
+    const cached = this.#tokens.get(name)
+    const usable = cached !== undefined && cached.secret === secret && nowMs < cached.expiresAtMs
+    if (usable && nowMs < cached.renewAtMs) return placed(cached.token, credential)
+    const fetched = this.#fetchOnce(facts, secret, credential, request)
+    if (!usable) return fetched.then((token) => placed(token.token, credential))
+    // The old token still holds; a failed renewal is tried again by the next request.
+    fetched.catch(() => undefined)
+    return placed(cached.token, credential)
+  }
+
+  #fetchOnce(
+    facts: TargetFacts,
+    secret: string,
+    credential: CredentialExchange,
+    request: NonNullable<ReturnType<CredentialExchange['request']>>,
+  ): Promise<Token> {
+    const { name } = facts.settings
+    const running = this.#pending.get(name)
+    if (running !== undefined) return running
+    const fetching = this.#fetch(request, facts.settings.allowPrivate)
+      .then(({ status, body }) => {
+        const answer = credential.read(status, body)
+        if ('error' in answer) throw new CredentialError(answer.error, status)
+        const nowMs = this.#clock.nowMs()
+        const token = { token: answer.token, expiresAtMs: nowMs + answer.expiresInSeconds * 1000, secret }
+        this.#store(name, token, nowMs)
+        return token
+      })
+      .finally(() => this.#pending.delete(name))
+    this.#pending.set(name, fetching)
+    return fetching
+  }
+
+  #store(name: string, token: Token, nowMs: number): void {
+    const lifeMs = token.expiresAtMs - nowMs
+    const renewAtMs = token.expiresAtMs - Math.min(lifeMs * RENEW_AHEAD_SHARE, RENEW_AHEAD_MS_MAX)
+    this.#tokens.set(name, { ...token, renewAtMs })
+  }
+
+  #fetch(
+    request: {
+      readonly method: 'GET' | 'POST'
+      readonly url: string
+      readonly headers: Readonly<Record<string, string>>
+    },
+    allowPrivate: boolean,
+  ): Promise<{ status: number; body: string }> {
+    return new Promise((resolve, reject) => {
+      const parts: Uint8Array[] = []
+      let length = 0
+      let status = 0
+      const timer = this.#clock.after(EXCHANGE_TIMEOUT_MS, () => {
+        call.abort()
+        reject(new CredentialError('the token endpoint did not answer in time', 0))
+      })
+      const settle = (run: () => void): void => {
+        timer.cancel()
+        run()
+      }
+      const call = this.#upstream.send(
+        {
+          method: request.method,
+          url: new URL(request.url),
+          headers: request.headers,
+          body: null,
+          allowPrivate,
+        },
+        {
+          onConnected() {},
+          onHead(answered) {
+            status = answered
+          },
+          onBytes(chunk) {
+            length += chunk.length
+            if (length <= EXCHANGE_BODY_BYTES_MAX) parts.push(chunk)
+          },
+          onEnd: () => settle(() => resolve({ status, body: decodeUtf8(concatBytes(parts)) })),
+          onFault: (fault, cause) =>
+            settle(() => reject(new CredentialError(`the token endpoint failed (${fault})`, 0, cause))),
+        },
+      )
+    })
+  }
+}
+
+/** A credential could not be had; becomes an upstream failure of kind `auth`. */
+export class CredentialError extends Error {
+  readonly status: number
+
+  constructor(message: string, status: number, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'CredentialError'
+    this.status = status
+  }
+
+  toFailure(): UpstreamFailure {
+    // A token endpoint that is down says nothing of the key.
+    const kind = this.status >= 400 && this.status < 500 ? 'auth' : 'connection'
+    return { kind, status: this.status, vendorCode: null, vendorMessage: this.message, retryAfterMs: null }
+  }
+}
+
+function bearer(token: string): Signature {
+  return { headers: { authorization: `Bearer ${token}` }, query: {} }
+}
+
+function placed(token: string, credential: CredentialExchange): Signature {
+  if ('query' in credential.place) return { headers: {}, query: { [credential.place.query]: token } }
+  return { headers: { [credential.place.header]: `${credential.place.prefix ?? ''}${token}` }, query: {} }
+}

@@ -1,0 +1,252 @@
+// Attempts in the order of the plan until one answers. Fallback is possible until the client has had content.
+
+import type { GatewayError, UpstreamFailure } from '#core/errors.ts'
+import type { AttemptRole } from '#core/ledger.ts'
+import { EARLY_HEAD_MS, PING_INTERVAL_MS } from '#core/limits.ts'
+import { formatNano, type Nano } from '#core/money.ts'
+import type { Timer, UpstreamRequest } from '#core/ports.ts'
+import type { TargetSettings } from '#core/settings.ts'
+import type { TokenUsage } from '#core/usage.ts'
+import { decideNext } from '#routing/retry.ts'
+import { type AttemptEnd, startAttempt } from './attempt.ts'
+import type { Call, Deps, Exchange } from './context.ts'
+import { CredentialError, type Signature } from './credentials.ts'
+import { toGatewayError } from './failure.ts'
+import { sendHead } from './head.ts'
+import type { TargetFacts } from './live.ts'
+import { costOf, sumCosts } from './meter.ts'
+import { isThinking, type PlannedCall } from './plan.ts'
+import { bookEnd, bookOpen } from './settle.ts'
+import { encodeUpstream, type UpstreamText } from './translate.ts'
+
+/** With thinking on, the first token may follow minutes of silence. */
+const TTFT_MS = 15_000
+const TTFT_THINKING_MS = 180_000
+
+/** How the request as a whole came out. */
+export type Outcome =
+  | { readonly kind: 'answered'; readonly facts: TargetFacts; readonly body: Uint8Array | null }
+  | { readonly kind: 'failed'; readonly error: GatewayError; readonly facts: TargetFacts }
+  | { readonly kind: 'cancelled' }
+
+export async function dispatch(
+  deps: Deps,
+  exchange: Exchange,
+  call: Call,
+  plan: PlannedCall,
+): Promise<Outcome> {
+  const keepAlive = call.streaming ? startKeepAlive(deps, exchange) : null
+  try {
+    return await attemptAll(deps, exchange, call, plan)
+  } finally {
+    keepAlive?.cancel()
+  }
+}
+
+async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: PlannedCall): Promise<Outcome> {
+  let left = [...plan.targets]
+  let target = left.shift() as TargetSettings
+  let role: AttemptRole = 'first'
+  const renewed = new Set<string>()
+  for (;;) {
+    const facts = exchange.live.factsOf(target)
+    const end = await attemptOne(deps, exchange, call, facts, plan, role)
+    if (end.outcome === 'cancelled' || exchange.clientGone) return { kind: 'cancelled' }
+    if (end.failure === null) return { kind: 'answered', facts, body: end.body }
+    const error = toGatewayError(end.failure)
+    logFailure(deps, exchange, facts, end.failure)
+    if (end.committed) return { kind: 'failed', error, facts }
+    if (end.failure.renew === true && !renewed.has(facts.settings.name)) {
+      renewed.add(facts.settings.name)
+      deps.tokens.invalidate(facts.settings.name)
+      role = 'retry'
+      continue
+    }
+    if (end.failure.kind === 'moderation') left = afterModeration(left, plan)
+    const next = decideNext({
+      failure: end.failure,
+      policy: plan.policy,
+      attempts: exchange.attemptsStarted,
+      targetsLeft: left.length,
+      random: deps.random.unit,
+    })
+    if (next.kind === 'give_up') return { kind: 'failed', error, facts }
+    deps.metrics.fallback(end.failure.kind)
+    if (next.kind === 'retry') {
+      await pause(deps, exchange, next.waitMs)
+      if (exchange.clientGone) return { kind: 'cancelled' }
+      role = 'retry'
+      left = [...plan.targets]
+    } else role = 'fallback'
+    target = left.shift() as TargetSettings
+  }
+}
+
+/** A refusal for content goes only to providers that the policy names. */
+function afterModeration(left: readonly TargetSettings[], plan: PlannedCall): TargetSettings[] {
+  const allowed = plan.policy.onModeration
+  return allowed === 'stop' ? [] : left.filter((target) => allowed.includes(target.provider))
+}
+
+async function attemptOne(
+  deps: Deps,
+  exchange: Exchange,
+  call: Call,
+  facts: TargetFacts,
+  plan: PlannedCall,
+  role: AttemptRole,
+): Promise<AttemptEnd> {
+  const startedAtMs = deps.clock.nowMs()
+  const health = deps.health.of(facts.target.id)
+  const text = encodeUpstream(call, facts)
+  const open = bookOpen(deps, exchange, call, facts, role, startedAtMs)
+  exchange.dropped = text.dropped
+  health.sent(startedAtMs)
+  const end = await run(deps, exchange, call, facts, plan, text, startedAtMs)
+  exchange.upstreamMs += end.durationMs
+  bookEnd(deps, exchange, call, facts, open, end)
+  const nowMs = deps.clock.nowMs()
+  if (end.ttftMs !== null && call.streaming && end.outcome === 'success')
+    health.latency.add(end.ttftMs, nowMs)
+  if (end.outcome === 'cancelled') health.neutral()
+  else if (end.failure === null) health.succeeded()
+  else health.failed(end.failure.kind, plan.policy.outlierDetection, nowMs, end.failure.retryAfterMs)
+  deps.metrics.targetState(facts.target.id, health.breaker(nowMs).state)
+  return end
+}
+
+async function run(
+  deps: Deps,
+  exchange: Exchange,
+  call: Call,
+  facts: TargetFacts,
+  plan: PlannedCall,
+  text: UpstreamText,
+  startedAtMs: number,
+): Promise<AttemptEnd> {
+  let signature: Signature
+  try {
+    const signed = deps.tokens.sign(facts)
+    signature = signed instanceof Promise ? await signed : signed
+  } catch (error) {
+    if (!(error instanceof CredentialError)) throw error
+    return unsentEnd(error.toFailure())
+  }
+  const { sink } = exchange
+  const attempt = startAttempt(deps, {
+    call,
+    facts,
+    request: sign(text, signature, facts),
+    streaming: text.streaming,
+    timeouts: plan.policy.timeouts,
+    ttftMs: plan.policy.timeouts.ttftMs ?? (isThinking(facts, call) ? TTFT_THINKING_MS : TTFT_MS),
+    requestId: exchange.id,
+    costOf: (usage, responseModel) => runningCost(exchange, call, facts, usage, responseModel, startedAtMs),
+    commit: () => {
+      exchange.ttftMs = deps.clock.monotonicMs() - exchange.startedMs
+      sendHead(exchange, 200, STREAM_HEADERS, facts.target.id)
+    },
+    write: (bytes) => sink.write(bytes),
+  })
+  exchange.onGone = attempt.cancel
+  sink.onDrain = attempt.resume
+  if (exchange.clientGone) attempt.cancel()
+  const end = await attempt.ended
+  exchange.onGone = null
+  sink.onDrain = null
+  return end
+}
+
+export const STREAM_HEADERS: Readonly<Record<string, string>> = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
+}
+
+function sign(text: UpstreamText, signature: Signature, facts: TargetFacts): UpstreamRequest {
+  for (const [name, value] of Object.entries(signature.query)) text.url.searchParams.set(name, value)
+  return {
+    method: 'POST',
+    url: text.url,
+    headers: {
+      'content-type': 'application/json',
+      accept: text.streaming ? 'text/event-stream' : 'application/json',
+      'user-agent': 'sluice',
+      ...text.headers,
+      ...signature.headers,
+    },
+    body: text.body,
+    allowPrivate: facts.settings.allowPrivate,
+  }
+}
+
+/** Cost of the request with this attempt's usage as it stands, for `usage.cost`. */
+function runningCost(
+  exchange: Exchange,
+  call: Call,
+  facts: TargetFacts,
+  usage: TokenUsage,
+  responseModel: string | null,
+  startedAtMs: number,
+): string | null {
+  const cost = costOf(exchange.live, call, facts, usage, responseModel, startedAtMs)
+  return cost === null ? null : formatNano((sumCosts(exchange.attempts) + cost.amountNano) as Nano)
+}
+
+function unsentEnd(failure: UpstreamFailure): AttemptEnd {
+  return {
+    outcome: 'failed',
+    failure,
+    committed: false,
+    state: {
+      content: false,
+      finished: false,
+      done: false,
+      usage: null,
+      responseModel: null,
+      upstreamId: null,
+      failure,
+      outputBytes: 0,
+      droppedEvents: 0,
+    },
+    body: null,
+    httpStatus: failure.status,
+    headers: {},
+    ttftMs: null,
+    durationMs: 0,
+    sent: false,
+  }
+}
+
+function pause(deps: Deps, exchange: Exchange, waitMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = deps.clock.after(waitMs, resolve)
+    exchange.onGone = () => {
+      timer.cancel()
+      resolve()
+    }
+  })
+}
+
+/** A client that waits long for its first content gets its head and a sign of life. */
+function startKeepAlive(deps: Deps, exchange: Exchange): Timer {
+  let timer = deps.clock.after(EARLY_HEAD_MS, ping)
+  function ping(): void {
+    if (exchange.ttftMs !== null || exchange.closed || exchange.clientGone) return
+    sendHead(exchange, 200, STREAM_HEADERS, null)
+    exchange.sink.write(': ping\n\n')
+    timer = deps.clock.after(PING_INTERVAL_MS, ping)
+  }
+  return { cancel: () => timer.cancel() }
+}
+
+function logFailure(deps: Deps, exchange: Exchange, facts: TargetFacts, failure: UpstreamFailure): void {
+  deps.log.warn('attempt.failed', {
+    request_id: exchange.id,
+    target: facts.target.id,
+    kind: failure.kind,
+    status: failure.status,
+    vendor_code: failure.vendorCode,
+    vendor_message: failure.vendorMessage.slice(0, 500),
+  })
+}

@@ -1,0 +1,196 @@
+// One request's way, top to bottom: authenticate → ingress → plan → dispatch → settle → observe.
+
+import { GatewayError } from '#core/errors.ts'
+import type { RequestOutcome } from '#core/ledger.ts'
+import { JOURNAL_PENDING_ROWS_MAX, REQUESTS_IN_FLIGHT_MAX } from '#core/limits.ts'
+import { formatNano } from '#core/money.ts'
+import { authenticate } from './authenticate.ts'
+import type { Deps, Exchange, Incoming } from './context.ts'
+import { dispatch, type Outcome } from './dispatch.ts'
+import { errorBody, errorHeaders } from './error-body.ts'
+import { headerText, sendHead } from './head.ts'
+import { readCall } from './ingress.ts'
+import { planCall } from './plan.ts'
+import { requestRow } from './settle.ts'
+
+/** Serves one request to its end. Never throws: every failure becomes the client's error and a row. */
+export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
+  const exchange = openExchange(deps, incoming)
+  deps.load.inFlight++
+  deps.metrics.requestStarted()
+  try {
+    admit(deps)
+    exchange.key = authenticate(deps, exchange.live, incoming.authorization)
+    const bytes = await incoming.readBody(exchange.live.settings.server.bodyBytesMax)
+    const call = readCall(incoming.api, bytes)
+    exchange.call = call
+    exchange.model = call.model
+    const plan = planCall(deps, exchange.live, exchange.key, call)
+    exchange.decision = plan.decision
+    close(deps, exchange, await dispatch(deps, exchange, call, plan))
+  } catch (error) {
+    fail(deps, exchange, toGatewayError(deps, exchange, error))
+  } finally {
+    deps.load.inFlight--
+  }
+}
+
+function openExchange(deps: Deps, incoming: Incoming): Exchange {
+  const exchange: Exchange = {
+    id: deps.random.requestId(),
+    live: deps.live(),
+    api: incoming.api,
+    sink: incoming.sink,
+    startedAtMs: deps.clock.nowMs(),
+    startedMs: deps.clock.monotonicMs(),
+    key: null,
+    call: null,
+    model: null,
+    decision: null,
+    attempts: [],
+    attemptsStarted: 0,
+    upstreamMs: 0,
+    ttftMs: null,
+    dropped: [],
+    headSent: false,
+    clientGone: false,
+    onGone: null,
+    closed: false,
+  }
+  incoming.sink.onClose = () => {
+    exchange.clientGone = true
+    exchange.onGone?.()
+  }
+  return exchange
+}
+
+/** Bounds of this instance. */
+function admit(deps: Deps): void {
+  if (deps.load.inFlight > REQUESTS_IN_FLIGHT_MAX) {
+    throw new GatewayError('overloaded', 'the gateway has too many requests in flight', {
+      retryAfterMs: 1000,
+    })
+  }
+  if (deps.journal.pendingRows > JOURNAL_PENDING_ROWS_MAX) {
+    throw new GatewayError('store_unavailable', 'the ledger cannot be written', { retryAfterMs: 1000 })
+  }
+}
+
+/** An ended dispatch: the row is written, and when it is durable the client sees the end. */
+function close(deps: Deps, exchange: Exchange, outcome: Outcome): void {
+  if (outcome.kind === 'failed') return fail(deps, exchange, outcome.error, outcome.facts.target.id)
+  if (outcome.kind === 'cancelled')
+    return settle(deps, exchange, 499, 'cancelled', null, () => exchange.sink.destroy())
+  const { sink } = exchange
+  settle(deps, exchange, 200, 'success', null, () => {
+    if (outcome.body === null) return sink.end('data: [DONE]\n\n')
+    sendHead(exchange, 200, answerHeaders(exchange, outcome.body.length), outcome.facts.target.id)
+    sink.end(outcome.body)
+  })
+}
+
+function answerHeaders(exchange: Exchange, length: number): Record<string, string> {
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'content-length': String(length),
+  }
+  const row = requestRow(exchange, exchange.startedMs, 200, 'success', null)
+  if (row.costNano !== null) headers['x-sluice-cost'] = `${formatNano(row.costNano)} ${row.currency}`
+  return headers
+}
+
+/** Ends the request with an error: as an answer, or as an event where a stream has begun. */
+function fail(deps: Deps, exchange: Exchange, error: GatewayError, target: string | null = null): void {
+  const outcome: RequestOutcome = exchange.attemptsStarted === 0 ? 'refused' : 'failed'
+  settle(deps, exchange, exchange.headSent ? 200 : error.status, outcome, error.code, () =>
+    sendError(exchange, error, target),
+  )
+}
+
+function sendError(exchange: Exchange, error: GatewayError, target: string | null): void {
+  const { sink } = exchange
+  const body = errorBody(error)
+  if (exchange.headSent) return sink.end(`data: ${body}\n\n`)
+  exchange.headSent = true
+  sink.head(error.status, {
+    ...errorHeaders(error),
+    'content-length': String(new TextEncoder().encode(body).length),
+    'x-request-id': exchange.id,
+    'x-sluice-attempts': String(exchange.attemptsStarted),
+    ...(target === null ? {} : { 'x-sluice-target': headerText(target) }),
+  })
+  sink.end(body)
+}
+
+/** The one ending. A caller that is not known has no row: strangers must not fill the ledger. */
+function settle(
+  deps: Deps,
+  exchange: Exchange,
+  status: number,
+  outcome: RequestOutcome,
+  error: string | null,
+  finish: () => void,
+): void {
+  if (exchange.closed) return
+  exchange.closed = true
+  const durationMs = deps.clock.monotonicMs() - exchange.startedMs
+  const end = (): void => {
+    if (!exchange.clientGone) finish()
+    observe(deps, exchange, status, outcome, error, durationMs)
+  }
+  if (exchange.key === null) return end()
+  const row = requestRow(exchange, exchange.startedMs + durationMs, status, outcome, error)
+  deps.journal.request(row, (failure) => {
+    if (failure !== null)
+      deps.log.error('journal.failed', { request_id: exchange.id, message: failure.message })
+    end()
+  })
+}
+
+function observe(
+  deps: Deps,
+  exchange: Exchange,
+  status: number,
+  outcome: RequestOutcome,
+  error: string | null,
+  durationMs: number,
+): void {
+  deps.metrics.requestEnded({
+    wireFormat: exchange.api === 'chat' ? 'openai-chat' : 'openai-completions',
+    outcome,
+    durationMs,
+    overheadMs: Math.max(0, durationMs - exchange.upstreamMs),
+    ttftMs: exchange.ttftMs,
+  })
+  const last = exchange.attempts.at(-1)
+  deps.log.info('request.ended', {
+    request_id: exchange.id,
+    key: exchange.key?.name ?? null,
+    model: exchange.model,
+    api: exchange.api,
+    stream: exchange.call?.streaming ?? null,
+    status,
+    outcome,
+    error,
+    target: last?.target ?? null,
+    attempts: exchange.attemptsStarted,
+    cost:
+      last?.cost === null || last === undefined
+        ? null
+        : formatNano(requestRow(exchange, 0, 0, 'open', null).costNano ?? last.cost.amountNano),
+    input_tokens: last?.usage.inputTokens ?? null,
+    output_tokens: last?.usage.outputTokens ?? null,
+    ttft_ms: exchange.ttftMs === null ? null : Math.round(exchange.ttftMs),
+    duration_ms: Math.round(durationMs),
+    decision: exchange.decision,
+  })
+}
+
+function toGatewayError(deps: Deps, exchange: Exchange, error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  deps.log.error('request.crashed', { request_id: exchange.id, error: text })
+  return new GatewayError('internal_error', 'the gateway failed; the request id helps to find out why', {
+    cause: error,
+  })
+}

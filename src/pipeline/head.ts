@@ -1,0 +1,30 @@
+// The answer's head. It goes out once; a stream that waited long has had it before its target was known.
+
+import type { Exchange } from './context.ts'
+
+/** `target` null: not known yet. */
+export function sendHead(
+  exchange: Exchange,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  target: string | null,
+): void {
+  if (exchange.headSent) return
+  exchange.headSent = true
+  exchange.sink.head(status, { ...headers, ...ownHeaders(exchange, target) })
+}
+
+function ownHeaders(exchange: Exchange, target: string | null): Record<string, string> {
+  const headers: Record<string, string> = { 'x-request-id': exchange.id }
+  if (target !== null) {
+    headers['x-sluice-target'] = headerText(target)
+    headers['x-sluice-attempts'] = String(exchange.attemptsStarted)
+    if (exchange.dropped.length > 0) headers['x-sluice-dropped'] = headerText(exchange.dropped.join(', '))
+  }
+  return headers
+}
+
+/** Names from outside may hold what a header may not. */
+export function headerText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, (character) => encodeURIComponent(character)).slice(0, 1000)
+}

@@ -1,0 +1,166 @@
+// The configuration in force, compiled for the request path: keys by digest, facts by target.
+
+import { GatewayError } from '#core/errors.ts'
+import type { Micro } from '#core/money.ts'
+import type { Capability, ModelRule, Provider, Quirks } from '#core/provider.ts'
+import type {
+  KeySettings,
+  PolicySettings,
+  ProviderSettings,
+  Settings,
+  TargetSettings,
+} from '#core/settings.ts'
+import type { UpstreamFormat } from '#core/wire-format.ts'
+import type { Catalogue } from '#pricing/catalogue.ts'
+
+/** All that is known of a target before it is tried. */
+export interface TargetFacts {
+  readonly target: TargetSettings
+  readonly settings: ProviderSettings
+  readonly provider: Provider
+  readonly quirks: Quirks
+  readonly rule: Omit<ModelRule, 'match'>
+  /** null: OpenAI chat. */
+  readonly format: UpstreamFormat | null
+  /** Without a trailing slash. */
+  readonly baseUrl: string
+  readonly contextWindow: number | null
+  readonly lacks: (capability: Capability) => boolean
+  readonly thinksByDefault: boolean
+}
+
+export interface Live {
+  readonly settings: Settings
+  readonly catalogue: Catalogue
+  readonly keyByDigest: ReadonlyMap<string, KeySettings>
+  /** Facts of a configured target, or of any `PROVIDER/MODEL` that a client names. */
+  readonly factsOf: (target: TargetSettings) => TargetFacts
+  /** A `PROVIDER/MODEL` that a client names directly; null when there is no such provider. */
+  readonly directTarget: (name: string) => TargetSettings | null
+  readonly policy: (name: string) => PolicySettings
+  /** Book units per unit of a currency, micro; null for the book currency itself. */
+  readonly rateOf: (currency: string) => Micro | null
+}
+
+/** Clients may name any model of a provider: the memory for their facts is bounded. */
+const FACTS_MAX = 10_000
+
+export function compileLive(settings: Settings, catalogue: Catalogue): Live {
+  const keyByDigest = new Map(settings.keys.map((key) => [key.digest, key]))
+  const facts = new Map<string, TargetFacts>()
+  return {
+    settings,
+    catalogue,
+    keyByDigest,
+    factsOf(target) {
+      const cached = facts.get(target.id)
+      if (cached !== undefined && cached.target === target) return cached
+      if (facts.size >= FACTS_MAX) facts.clear()
+      const made = compileFacts(target, settings, catalogue)
+      facts.set(target.id, made)
+      return made
+    },
+    directTarget: directTargets(settings),
+    policy(name) {
+      const policy = settings.policies.get(name)
+      if (policy === undefined) throw new GatewayError('internal_error', `no policy ${name}`)
+      return policy
+    },
+    rateOf: (currency) => (currency === settings.currency ? null : (settings.fx.get(currency) ?? null)),
+  }
+}
+
+function directTargets(settings: Settings): (name: string) => TargetSettings | null {
+  const made = new Map<string, TargetSettings>()
+  return (name) => {
+    const slash = name.indexOf('/')
+    if (slash < 1 || slash === name.length - 1) return null
+    const provider = name.slice(0, slash)
+    if (!settings.providers.has(provider)) return null
+    const cached = made.get(name)
+    if (cached !== undefined) return cached
+    if (made.size >= FACTS_MAX) made.clear()
+    const model = name.slice(slash + 1)
+    const target = {
+      id: name,
+      provider,
+      model,
+      weight: 1,
+      priority: 0,
+      contextWindow: null,
+      capabilities: null,
+    }
+    made.set(name, target)
+    return target
+  }
+}
+
+/** Capabilities that a price list's `capabilities` speaks of; what it does not list of these, the model cannot do. */
+const LISTED: ReadonlySet<Capability> = new Set(['tools', 'vision', 'video_input', 'audio_input', 'thinking'])
+
+function compileFacts(target: TargetSettings, settings: Settings, catalogue: Catalogue): TargetFacts {
+  const providerSettings = settings.providers.get(target.provider)
+  if (providerSettings === undefined)
+    throw new GatewayError('internal_error', `no provider ${target.provider}`)
+  const { provider } = providerSettings
+  const rule = mergeRules(provider.models ?? [], target.model)
+  const listed = catalogue.facts(provider.id, target.model)
+  const choice = { model: target.model, baseUrl: providerSettings.baseUrl, secret: providerSettings.apiKey }
+  const name = provider.chooseFormat?.(choice) ?? null
+  const format =
+    name === null ? null : (provider.formats?.find((candidate) => candidate.name === name) ?? null)
+  return {
+    target,
+    settings: providerSettings,
+    provider,
+    quirks: { ...provider.quirks, ...rule.quirks },
+    rule,
+    format,
+    baseUrl: providerSettings.baseUrl ?? format?.baseUrl ?? provider.baseUrl ?? '',
+    contextWindow: target.contextWindow ?? rule.contextWindow ?? listed?.contextWindow ?? null,
+    lacks: lackOf(target, provider, rule, listed?.capabilities ?? null),
+    thinksByDefault: rule.thinksByDefault === true,
+  }
+}
+
+/** All rules that match, the first one's word counting most. */
+function mergeRules(rules: readonly ModelRule[], model: string): Omit<ModelRule, 'match'> {
+  const matching = rules.filter((rule) => rule.match.test(model))
+  const merged: Record<string, unknown> = {}
+  for (const rule of matching.toReversed()) {
+    const { match: _match, quirks, ...rest } = rule
+    Object.assign(merged, rest)
+    if (quirks !== undefined) merged['quirks'] = { ...(merged['quirks'] as object | undefined), ...quirks }
+  }
+  return merged
+}
+
+/**
+ * What a target is known to lack. The configuration's list is final for what it can speak of; else the
+ * provider's and the model's facts; else the price list. What nobody knows is assumed to be there.
+ */
+function lackOf(
+  target: TargetSettings,
+  provider: Provider,
+  rule: Omit<ModelRule, 'match'>,
+  listed: readonly string[] | null,
+): (capability: Capability) => boolean {
+  const own = target.capabilities
+  return (capability) => {
+    if (own !== null) {
+      if (own.includes(capability)) return false
+      if (LISTED.has(capability)) return true
+    }
+    if (rule.can?.includes(capability) === true) return false
+    if (rule.cannot?.includes(capability) === true || provider.cannot?.includes(capability) === true)
+      return true
+    // Lists of old models are empty for want of knowledge, not for want of ability.
+    return (
+      own === null &&
+      listed !== null &&
+      listed.length > 0 &&
+      LISTED.has(capability) &&
+      !listed.includes(capability)
+    )
+  }
+}

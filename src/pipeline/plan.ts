@@ -1,0 +1,134 @@
+// Gathers what is known of a model's targets and lets routing decide.
+
+import { GatewayError } from '#core/errors.ts'
+import type { Capability } from '#core/provider.ts'
+import type { KeySettings, TargetSettings } from '#core/settings.ts'
+import { estimateNano } from '#pricing/rate.ts'
+import { type Candidate, makePlan, type Plan } from '#routing/plan.ts'
+import type { Call, Deps } from './context.ts'
+import type { Live, TargetFacts } from './live.ts'
+import { resolveModel } from './models.ts'
+
+export interface PlannedCall extends Plan {
+  readonly policy: ReturnType<typeof resolveModel>['policy']
+}
+
+/** @throws GatewayError when the model, the key or the targets leave nothing to try. */
+export function planCall(deps: Deps, live: Live, key: KeySettings, call: Call): PlannedCall {
+  const { targets, policy } = resolveModel(live, key, call.model)
+  const nowMs = deps.clock.nowMs()
+  const candidates = targets.map((target) => readCandidate(deps, live, call, target, nowMs))
+  const plan = makePlan({
+    policy,
+    candidates,
+    needs: call.needs,
+    inputTokensEstimate: call.inputTokensEstimate,
+    inputTokensFloor: call.inputTokensFloor,
+    random: deps.random.unit,
+  })
+  if (plan.targets.length === 0) throw refusal(call, plan, candidates, nowMs)
+  return { ...plan, policy }
+}
+
+function readCandidate(deps: Deps, live: Live, call: Call, target: TargetSettings, nowMs: number): Candidate {
+  const facts = live.factsOf(target)
+  const health = deps.health.of(target.id)
+  return {
+    target,
+    enabled: facts.settings.enabled,
+    lacks: lackOf(facts, call),
+    contextWindow: facts.contextWindow,
+    estimateNano: estimate(live, facts, call, nowMs),
+    breaker: health.breaker(nowMs),
+    ttftP90Ms: health.latency.p90Ms(nowMs),
+    samples: health.latency.samples(nowMs),
+  }
+}
+
+/** An unstreamed request to a stream-only target is collected, so it lacks nothing. */
+function lackOf(facts: TargetFacts, call: Call): (capability: Capability) => boolean {
+  const needsOwnEndpoint = call.untranslatable !== null && !hasCompletions(facts)
+  return (capability) => {
+    if (capability === 'unstreamed') return needsOwnEndpoint
+    if (capability === 'stream') return needsOwnEndpoint || facts.lacks('stream')
+    return facts.lacks(capability)
+  }
+}
+
+export function hasCompletions(facts: TargetFacts): boolean {
+  return facts.format === null && facts.provider.completionsPath !== undefined
+}
+
+function estimate(live: Live, facts: TargetFacts, call: Call, nowMs: number): Candidate['estimateNano'] {
+  const price = priceOf(live, facts, null, nowMs)
+  if (price === null) return null
+  const rate = live.rateOf(price.currency)
+  const thinking = isThinking(facts, call)
+  return estimateNano(price, call.inputTokensEstimate, call.outputTokensEstimate, nowMs, thinking, rate)
+}
+
+/** The price in force; a model that the answer names decides, unless the configuration prices the target itself. */
+export function priceOf(live: Live, facts: TargetFacts, responseModel: string | null, atMs: number) {
+  const query = {
+    providerName: facts.target.provider,
+    providerId: facts.provider.id,
+    region: facts.settings.region,
+    atMs,
+  }
+  const own = live.catalogue.find({ ...query, model: facts.target.model })
+  if (
+    responseModel === null ||
+    responseModel === facts.target.model ||
+    own?.version.startsWith('config:') === true
+  )
+    return own
+  return live.catalogue.find({ ...query, model: responseModel }) ?? own
+}
+
+/** Thinking output may have a price of its own, which hangs on the mode, not on what came of it. */
+export function isThinking(facts: TargetFacts, call: Call): boolean {
+  if (call.thinking.enabled !== null) return call.thinking.enabled !== false
+  return facts.thinksByDefault
+}
+
+/** Why nothing is left, in the words that help most. */
+function refusal(call: Call, plan: Plan, candidates: readonly Candidate[], nowMs: number): GatewayError {
+  const { excluded } = plan.decision
+  const able = candidates.filter((candidate) => candidate.enabled)
+  if (able.length === 0) {
+    return new GatewayError(
+      'no_target',
+      `no target of "${call.model}" is enabled: their providers have no keys`,
+      { shouldRetry: false },
+    )
+  }
+  if (
+    call.untranslatable !== null &&
+    excluded.every((entry) => entry.reason === 'capability' || entry.reason === 'disabled')
+  ) {
+    return call.untranslatable
+  }
+  const lacking = call.needs.find((need) => able.every((candidate) => candidate.lacks(need.capability)))
+  if (lacking !== undefined) {
+    const message = `no target of "${call.model}" supports what \`${lacking.param}\` asks for (${lacking.capability})`
+    return new GatewayError('unsupported_parameter', message, { param: lacking.param })
+  }
+  if (
+    excluded.length > 0 &&
+    excluded.every((entry) => entry.reason === 'context_length' || entry.reason === 'disabled')
+  ) {
+    const largest = Math.max(...able.map((candidate) => candidate.contextWindow ?? 0))
+    const message = `the request has about ${call.inputTokensEstimate} input tokens; the largest window of "${call.model}" is ${largest}`
+    return new GatewayError('context_length_exceeded', message, { param: 'messages' })
+  }
+  const cooling = able.filter(
+    (candidate) => candidate.breaker.reason === 'rate_limit' && candidate.breaker.untilMs > nowMs,
+  )
+  if (cooling.length > 0) {
+    const soonestMs = Math.min(...cooling.map((candidate) => candidate.breaker.untilMs))
+    const message = `every target of "${call.model}" is at its provider's rate limit`
+    return new GatewayError('upstream_rate_limited', message, { retryAfterMs: soonestMs - nowMs })
+  }
+  const reasons = excluded.map((entry) => `${entry.target}: ${entry.reason}`).join('; ')
+  return new GatewayError('no_target', `no target of "${call.model}" can take the request now (${reasons})`)
+}

@@ -1,0 +1,116 @@
+// Rows of the ledger: an attempt is booked as open before it is sent and closed at its end; the request's own
+// row is the last, and the client sees the end only when it is durable.
+
+import type { AttemptRole, AttemptRow, RequestOutcome, RequestRow } from '#core/ledger.ts'
+import { NO_USAGE } from '#core/usage.ts'
+import type { AttemptEnd } from './attempt.ts'
+import type { Call, Deps, Exchange } from './context.ts'
+import type { TargetFacts } from './live.ts'
+import { meter, sumCosts } from './meter.ts'
+
+/** Books the attempt as open, with the input it will be charged for if the process dies now. */
+export function bookOpen(
+  deps: Deps,
+  exchange: Exchange,
+  call: Call,
+  facts: TargetFacts,
+  role: AttemptRole,
+  startedAtMs: number,
+): AttemptRow {
+  exchange.attemptsStarted++
+  const open: AttemptRow = {
+    requestId: exchange.id,
+    attempt: exchange.attemptsStarted,
+    role,
+    key: exchange.key?.name ?? '',
+    tags: exchange.key?.tags ?? {},
+    model: call.model,
+    target: facts.target.id,
+    responseModel: null,
+    upstreamRequestId: null,
+    outcome: 'open',
+    httpStatus: 0,
+    usage: { ...NO_USAGE, inputTokens: call.inputTokensEstimate },
+    usageSource: 'estimated',
+    cost: null,
+    startedAtMs,
+    ttftMs: null,
+    durationMs: 0,
+  }
+  deps.journal.open(requestRow(exchange, deps.clock.monotonicMs(), 0, 'open', null), open)
+  return open
+}
+
+export function bookEnd(
+  deps: Deps,
+  exchange: Exchange,
+  call: Call,
+  facts: TargetFacts,
+  open: AttemptRow,
+  end: AttemptEnd,
+): void {
+  const { usage, source, cost } = meter(exchange.live, call, facts, end, open.startedAtMs)
+  const row: AttemptRow = {
+    ...open,
+    responseModel: end.state.responseModel,
+    upstreamRequestId: upstreamRequestId(end),
+    outcome: end.failure?.kind ?? (end.outcome === 'cancelled' ? 'cancelled' : 'success'),
+    httpStatus: end.httpStatus,
+    usage,
+    usageSource: source,
+    cost,
+    ttftMs: end.ttftMs === null ? null : Math.round(end.ttftMs),
+    durationMs: Math.round(end.durationMs),
+  }
+  exchange.attempts.push(row)
+  deps.journal.attempt(row)
+  for (let dropped = 0; dropped < end.state.droppedEvents; dropped++) deps.metrics.streamEventDropped()
+  deps.metrics.attemptEnded({
+    provider: facts.provider.telemetryName ?? facts.provider.id,
+    model: facts.target.model,
+    outcome: row.outcome,
+    durationMs: end.durationMs,
+    ttftMs: end.ttftMs,
+    usage,
+    costNano: cost?.amountNano ?? null,
+    estimated: source !== 'provider',
+  })
+}
+
+/** The names vendors give their request id in headers; else the body's id. */
+function upstreamRequestId(end: AttemptEnd): string | null {
+  return (
+    end.headers['x-request-id'] ??
+    end.headers['x-baidu-request-id'] ??
+    end.headers['request-id'] ??
+    end.state.upstreamId
+  )
+}
+
+export function requestRow(
+  exchange: Exchange,
+  nowMs: number,
+  status: number,
+  outcome: RequestOutcome,
+  error: string | null,
+): RequestRow {
+  const { attempts } = exchange
+  const priced = attempts.some((attempt) => attempt.cost !== null)
+  return {
+    id: exchange.id,
+    timeMs: exchange.startedAtMs,
+    key: exchange.key?.name ?? null,
+    tags: exchange.key?.tags ?? {},
+    model: exchange.model,
+    api: exchange.api,
+    stream: exchange.call?.streaming ?? false,
+    status,
+    outcome,
+    error,
+    attempts: exchange.attemptsStarted,
+    costNano: priced ? sumCosts(attempts) : null,
+    currency: exchange.live.settings.currency,
+    durationMs: Math.round(nowMs - exchange.startedMs),
+    decision: exchange.decision,
+  }
+}

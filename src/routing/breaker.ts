@@ -1,0 +1,107 @@
+// Circuit breaker and cooldown of one target. Pure transitions: state and instant in, state out.
+
+import type { FailureKind } from '#core/errors.ts'
+
+export interface BreakerState {
+  readonly state: 'closed' | 'open' | 'half_open'
+  readonly consecutiveFailures: number
+  /** Times ejected in a row; each doubles the next ejection. */
+  readonly ejections: number
+  /** Open until then; 0 when closed. */
+  readonly untilMs: number
+  readonly sinceMs: number
+  /** The failure that opened it. */
+  readonly reason: FailureKind | null
+  /** A half-open target lets one probe through at a time. */
+  readonly probing: boolean
+}
+
+export interface BreakerRules {
+  readonly consecutive5xx: number
+  readonly baseEjectionMs: number
+  readonly maxEjectionMs: number
+}
+
+export const CLOSED: BreakerState = Object.freeze({
+  state: 'closed',
+  consecutiveFailures: 0,
+  ejections: 0,
+  untilMs: 0,
+  sinceMs: 0,
+  reason: null,
+  probing: false,
+})
+
+/** Failures that say the target is unwell; several in a row open the breaker. */
+const COUNTED: ReadonlySet<FailureKind> = new Set([
+  'server',
+  'connection',
+  'timeout',
+  'protocol',
+  'truncated',
+  'overloaded',
+])
+/** Failures that say at once: not now, whoever asks. */
+const IMMEDIATE: ReadonlySet<FailureKind> = new Set(['rate_limit', 'quota', 'auth', 'model_unavailable'])
+/** A rate limit without `retry-after`: most vendors recover within a second or a minute; try soon. */
+const RATE_LIMIT_COOLDOWN_MS = 1_000
+
+/** The state as time alone has made it: an open breaker whose time is up is half-open. */
+export function atInstant(breaker: BreakerState, nowMs: number): BreakerState {
+  if (breaker.state !== 'open' || nowMs < breaker.untilMs) return breaker
+  return { ...breaker, state: 'half_open', sinceMs: breaker.untilMs, probing: false }
+}
+
+/** May a request go there now? */
+export function admits(breaker: BreakerState): boolean {
+  return breaker.state === 'closed' || (breaker.state === 'half_open' && !breaker.probing)
+}
+
+export function onSent(breaker: BreakerState): BreakerState {
+  return breaker.state === 'half_open' ? { ...breaker, probing: true } : breaker
+}
+
+export function onSuccess(): BreakerState {
+  return CLOSED
+}
+
+/** An answer that says nothing about the target's health: the client left, or the request itself was bad. */
+export function onNeutral(breaker: BreakerState): BreakerState {
+  return breaker.probing ? { ...breaker, probing: false } : breaker
+}
+
+export function onFailure(
+  breaker: BreakerState,
+  kind: FailureKind,
+  rules: BreakerRules,
+  nowMs: number,
+  retryAfterMs: number | null,
+): BreakerState {
+  if (IMMEDIATE.has(kind)) {
+    const waitMs =
+      kind === 'rate_limit' ? (retryAfterMs ?? RATE_LIMIT_COOLDOWN_MS) : ejectionMs(breaker.ejections, rules)
+    return opened(breaker, kind, nowMs, waitMs)
+  }
+  if (!COUNTED.has(kind)) return onNeutral(breaker)
+  const consecutiveFailures = breaker.consecutiveFailures + 1
+  const mustOpen = breaker.state === 'half_open' || consecutiveFailures >= rules.consecutive5xx
+  if (!mustOpen) return { ...breaker, consecutiveFailures }
+  const waitMs = Math.max(ejectionMs(breaker.ejections, rules), retryAfterMs ?? 0)
+  return opened({ ...breaker, consecutiveFailures }, kind, nowMs, Math.min(waitMs, rules.maxEjectionMs))
+}
+
+function opened(breaker: BreakerState, reason: FailureKind, nowMs: number, waitMs: number): BreakerState {
+  return {
+    state: 'open',
+    consecutiveFailures: breaker.consecutiveFailures,
+    ejections: breaker.ejections + 1,
+    untilMs: nowMs + waitMs,
+    sinceMs: breaker.state === 'open' ? breaker.sinceMs : nowMs,
+    reason,
+    probing: false,
+  }
+}
+
+function ejectionMs(ejections: number, rules: BreakerRules): number {
+  return Math.min(rules.baseEjectionMs * 2 ** Math.min(ejections, 20), rules.maxEjectionMs)
+}

@@ -1,0 +1,57 @@
+// Whether and where to try again after a failed attempt. Who is to blame stands in core/errors.ts.
+
+import { ERRORS, FAILURE_KINDS, type UpstreamFailure } from '#core/errors.ts'
+import { ATTEMPTS_MAX, RETRY_WAIT_MS_MAX } from '#core/limits.ts'
+import type { PolicySettings } from '#core/settings.ts'
+
+export type Next =
+  | { readonly kind: 'give_up' }
+  | { readonly kind: 'fall_back' }
+  /** The plan is used up; the failure was of a kind that may pass. */
+  | { readonly kind: 'retry'; readonly waitMs: number }
+
+const GIVE_UP: Next = { kind: 'give_up' }
+const FALL_BACK: Next = { kind: 'fall_back' }
+
+/** Failures that may be over a moment later on the same target. */
+const PASSING: ReadonlySet<UpstreamFailure['kind']> = new Set([
+  'connection',
+  'server',
+  'overloaded',
+  'rate_limit',
+])
+const RETRY_BASE_MS = 200
+
+export interface RetryInput {
+  readonly failure: UpstreamFailure
+  readonly policy: PolicySettings
+  /** Attempts made, this one included. */
+  readonly attempts: number
+  /** Targets of the plan not tried yet. */
+  readonly targetsLeft: number
+  readonly random: () => number
+}
+
+/** The decision before any content has reached the client; afterwards there is none to make. */
+export function decideNext(input: RetryInput): Next {
+  const { failure, policy } = input
+  if (input.attempts >= Math.min(policy.retry.attempts, ATTEMPTS_MAX)) return GIVE_UP
+  // A provider's refusal for content is an answer, unless the policy names who may be asked instead.
+  if (failure.kind === 'moderation') {
+    return policy.onModeration !== 'stop' && input.targetsLeft > 0 ? FALL_BACK : GIVE_UP
+  }
+  if (failure.kind === 'context_length') return input.targetsLeft > 0 ? FALL_BACK : GIVE_UP
+  if (!isRetryable(failure, policy)) return GIVE_UP
+  if (input.targetsLeft > 0) return FALL_BACK
+  if (!PASSING.has(failure.kind)) return GIVE_UP
+  const backoffMs = RETRY_BASE_MS * 2 ** (input.attempts - 1) * (0.5 + input.random())
+  const askedMs = policy.retry.respectRetryAfter ? (failure.retryAfterMs ?? 0) : 0
+  if (askedMs > RETRY_WAIT_MS_MAX) return GIVE_UP
+  return { kind: 'retry', waitMs: Math.max(backoffMs, askedMs) }
+}
+
+/** The list names statuses as the upstream sent them or as we would answer them. */
+function isRetryable(failure: UpstreamFailure, policy: PolicySettings): boolean {
+  const codes = policy.retry.onStatusCodes
+  return codes.includes(failure.status) || codes.includes(ERRORS[FAILURE_KINDS[failure.kind]].status)
+}

@@ -1,0 +1,112 @@
+// Inference on Node's native request and response: no web streams on the path (DESIGN D1).
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HttpBindings } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import type { Context } from 'hono'
+import { GatewayError } from '#core/errors.ts'
+import type { ClientSink } from '#core/ports.ts'
+import { CORS_HEADERS } from '#http/app.ts'
+import type { ClientApi, Deps } from '#pipeline/context.ts'
+import { handle } from '#pipeline/handle.ts'
+
+/** A body that stops arriving is given up. */
+const BODY_IDLE_MS = 60_000
+
+export function nodeInference(
+  deps: Deps,
+): (context: Context<{ Bindings: HttpBindings }>, api: ClientApi) => Response {
+  return (context, api) => {
+    const { incoming, outgoing } = context.env
+    const request = incoming as IncomingMessage
+    const response = outgoing as ServerResponse
+    void handle(deps, {
+      api,
+      authorization: request.headers.authorization ?? null,
+      readBody: (bytesMax) => readBody(request, response, bytesMax),
+      sink: new NodeSink(request, response),
+    })
+    return RESPONSE_ALREADY_SENT
+  }
+}
+
+class NodeSink implements ClientSink {
+  onDrain: (() => void) | null = null
+  onClose: (() => void) | null = null
+  readonly #response: ServerResponse
+  readonly #crossOrigin: boolean
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.#response = response
+    this.#crossOrigin = request.headers.origin !== undefined
+    response.on('drain', () => this.onDrain?.())
+    response.on('close', () => {
+      if (!response.writableFinished) this.onClose?.()
+    })
+    // A socket error is followed by `close`, which ends the exchange.
+    response.on('error', () => undefined)
+  }
+
+  head(status: number, headers: Readonly<Record<string, string>>): void {
+    this.#response.writeHead(status, this.#crossOrigin ? { ...headers, ...CORS_HEADERS } : headers)
+  }
+
+  write(chunk: Uint8Array | string): boolean {
+    return this.#response.write(chunk)
+  }
+
+  end(chunk?: Uint8Array | string): void {
+    this.#response.end(chunk)
+  }
+
+  destroy(): void {
+    this.#response.destroy()
+  }
+}
+
+/** @throws GatewayError `request_too_large`, `unsupported_media_type`, `request_timeout` */
+function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number): Promise<Uint8Array> {
+  const encoding = request.headers['content-encoding']
+  if (encoding !== undefined && encoding !== 'identity') {
+    const message = `content-encoding "${encoding}" is not supported; send the body uncompressed`
+    return Promise.reject(new GatewayError('unsupported_media_type', message))
+  }
+  const declared = Number(request.headers['content-length'])
+  if (declared > bytesMax) return Promise.reject(tooLarge(response, bytesMax))
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = []
+    let length = 0
+    const timer = setTimeout(() => {
+      response.setHeader('connection', 'close')
+      reject(
+        new GatewayError('request_timeout', `the request body stopped arriving for ${BODY_IDLE_MS / 1000} s`),
+      )
+    }, BODY_IDLE_MS)
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length > bytesMax) {
+        clearTimeout(timer)
+        request.pause()
+        reject(tooLarge(response, bytesMax))
+        return
+      }
+      if (parts.length > 0) timer.refresh()
+      parts.push(chunk)
+    })
+    request.on('end', () => {
+      clearTimeout(timer)
+      const only = parts[0]
+      resolve(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, length))
+    })
+    request.on('error', (cause) => {
+      clearTimeout(timer)
+      reject(new GatewayError('invalid_request', 'the request body did not arrive whole', { cause }))
+    })
+  })
+}
+
+/** The rest of the body is not read: the connection ends with the answer. */
+function tooLarge(response: ServerResponse, bytesMax: number): GatewayError {
+  response.setHeader('connection', 'close')
+  return new GatewayError('request_too_large', `the request body is larger than ${bytesMax} bytes`)
+}

@@ -1,0 +1,30 @@
+// Clock, chance and digests of this machine; the only readers of them.
+
+import { createHmac, hash, randomUUID } from 'node:crypto'
+import type { Clock, Random } from '#core/ports.ts'
+
+export const clock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, Math.min(delayMs, TIMER_MS_MAX))
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+/** setTimeout fires at once when asked to wait longer. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+export const random: Random = {
+  unit: () => Math.random(),
+  requestId: () => `req_${randomUUID()}`,
+}
+
+/** SHA-256, hex. */
+export function digest(text: string): string {
+  return hash('sha256', text, 'hex')
+}
+
+export function hmacSha256(key: string, data: string): Uint8Array {
+  return createHmac('sha256', key).update(data).digest()
+}

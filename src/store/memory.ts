@@ -1,0 +1,155 @@
+// The ledger in memory: the reference that the other stores are compared with, and a store for trials.
+
+import { assert } from '#core/assert.ts'
+import type {
+  AttemptRow,
+  LedgerBatch,
+  LedgerStore,
+  RequestDetail,
+  RequestPage,
+  RequestRow,
+  UsageQuery,
+  UsageReport,
+  UsageTotals,
+} from '#core/ledger.ts'
+import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import { decodeCursor, encodeCursor, positionId, positionOf } from './cursor.ts'
+import {
+  addTotals,
+  hourStartMs,
+  NO_TOTALS,
+  outwardHours,
+  rangeHolds,
+  type Series,
+  seriesText,
+  totalsOf,
+  UsageReportBuilder,
+} from './usage-report.ts'
+
+/** Requests kept with their attempts, newest by time; older ones live on in the counters only. */
+const REQUESTS_MAX = 10_000
+/** Counters, one per hour and series; the oldest hours go first. About 0.3 kB each. */
+const COUNTERS_MAX = 1_000_000
+
+interface Counter {
+  readonly hourMs: number
+  readonly series: Series
+  totals: UsageTotals
+}
+
+/** A store that forgets with the process. Sums are exact until `COUNTERS_MAX` counters, listings to `REQUESTS_MAX`. */
+export function createMemoryStore(
+  bounds: { readonly requestsMax?: number; readonly countersMax?: number } = {},
+): LedgerStore {
+  return new MemoryStore(bounds.requestsMax ?? REQUESTS_MAX, bounds.countersMax ?? COUNTERS_MAX)
+}
+
+class MemoryStore implements LedgerStore {
+  readonly #requestsMax: number
+  readonly #countersMax: number
+  readonly #appliedSequence = new Map<string, number>()
+  readonly #counters = new Map<string, Counter>()
+  readonly #requests = new Map<string, RequestRow>()
+  readonly #attempts = new Map<string, Map<number, AttemptRow>>()
+  /** Oldest first. */
+  readonly #positions: string[] = []
+
+  constructor(requestsMax: number, countersMax: number) {
+    this.#requestsMax = requestsMax
+    this.#countersMax = countersMax
+  }
+
+  async apply(batch: LedgerBatch): Promise<void> {
+    const name = JSON.stringify([batch.instance, batch.epoch])
+    let applied = this.#appliedSequence.get(name) ?? 0
+    for (const [index, entry] of batch.rows.entries()) {
+      const sequence = batch.firstSequence + index
+      if (sequence <= applied) continue
+      if (entry.kind === 'attempt') this.#addAttempt(entry.row)
+      else this.#addRequest(entry.row)
+      applied = sequence
+    }
+    this.#appliedSequence.set(name, applied)
+    this.#trim()
+  }
+
+  async usage(query: UsageQuery): Promise<UsageReport> {
+    const builder = new UsageReportBuilder(query)
+    const range = outwardHours(query)
+    for (const counter of this.#counters.values()) {
+      if (rangeHolds(range, counter.hourMs)) builder.add(counter.series, counter.hourMs, counter.totals)
+    }
+    return builder.report()
+  }
+
+  async requests(page: { readonly limit: number; readonly cursor: string | null }): Promise<RequestPage> {
+    const before = page.cursor === null ? null : decodeCursor(page.cursor)
+    const limit = Math.min(page.limit, PAGE_ROWS_MAX)
+    const end = before === null ? this.#positions.length : lowerBound(this.#positions, before)
+    const positions = this.#positions.slice(Math.max(0, end - limit), end).reverse()
+    const last = positions.at(-1)
+    return {
+      rows: positions.flatMap((position) => this.#requests.get(positionId(position)) ?? []),
+      nextCursor: last === undefined || end <= limit ? null : encodeCursor(last),
+    }
+  }
+
+  async request(id: string): Promise<RequestDetail | null> {
+    const request = this.#requests.get(id)
+    if (request === undefined) return null
+    const attempts = [...(this.#attempts.get(id)?.values() ?? [])]
+    return { request, attempts: attempts.sort((left, right) => left.attempt - right.attempt) }
+  }
+
+  async close(): Promise<void> {}
+
+  #addAttempt(row: AttemptRow): void {
+    assert(row.outcome !== 'open', 'only final rows are applied')
+    const hourMs = hourStartMs(row.startedAtMs)
+    const name = `${hourMs} ${seriesText(row)}`
+    const counter = this.#counters.get(name)
+    if (counter === undefined) {
+      this.#counters.set(name, { hourMs, series: row, totals: addTotals(NO_TOTALS, totalsOf(row)) })
+    } else {
+      counter.totals = addTotals(counter.totals, totalsOf(row))
+    }
+    const attempts = this.#attempts.get(row.requestId) ?? new Map<number, AttemptRow>()
+    this.#attempts.set(row.requestId, attempts.set(row.attempt, row))
+  }
+
+  #addRequest(row: RequestRow): void {
+    assert(row.outcome !== 'open', 'only final rows are applied')
+    if (this.#requests.has(row.id)) return
+    this.#requests.set(row.id, row)
+    const position = positionOf(row.timeMs, row.id)
+    this.#positions.splice(lowerBound(this.#positions, position), 0, position)
+  }
+
+  #trim(): void {
+    for (const position of this.#positions.splice(0, this.#positions.length - this.#requestsMax)) {
+      this.#requests.delete(positionId(position))
+      this.#attempts.delete(positionId(position))
+    }
+    // Attempts whose request never came (its instance was lost) must not stay for ever.
+    for (const id of this.#attempts.keys()) {
+      if (this.#attempts.size <= 2 * this.#requestsMax) break
+      this.#attempts.delete(id)
+    }
+    const excess = this.#counters.size - this.#countersMax
+    if (excess <= 0) return
+    const byHour = [...this.#counters].sort(([, left], [, right]) => left.hourMs - right.hourMs)
+    for (const [name] of byHour.slice(0, excess)) this.#counters.delete(name)
+  }
+}
+
+/** Index of the first element that is not below `value`. */
+function lowerBound(sorted: readonly string[], value: string): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle] ?? '') < value) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,132 @@
+// Answers questions from the file: usage, the listing of requests, one request with its attempts. Nothing is written here.
+
+import type { RequestDetail, RequestPage, UsageQuery, UsageReport, UsageTotals } from '#core/ledger.ts'
+import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import type { Nano } from '#core/money.ts'
+import { decodeCursor, encodeCursor, positionId, positionOf, positionTimeMs } from '../cursor.ts'
+import { HOUR_MS, hourStartMs, parseSeries, type Series, UsageReportBuilder } from '../usage-report.ts'
+import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
+import { ATTEMPT_COLUMNS, ATTEMPT_TABLES, attemptOf, number, REQUEST_COLUMNS, requestOf, text } from './rows.ts'
+
+/** Sorts after every id. */
+const LAST_ID = '\u{10ffff}'
+
+const COUNTER_SUMS = `sum(u.requests) AS requests, sum(u.attempts) AS attempts, sum(u.input_tokens) AS input_tokens,
+  sum(u.cached_input_tokens) AS cached_input_tokens, sum(u.output_tokens) AS output_tokens,
+  sum(u.reasoning_tokens) AS reasoning_tokens, CAST(sum(u.cost_nano) AS TEXT) AS cost_nano,
+  sum(u.estimated_attempts) AS estimated_attempts, sum(u.unpriced_attempts) AS unpriced_attempts
+  FROM usage_hour AS u JOIN series AS s ON s.id = u.series WHERE u.hour_ms >= ? AND u.hour_ms < ?`
+const USAGE_BY_HOUR = `SELECT s.text AS series_text, u.hour_ms AS time_ms, ${COUNTER_SUMS} GROUP BY u.hour_ms, u.series`
+// 8 h before UTC midnight starts a day in Shanghai; any hour of the day stands for it.
+const USAGE_BY_DAY = `SELECT s.text AS series_text, min(u.hour_ms) AS time_ms, ${COUNTER_SUMS}
+  GROUP BY (u.hour_ms + 28800000) / 86400000, u.series`
+const USAGE_BY_SERIES = `SELECT s.text AS series_text, min(u.hour_ms) AS time_ms, ${COUNTER_SUMS} GROUP BY u.series`
+const USAGE_OF_ROWS = `SELECT s.text AS series_text, min(a.started_at_ms) AS time_ms, sum(a.attempt = 1) AS requests,
+  count(*) AS attempts, sum(a.input_tokens) AS input_tokens, sum(a.cached_input_tokens) AS cached_input_tokens,
+  sum(a.output_tokens) AS output_tokens, sum(a.reasoning_tokens) AS reasoning_tokens,
+  CAST(coalesce(sum(a.cost_nano), 0) AS TEXT) AS cost_nano,
+  sum(a.usage_source IN ('estimated', 'recovered')) AS estimated_attempts,
+  sum(a.cost_nano IS NULL) AS unpriced_attempts
+  FROM attempt AS a JOIN series AS s ON s.id = a.series
+  WHERE a.started_at_ms >= ? AND a.started_at_ms < ? AND a.outcome <> 'open' GROUP BY a.series`
+
+/** Half-open, epoch ms. */
+interface Span {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+export class LedgerReader {
+  readonly #usageBy: Readonly<Record<'hour' | 'day' | 'all', SqlStatement>>
+  readonly #usageOfRows: SqlStatement
+  readonly #page: SqlStatement
+  readonly #request: SqlStatement
+  readonly #attempts: SqlStatement
+  readonly #series = new Map<string, Series>()
+
+  constructor(driver: SqlDriver) {
+    this.#usageBy = {
+      hour: driver.prepare(USAGE_BY_HOUR),
+      day: driver.prepare(USAGE_BY_DAY),
+      all: driver.prepare(USAGE_BY_SERIES),
+    }
+    this.#usageOfRows = driver.prepare(USAGE_OF_ROWS)
+    this.#page = driver.prepare(`SELECT ${REQUEST_COLUMNS} FROM request AS r
+      WHERE (r.time_ms, r.id) < (?, ?) AND r.outcome <> '' ORDER BY r.time_ms DESC, r.id DESC LIMIT ?`)
+    this.#request = driver.prepare(`SELECT ${REQUEST_COLUMNS} FROM request AS r WHERE r.id = ? AND r.outcome <> ''`)
+    this.#attempts = driver.prepare(
+      `SELECT ${ATTEMPT_COLUMNS} FROM ${ATTEMPT_TABLES} WHERE a.request = ? ORDER BY a.attempt`,
+    )
+  }
+
+  /** Exact to the millisecond: counters for whole hours, rows for what is left at both ends. */
+  usage(query: UsageQuery): UsageReport {
+    const builder = new UsageReportBuilder(query)
+    const { hours, ends } = split(query)
+    if (hours.fromMs < hours.toMs) {
+      const rows = this.#usageBy[query.bucket ?? 'all'].all(hours.fromMs, hours.toMs)
+      for (const row of rows) this.#add(builder, row)
+    }
+    for (const end of ends) {
+      for (const row of this.#usageOfRows.all(end.fromMs, end.toMs)) this.#add(builder, row)
+    }
+    this.#series.clear()
+    return builder.report()
+  }
+
+  requests(page: { readonly limit: number; readonly cursor: string | null }): RequestPage {
+    const limit = Math.min(page.limit, PAGE_ROWS_MAX)
+    const before = page.cursor === null ? null : decodeCursor(page.cursor)
+    const beforeMs = before === null ? Number.MAX_SAFE_INTEGER : positionTimeMs(before)
+    const rows = this.#page.all(beforeMs, before === null ? LAST_ID : positionId(before), limit + 1)
+    const found = rows.slice(0, limit).map(requestOf)
+    const last = found.at(-1)
+    const hasMore = rows.length > limit && last !== undefined
+    return { rows: found, nextCursor: hasMore ? encodeCursor(positionOf(last.timeMs, last.id)) : null }
+  }
+
+  request(id: string): RequestDetail | null {
+    const row = this.#request.get(id)
+    if (row === undefined) return null
+    const attempts = this.#attempts.all(number(row, 'request_number')).map(attemptOf)
+    return { request: requestOf(row), attempts }
+  }
+
+  #add(builder: UsageReportBuilder, row: SqlRow): void {
+    const name = text(row, 'series_text')
+    const series = this.#series.get(name) ?? parseSeries(name)
+    this.#series.set(name, series)
+    builder.add(series, number(row, 'time_ms'), countersOf(row))
+  }
+}
+
+function countersOf(row: SqlRow): UsageTotals {
+  return {
+    requests: number(row, 'requests'),
+    attempts: number(row, 'attempts'),
+    inputTokens: number(row, 'input_tokens'),
+    cachedInputTokens: number(row, 'cached_input_tokens'),
+    outputTokens: number(row, 'output_tokens'),
+    reasoningTokens: number(row, 'reasoning_tokens'),
+    costNano: BigInt(text(row, 'cost_nano')) as Nano,
+    estimatedAttempts: number(row, 'estimated_attempts'),
+    unpricedAttempts: number(row, 'unpriced_attempts'),
+  }
+}
+
+/** The whole hours inside a query, and the parts of hours at its ends. */
+function split(query: UsageQuery): { readonly hours: Span; readonly ends: readonly Span[] } {
+  const fromMs = query.fromMs ?? 0
+  const toMs = query.toMs ?? Number.MAX_SAFE_INTEGER
+  const firstHourMs = hourStartMs(fromMs + HOUR_MS - 1)
+  const lastHourMs = query.toMs === null ? toMs : hourStartMs(toMs)
+  if (firstHourMs > lastHourMs) return { hours: { fromMs: 0, toMs: 0 }, ends: [{ fromMs, toMs }] }
+  const ends = [
+    { fromMs, toMs: firstHourMs },
+    { fromMs: lastHourMs, toMs },
+  ]
+  return {
+    hours: { fromMs: firstHourMs, toMs: lastHourMs },
+    ends: ends.filter((end) => end.fromMs < end.toMs),
+  }
+}

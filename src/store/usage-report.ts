@@ -1,0 +1,154 @@
+// How attempts become usage: what one row counts, which bucket it falls into, how groups add up. All stores use
+// this, so that their sums agree; where the counters lie is their own business.
+
+import { assert } from '#core/assert.ts'
+import type { AttemptRow, UsageGroup, UsageQuery, UsageReport, UsageRow, UsageTotals } from '#core/ledger.ts'
+import { type Nano, NANO_ZERO } from '#core/money.ts'
+
+export const HOUR_MS = 3_600_000
+export const DAY_MS = 24 * HOUR_MS
+/** Asia/Shanghai has had no daylight saving since 1991, so days are plain arithmetic. */
+const SHANGHAI_OFFSET_MS = 8 * HOUR_MS
+
+/** What usage can be grouped by; counters are kept per series. */
+export interface Series {
+  readonly key: string
+  readonly model: string
+  readonly target: string
+  readonly tags: Readonly<Record<string, string>>
+}
+
+/** Half-open range of whole hours, epoch ms; null: unbounded. */
+export interface HourRange {
+  readonly fromMs: number | null
+  readonly toMs: number | null
+}
+
+export const NO_TOTALS: UsageTotals = Object.freeze({
+  requests: 0,
+  attempts: 0,
+  inputTokens: 0,
+  cachedInputTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+  costNano: NANO_ZERO,
+  estimatedAttempts: 0,
+  unpricedAttempts: 0,
+})
+
+export function hourStartMs(timeMs: number): number {
+  return Math.floor(timeMs / HOUR_MS) * HOUR_MS
+}
+
+/** Start of the day in Asia/Shanghai. */
+export function dayStartMs(timeMs: number): number {
+  return Math.floor((timeMs + SHANGHAI_OFFSET_MS) / DAY_MS) * DAY_MS - SHANGHAI_OFFSET_MS
+}
+
+/** What a final attempt adds to its series. Attempt 1 counts the request, so every request counts once. */
+export function totalsOf(row: AttemptRow): UsageTotals {
+  return {
+    requests: row.attempt === 1 ? 1 : 0,
+    attempts: 1,
+    inputTokens: row.usage.inputTokens,
+    cachedInputTokens: row.usage.cachedInputTokens,
+    outputTokens: row.usage.outputTokens,
+    reasoningTokens: row.usage.reasoningTokens,
+    costNano: row.cost === null ? NANO_ZERO : row.cost.amountNano,
+    estimatedAttempts: row.usageSource === 'estimated' || row.usageSource === 'recovered' ? 1 : 0,
+    unpricedAttempts: row.cost === null ? 1 : 0,
+  }
+}
+
+export function addTotals(left: UsageTotals, right: UsageTotals): UsageTotals {
+  return {
+    requests: left.requests + right.requests,
+    attempts: left.attempts + right.attempts,
+    inputTokens: left.inputTokens + right.inputTokens,
+    cachedInputTokens: left.cachedInputTokens + right.cachedInputTokens,
+    outputTokens: left.outputTokens + right.outputTokens,
+    reasoningTokens: left.reasoningTokens + right.reasoningTokens,
+    costNano: (left.costNano + right.costNano) as Nano,
+    estimatedAttempts: left.estimatedAttempts + right.estimatedAttempts,
+    unpricedAttempts: left.unpricedAttempts + right.unpricedAttempts,
+  }
+}
+
+/** A text that is equal for equal series, whatever the order of their tags. */
+export function seriesText(series: Series): string {
+  const tags = Object.entries(series.tags).sort(([left], [right]) => compareText(left, right))
+  return JSON.stringify([series.key, series.model, series.target, tags])
+}
+
+/** Reads back what `seriesText` wrote. */
+export function parseSeries(text: string): Series {
+  const parts: unknown = JSON.parse(text)
+  assert(Array.isArray(parts) && parts.length === 4, 'a series is a list of four')
+  const [key, model, target, tags] = parts
+  return { key, model, target, tags: Object.fromEntries(tags) }
+}
+
+/** Rounds a query outward to whole hours, as stores of rollups do. */
+export function outwardHours(query: UsageQuery): HourRange {
+  return {
+    fromMs: query.fromMs === null ? null : hourStartMs(query.fromMs),
+    toMs: query.toMs === null ? null : hourStartMs(query.toMs + HOUR_MS - 1),
+  }
+}
+
+export function rangeHolds(range: HourRange, timeMs: number): boolean {
+  return (range.fromMs === null || timeMs >= range.fromMs) && (range.toMs === null || timeMs < range.toMs)
+}
+
+/** Gathers counters into the rows that a query asks for. */
+export class UsageReportBuilder {
+  readonly #query: UsageQuery
+  readonly #rows = new Map<string, UsageRow>()
+  #total = NO_TOTALS
+
+  constructor(query: UsageQuery) {
+    this.#query = query
+  }
+
+  /** `timeMs` is any instant of the counter's hour (of its day, where no hours are asked for). */
+  add(series: Series, timeMs: number, totals: UsageTotals): void {
+    const group = this.#query.groupBy.map((by) => groupValue(series, by))
+    const bucketMs = this.#bucketOf(timeMs)
+    const name = JSON.stringify([bucketMs, group])
+    const sum = addTotals(this.#rows.get(name) ?? NO_TOTALS, totals)
+    this.#rows.set(name, { ...sum, group, bucketMs })
+    this.#total = addTotals(this.#total, totals)
+  }
+
+  /** Rows in order of bucket, then group. */
+  report(): UsageReport {
+    return { rows: [...this.#rows.values()].sort(compareRows), total: this.#total }
+  }
+
+  #bucketOf(timeMs: number): number | null {
+    if (this.#query.bucket === null) return null
+    return this.#query.bucket === 'hour' ? hourStartMs(timeMs) : dayStartMs(timeMs)
+  }
+}
+
+function groupValue(series: Series, by: UsageGroup): string {
+  if (by === 'model') return series.model
+  if (by === 'key') return series.key
+  if (by === 'target') return series.target
+  const tag = by.slice('tag:'.length)
+  return Object.hasOwn(series.tags, tag) ? (series.tags[tag] ?? '') : ''
+}
+
+function compareRows(left: UsageRow, right: UsageRow): number {
+  if (left.bucketMs !== right.bucketMs) return (left.bucketMs ?? 0) - (right.bucketMs ?? 0)
+  for (const [index, value] of left.group.entries()) {
+    const order = compareText(value, right.group[index] ?? '')
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+function compareText(left: string, right: string): number {
+  if (left === right) return 0
+  return left < right ? -1 : 1
+}
