@@ -26,7 +26,7 @@ export interface ShippableJournal {
 }
 
 export interface ShipperState {
-  /** The last batch was taken. */
+  /** The last batch was taken, or none was sent yet. */
   readonly isUp: boolean
   readonly rowsWaiting: number
   /** 0 when nothing waits. */
@@ -62,7 +62,7 @@ class ShippingLoop implements Shipper {
   #timer: Timer | null = null
   #retryMs = 0
   #error: unknown = null
-  #isUp = false
+  #isUp = true
   #isStopping = false
   #running: Promise<void> = Promise.resolve()
 

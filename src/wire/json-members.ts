@@ -98,7 +98,7 @@ function endOfValue(bytes: Uint8Array, from: number, depthMax: number): { end: n
     } else if (depth === 1 && (byte === 44 || byte === 32 || byte === 10 || byte === 13 || byte === 9)) break
     at++
   }
-  VALUE.end = at
+  if (at > from) VALUE.end = at
   return VALUE
 }
 

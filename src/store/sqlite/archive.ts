@@ -5,7 +5,7 @@ import type { AttemptRow, LedgerBatch, RequestOutcome, RequestRow } from '#core/
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { requestFromAttempt } from './journal-entry.ts'
 import { assertAttempt, assertRequest, number, text } from './rows.ts'
-import { decisionText, type LedgerWriter } from './writer.ts'
+import type { LedgerWriter } from './writer.ts'
 
 /** Outcome of a request of which only attempts have come so far: not listed. */
 const ATTEMPTS_ONLY = '' as RequestOutcome
@@ -57,6 +57,6 @@ export class LedgerArchive {
     if (found !== undefined && text(found, 'outcome') !== ATTEMPTS_ONLY) return
     const requestNumber = found === undefined ? this.#writer.nextRequestNumber() : number(found, 'number')
     if (found !== undefined) this.#writer.deleteRequest(requestNumber)
-    this.#writer.closeRequest(requestNumber, row, decisionText(row))
+    this.#writer.closeRequest(requestNumber, row, null)
   }
 }

@@ -8,7 +8,7 @@ import type { Clock, Timer } from '#core/ports.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { type JournalEntry, type LiveRequest, liveRequest, requestFromAttempt } from './journal-entry.ts'
 import { assertAttempt, assertRequest, number, text } from './rows.ts'
-import { decisionText, type LedgerWriter } from './writer.ts'
+import type { LedgerWriter } from './writer.ts'
 
 const RETRY_MS_FIRST = 50
 const RETRY_MS_MAX = 2_000
@@ -162,9 +162,8 @@ export class SqliteJournal implements Journal {
   }
 
   #closeRequest(live: LiveRequest, request: RequestRow): void {
-    const opened = live.derived || live.openRequestEntry !== null ? null : live.opened
-    const isKept = request.decision !== null && request.decision === opened?.decision
-    this.#writer.closeRequest(live.number, request, isKept ? null : decisionText(request))
+    const isWritten = live.openRequestEntry === null && !live.derived
+    this.#writer.closeRequest(live.number, request, isWritten ? live.opened : null)
   }
 
   #push(

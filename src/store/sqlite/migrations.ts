@@ -36,10 +36,15 @@ CREATE TABLE request (
   attempts INTEGER NOT NULL,
   cost_nano INTEGER,
   currency TEXT NOT NULL,
-  duration_ms INTEGER NOT NULL,
-  decision TEXT
+  duration_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX request_time ON request (time_ms, id);
+
+-- Why a request was planned as it was. Apart, because it is long and does not change when the request ends.
+CREATE TABLE decision (
+  request INTEGER PRIMARY KEY,
+  text TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE attempt (
   request INTEGER NOT NULL,

@@ -43,7 +43,8 @@ export class LedgerOutbox implements ShippableJournal {
       JOIN request AS r ON r.number = a.request JOIN series AS s ON s.id = a.series
       WHERE o.sequence BETWEEN ? AND ?`)
     this.#requests = driver.prepare(`SELECT o.sequence, ${REQUEST_COLUMNS} FROM outbox AS o
-      JOIN request AS r ON r.number = o.request WHERE o.sequence BETWEEN ? AND ? AND o.attempt = 0`)
+      JOIN request AS r ON r.number = o.request LEFT JOIN decision AS d ON d.request = r.number
+      WHERE o.sequence BETWEEN ? AND ? AND o.attempt = 0`)
     this.#oldest = driver.prepare('SELECT at_ms FROM outbox ORDER BY sequence LIMIT 1')
     this.#delete = driver.prepare('DELETE FROM outbox WHERE sequence <= ?')
     this.#setShipped = driver.prepare(`INSERT INTO meta (name, value) VALUES ('shipped_sequence', ?)

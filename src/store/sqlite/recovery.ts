@@ -3,7 +3,7 @@
 import type { AttemptRow, RequestRow } from '#core/ledger.ts'
 import { type Nano, NANO_ZERO } from '#core/money.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
-import { ATTEMPT_COLUMNS, ATTEMPT_TABLES, attemptOf, number, REQUEST_COLUMNS, requestOf } from './rows.ts'
+import { ATTEMPT_COLUMNS, ATTEMPT_TABLES, attemptOf, number, REQUEST_COLUMNS, REQUEST_TABLES, requestOf } from './rows.ts'
 import type { LedgerWriter } from './writer.ts'
 
 /** Requests per transaction, so that a large crash does not hold the event loop for long at once. */
@@ -28,7 +28,7 @@ export function recoverOpen(
   const open = driver.prepare(OPEN_REQUESTS).all(span.firstNumber, span.lastNumber)
   const numbers = open.map((row) => number(row, 'number'))
   const statements = {
-    request: driver.prepare(`SELECT ${REQUEST_COLUMNS} FROM request AS r WHERE r.number = ?`),
+    request: driver.prepare(`SELECT ${REQUEST_COLUMNS} FROM ${REQUEST_TABLES} WHERE r.number = ?`),
     attempts: driver.prepare(
       `SELECT ${ATTEMPT_COLUMNS} FROM ${ATTEMPT_TABLES} WHERE a.request = ? ORDER BY a.attempt`,
     ),
@@ -63,7 +63,7 @@ function recoverRequest(
   const row = statements.request.get(requestNumber)
   const request = row === undefined ? null : requestOf(row)
   if (request?.outcome === 'open') {
-    writer.closeRequest(requestNumber, interruptedRequest(request, settled), null)
+    writer.closeRequest(requestNumber, interruptedRequest(request, settled), request)
   }
   return recovered
 }

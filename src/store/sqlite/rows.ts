@@ -18,9 +18,11 @@ import type { SqlRow } from './driver.ts'
 
 type Tags = Readonly<Record<string, string>>
 
-/** Columns of a request `r`, money as text. */
+/** Columns of a request `r` with its decision `d`, money as text. */
 export const REQUEST_COLUMNS = `r.number AS request_number, r.id, r.time_ms, r.key, r.tags, r.model, r.api, r.stream,
-  r.status, r.outcome, r.error, r.attempts, CAST(r.cost_nano AS TEXT) AS cost_nano, r.currency, r.duration_ms, r.decision`
+  r.status, r.outcome, r.error, r.attempts, CAST(r.cost_nano AS TEXT) AS cost_nano, r.currency, r.duration_ms, d.text AS decision`
+
+export const REQUEST_TABLES = 'request AS r LEFT JOIN decision AS d ON d.request = r.number'
 
 /** Columns of an attempt joined with its series `s` and its request `r`, money as text. */
 export const ATTEMPT_COLUMNS = `r.id AS request_id, s.text AS series_text, a.request AS request_number, a.attempt,

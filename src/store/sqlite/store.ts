@@ -39,8 +39,11 @@ export interface SqliteLedger {
    * Call once after opening. Returns the number of attempts.
    */
   recover(estimate: (row: AttemptRow) => AttemptRow): number
-  /** Moves the log into the file, which syncs: call it from a timer, never from a request. */
-  checkpoint(): void
+  /**
+   * Moves the log into the file, which syncs: call it from a timer, never from a request.
+   * Returns why it could not; the next call tries again.
+   */
+  checkpoint(): Error | null
   /** Deletes final requests older than this, a small batch per call; counters stay. Returns how many. */
   prune(beforeMs: number, requestsMax: number): number
   /** Deletes counters of hours before this. */
@@ -120,8 +123,13 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
       return recovered
     },
     checkpoint() {
-      keepFirstOpen()
-      driver.exec('PRAGMA wal_checkpoint(PASSIVE)')
+      try {
+        keepFirstOpen()
+        driver.exec('PRAGMA wal_checkpoint(PASSIVE)')
+        return null
+      } catch (error) {
+        return error instanceof Error ? error : new Error(String(error))
+      }
     },
     prune: (beforeMs, requestsMax) => outbox.prune(beforeMs, requestsMax),
     pruneUsage: (beforeMs) => void deleteUsage.run(beforeMs),

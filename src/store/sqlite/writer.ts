@@ -2,48 +2,26 @@
 // When a transaction runs is decided by journal.ts, recovery.ts and archive.ts.
 
 import { assert } from '#core/assert.ts'
-import type { AttemptRow, RequestRow, UsageTotals } from '#core/ledger.ts'
+import type { AttemptRow, Decision, RequestRow, UsageTotals } from '#core/ledger.ts'
 import { addTotals, hourStartMs, type Series, seriesText, totalsOf } from '../usage-report.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { linesText, number, tagsText } from './rows.ts'
+import {
+  ADD_USAGE,
+  DELETE_DECISION,
+  DELETE_REQUEST,
+  END_ATTEMPT,
+  END_REQUEST,
+  INSERT_ATTEMPT,
+  INSERT_OUTBOX,
+  INSERT_REQUEST,
+  INSERT_SERIES,
+  SELECT_SERIES,
+  SET_DECISION,
+} from './statements.ts'
 
 /** Series kept at hand; past it they are looked up again. */
 const SERIES_CACHED_MAX = 20_000
-
-const INSERT_REQUEST = `INSERT INTO request (number, id, time_ms, key, tags, model, api, stream, status, outcome, error,
-  attempts, cost_nano, currency, duration_ms, decision) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
-// The time of a request is that of its opening; not setting it again leaves its index alone.
-const UPSERT_REQUEST = `${INSERT_REQUEST}
-  ON CONFLICT (number) DO UPDATE SET key = excluded.key, tags = excluded.tags, model = excluded.model,
-    api = excluded.api, stream = excluded.stream, status = excluded.status, outcome = excluded.outcome,
-    error = excluded.error, attempts = excluded.attempts, cost_nano = excluded.cost_nano,
-    currency = excluded.currency, duration_ms = excluded.duration_ms,
-    decision = coalesce(excluded.decision, decision)
-  ON CONFLICT (id) DO NOTHING`
-const INSERT_ATTEMPT = `INSERT INTO attempt (request, attempt, series, role, response_model, upstream_request_id, outcome,
-  http_status, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, explicit_cache,
-  usage_source, cost_nano, currency, native_nano, native_currency, lines, price_version, started_at_ms, ttft_ms,
-  duration_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
-const UPSERT_ATTEMPT = `${INSERT_ATTEMPT}
-  ON CONFLICT (request, attempt) DO UPDATE SET series = excluded.series, role = excluded.role,
-    response_model = excluded.response_model, upstream_request_id = excluded.upstream_request_id,
-    outcome = excluded.outcome, http_status = excluded.http_status, input_tokens = excluded.input_tokens,
-    cached_input_tokens = excluded.cached_input_tokens, cache_write_tokens = excluded.cache_write_tokens,
-    output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
-    explicit_cache = excluded.explicit_cache, usage_source = excluded.usage_source, cost_nano = excluded.cost_nano,
-    currency = excluded.currency, native_nano = excluded.native_nano, native_currency = excluded.native_currency,
-    lines = excluded.lines, price_version = excluded.price_version, ttft_ms = excluded.ttft_ms,
-    duration_ms = excluded.duration_ms
-  WHERE outcome = 'open'`
-const ADD_USAGE = `INSERT INTO usage_hour (hour_ms, series, requests, attempts, input_tokens, cached_input_tokens,
-  output_tokens, reasoning_tokens, cost_nano, estimated_attempts, unpriced_attempts) VALUES (?,?,?,?,?,?,?,?,?,?,?)
-  ON CONFLICT (hour_ms, series) DO UPDATE SET requests = requests + excluded.requests,
-    attempts = attempts + excluded.attempts, input_tokens = input_tokens + excluded.input_tokens,
-    cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens, cost_nano = cost_nano + excluded.cost_nano,
-    estimated_attempts = estimated_attempts + excluded.estimated_attempts,
-    unpriced_attempts = unpriced_attempts + excluded.unpriced_attempts`
 
 export interface OutboxTarget {
   readonly epoch: number
@@ -61,10 +39,12 @@ export class LedgerWriter {
   /** null: final rows are not shipped. */
   readonly #outbox: OutboxTarget | null
   readonly #insertRequest: SqlStatement
-  readonly #upsertRequest: SqlStatement
+  readonly #endRequest: SqlStatement
   readonly #deleteRequest: SqlStatement
+  readonly #setDecision: SqlStatement
+  readonly #deleteDecision: SqlStatement
   readonly #insertAttempt: SqlStatement
-  readonly #upsertAttempt: SqlStatement
+  readonly #endAttempt: SqlStatement
   readonly #addUsage: SqlStatement
   readonly #insertSeries: SqlStatement
   readonly #selectSeries: SqlStatement
@@ -78,17 +58,17 @@ export class LedgerWriter {
   constructor(driver: SqlDriver, outbox: OutboxTarget | null) {
     this.#driver = driver
     this.#outbox = outbox
-    this.#insertRequest = driver.prepare(`${INSERT_REQUEST} ON CONFLICT DO NOTHING`)
-    this.#upsertRequest = driver.prepare(UPSERT_REQUEST)
-    this.#deleteRequest = driver.prepare('DELETE FROM request WHERE number = ?')
-    this.#insertAttempt = driver.prepare(`${INSERT_ATTEMPT} ON CONFLICT DO NOTHING`)
-    this.#upsertAttempt = driver.prepare(UPSERT_ATTEMPT)
+    this.#insertRequest = driver.prepare(INSERT_REQUEST)
+    this.#endRequest = driver.prepare(END_REQUEST)
+    this.#deleteRequest = driver.prepare(DELETE_REQUEST)
+    this.#setDecision = driver.prepare(SET_DECISION)
+    this.#deleteDecision = driver.prepare(DELETE_DECISION)
+    this.#insertAttempt = driver.prepare(INSERT_ATTEMPT)
+    this.#endAttempt = driver.prepare(END_ATTEMPT)
     this.#addUsage = driver.prepare(ADD_USAGE)
-    this.#insertSeries = driver.prepare('INSERT INTO series (text) VALUES (?) ON CONFLICT DO NOTHING')
-    this.#selectSeries = driver.prepare('SELECT id FROM series WHERE text = ?')
-    this.#insertOutbox = driver.prepare(
-      'INSERT INTO outbox (sequence, epoch, request, attempt, at_ms) VALUES (?,?,?,?,?)',
-    )
+    this.#insertSeries = driver.prepare(INSERT_SERIES)
+    this.#selectSeries = driver.prepare(SELECT_SERIES)
+    this.#insertOutbox = driver.prepare(INSERT_OUTBOX)
     this.#requestNumber = maximum(driver, 'SELECT max(number) AS value FROM request')
     this.#sequence = Math.max(
       maximum(driver, 'SELECT max(sequence) AS value FROM outbox'),
@@ -134,32 +114,39 @@ export class LedgerWriter {
 
   /** False: there is a row of this number or id already, and it stays. */
   openRequest(requestNumber: number, row: RequestRow): boolean {
-    return Number(runRequest(this.#insertRequest, requestNumber, row, decisionText(row)).changes) > 0
+    if (!this.#runInsertRequest(requestNumber, row)) return false
+    this.#writeDecision(requestNumber, row.decision)
+    return true
   }
 
   openAttempt(requestNumber: number, row: AttemptRow): void {
     assert(row.outcome === 'open', 'an opened attempt is open')
-    this.#runAttempt(this.#insertAttempt, requestNumber, this.#seriesNumber(row), row)
+    this.#runInsertAttempt(requestNumber, this.#seriesNumber(row), row)
   }
 
-  /** Writes the final state of a request; `decision` null keeps the one that was written at its opening. */
-  closeRequest(requestNumber: number, row: RequestRow, decision: string | null): void {
-    const { changes } = runRequest(this.#upsertRequest, requestNumber, row, decision)
-    if (Number(changes) > 0) this.#ship(requestNumber, 0)
+  /** Writes the final state of a request. `written`: the row of its opening that the file holds, null: none. */
+  closeRequest(requestNumber: number, row: RequestRow, written: RequestRow | null): void {
+    assert(row.outcome !== 'open', 'a closed request has an outcome')
+    if (written !== null) this.#runEndRequest(requestNumber, row)
+    else if (!this.#runInsertRequest(requestNumber, row)) return
+    if (row.decision !== (written?.decision ?? null)) this.#writeDecision(requestNumber, row.decision)
+    this.#ship(requestNumber, 0)
   }
 
   /** Writes the final state of an attempt and counts it, unless it has been final already. */
   closeAttempt(requestNumber: number, row: AttemptRow): void {
     assert(row.outcome !== 'open', 'a closed attempt has an outcome')
     const series = this.#seriesNumber(row)
-    const { changes } = this.#runAttempt(this.#upsertAttempt, requestNumber, series, row)
-    if (Number(changes) === 0) return
+    const isNew =
+      this.#runEndAttempt(requestNumber, series, row) || this.#runInsertAttempt(requestNumber, series, row)
+    if (!isNew) return
     this.#count(series, row)
     this.#ship(requestNumber, row.attempt)
   }
 
   deleteRequest(requestNumber: number): void {
     this.#deleteRequest.run(requestNumber)
+    this.#deleteDecision.run(requestNumber)
   }
 
   /** The shipper's receipt for `rows` rows. */
@@ -167,11 +154,50 @@ export class LedgerWriter {
     this.#outboxRows -= rows
   }
 
-  #runAttempt(statement: SqlStatement, requestNumber: number, series: number, row: AttemptRow) {
-    const { usage, cost } = row
-    return statement.run(
+  #runInsertRequest(requestNumber: number, row: RequestRow): boolean {
+    const { changes } = this.#insertRequest.run(
       requestNumber,
-      row.attempt,
+      row.id,
+      row.timeMs,
+      row.key,
+      tagsText(row.tags),
+      row.model,
+      row.api,
+      row.stream ? 1 : 0,
+      row.status,
+      row.outcome,
+      row.error,
+      row.attempts,
+      row.costNano,
+      row.currency,
+      Math.round(row.durationMs),
+    )
+    return Number(changes) > 0
+  }
+
+  #runEndRequest(requestNumber: number, row: RequestRow): void {
+    this.#endRequest.run(
+      row.status,
+      row.outcome,
+      row.error,
+      row.attempts,
+      row.costNano,
+      row.currency,
+      Math.round(row.durationMs),
+      row.model,
+      row.key,
+      row.stream ? 1 : 0,
+      requestNumber,
+    )
+  }
+
+  #writeDecision(requestNumber: number, decision: Decision | null): void {
+    if (decision !== null) this.#setDecision.run(requestNumber, JSON.stringify(decision))
+  }
+
+  #runInsertAttempt(requestNumber: number, series: number, row: AttemptRow): boolean {
+    const { usage, cost } = row
+    const { changes } = this.#insertAttempt.run(
       series,
       row.role,
       row.responseModel,
@@ -194,7 +220,40 @@ export class LedgerWriter {
       row.startedAtMs,
       row.ttftMs === null ? null : Math.round(row.ttftMs),
       Math.round(row.durationMs),
+      requestNumber,
+      row.attempt,
     )
+    return Number(changes) > 0
+  }
+
+  #runEndAttempt(requestNumber: number, series: number, row: AttemptRow): boolean {
+    const { usage, cost } = row
+    const { changes } = this.#endAttempt.run(
+      series,
+      row.role,
+      row.responseModel,
+      row.upstreamRequestId,
+      row.outcome,
+      row.httpStatus,
+      usage.inputTokens,
+      usage.cachedInputTokens,
+      usage.cacheWriteTokens,
+      usage.outputTokens,
+      usage.reasoningTokens,
+      usage.explicitCache === undefined ? null : Number(usage.explicitCache),
+      row.usageSource,
+      cost === null ? null : cost.amountNano,
+      cost === null ? null : cost.currency,
+      cost === null ? null : cost.nativeNano,
+      cost === null ? null : cost.nativeCurrency,
+      cost === null ? null : linesText(cost.lines),
+      cost === null ? null : cost.priceVersion,
+      row.ttftMs === null ? null : Math.round(row.ttftMs),
+      Math.round(row.durationMs),
+      requestNumber,
+      row.attempt,
+    )
+    return Number(changes) > 0
   }
 
   #seriesNumber(series: Series): number {
@@ -244,36 +303,6 @@ export class LedgerWriter {
     const { epoch } = this.#outbox
     this.#insertOutbox.run(this.#sequence, epoch, requestNumber, attempt, this.#outbox.nowMs())
   }
-}
-
-export function decisionText(row: RequestRow): string | null {
-  return row.decision === null ? null : JSON.stringify(row.decision)
-}
-
-function runRequest(
-  statement: SqlStatement,
-  requestNumber: number,
-  row: RequestRow,
-  decision: string | null,
-): { readonly changes: number | bigint } {
-  return statement.run(
-    requestNumber,
-    row.id,
-    row.timeMs,
-    row.key,
-    tagsText(row.tags),
-    row.model,
-    row.api,
-    row.stream ? 1 : 0,
-    row.status,
-    row.outcome,
-    row.error,
-    row.attempts,
-    row.costNano,
-    row.currency,
-    Math.round(row.durationMs),
-    decision,
-  )
 }
 
 function maximum(driver: SqlDriver, sql: string): number {

@@ -1,0 +1,79 @@
+// Runs a gateway until it is told to stop; shared by serve and demo.
+
+import type { Log } from '#core/telemetry.ts'
+import { ConfigError, type Gateway, startGateway } from '#runtime/node/gateway.ts'
+import { formatProblems } from '#settings/problems.ts'
+import { createLog } from '#telemetry/log.ts'
+
+export interface RunOptions {
+  readonly configPath: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly log: Log
+  /** What the operator reads once it listens. */
+  readonly banner: (gateway: Gateway) => string
+  /** Stops what was started beside the gateway. */
+  readonly cleanUp: () => Promise<void>
+}
+
+export async function runGateway(options: RunOptions): Promise<number> {
+  let gateway: Gateway
+  try {
+    gateway = await startGateway(options)
+  } catch (error) {
+    await options.cleanUp()
+    if (!(error instanceof ConfigError)) throw error
+    console.error(formatProblems(error.problems))
+    return 1
+  }
+  console.log(options.banner(gateway))
+  await untilStopped()
+  await gateway.close()
+  await options.cleanUp()
+  return 0
+}
+
+/** A second signal does not wait. */
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(1)
+        asked = true
+        resolve()
+      })
+    }
+  })
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
+/** Log lines go to standard output, gathered for a turn of the event loop. */
+export function createProcessLog(
+  env: Readonly<Record<string, string | undefined>>,
+  fallback: (typeof LEVELS)[number],
+): Log {
+  const asked = env['SLUICE_LOG_LEVEL']
+  const level = LEVELS.find((candidate) => candidate === asked) ?? fallback
+  return createLog({ level, write: writeSoon, nowMs: () => Date.now() })
+}
+
+let pending = ''
+const PENDING_CHARS_MAX = 1_000_000
+
+function writeSoon(line: string): void {
+  if (pending.length > PENDING_CHARS_MAX) return
+  if (pending === '') setImmediate(flush)
+  pending += `${line}\n`
+}
+
+function flush(): void {
+  // A reader that does not read must not fill the memory: lines wait here, up to the bound, until it does.
+  if (process.stdout.writableNeedDrain) {
+    process.stdout.once('drain', flush)
+    return
+  }
+  const text = pending
+  pending = ''
+  process.stdout.write(text)
+}

@@ -1,0 +1,44 @@
+// The `sluice` command. Exit codes: 0 fine, 1 failed, 2 wrong use.
+
+import { check } from './check.ts'
+import type { Command } from './command.ts'
+import { UsageError } from './command.ts'
+import { demo } from './demo.ts'
+import { serve } from './serve.ts'
+import { simulate } from './simulate.ts'
+
+const COMMANDS: readonly Command[] = [serve, demo, check, simulate]
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args
+  if (name === undefined || name === '--help' || name === 'help') {
+    console.log(overview())
+    return name === undefined ? 2 : 0
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name)
+  if (command === undefined) {
+    console.error(`sluice: there is no command "${name}"\n\n${overview()}`)
+    return 2
+  }
+  if (rest.includes('--help')) {
+    console.log(command.help)
+    return 0
+  }
+  try {
+    return await command.run(rest)
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`sluice ${name}: ${error.message}\n\n${command.help}`)
+      return 2
+    }
+    console.error(`sluice ${name}: ${error instanceof Error ? error.message : String(error)}`)
+    return 1
+  }
+}
+
+function overview(): string {
+  const lines = COMMANDS.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`)
+  return `usage: sluice COMMAND [OPTIONS]\n\n${lines.join('\n')}\n\nsluice COMMAND --help says more.`
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,217 @@
+// The gateway on Node: reads the configuration, wires the ports, listens, reloads, drains.
+
+import { readFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { HttpBindings } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
+import type { AttemptRow } from '#core/ledger.ts'
+import type { Settings } from '#core/settings.ts'
+import type { Log } from '#core/telemetry.ts'
+import { createApp } from '#http/app.ts'
+import type { Deps } from '#pipeline/context.ts'
+import { TokenCache } from '#pipeline/credentials.ts'
+import { compileLive, type Live } from '#pipeline/live.ts'
+import { buildCatalogue } from '#pricing/catalogue.ts'
+import { rate } from '#pricing/rate.ts'
+import { HealthBoard } from '#routing/health.ts'
+import { loadSettings, noProviderEnabled, type Problem } from '#settings/load.ts'
+import { createMetrics } from '#telemetry/prometheus.ts'
+import { nodeInference } from './inference.ts'
+import { openLedger } from './ledger.ts'
+import { type ProviderFolders, readProviderFolders } from './providers.ts'
+import { clock, digest, hmacSha256, random } from './system.ts'
+import { createNodeUpstream } from './upstream.ts'
+import { watchFile } from './watch.ts'
+
+/** Time for a load balancer to see `/readyz` fail before the listener closes. */
+const DRAIN_LISTEN_MS = 500
+
+export interface GatewayOptions {
+  readonly configPath: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly log: Log
+}
+
+export interface Gateway {
+  readonly url: string
+  readonly settings: Settings
+  readonly store: string
+  /** Stops taking requests, lets running ones end within the drain time, flushes and closes. */
+  close(): Promise<void>
+}
+
+/** The configuration cannot be used. */
+export class ConfigError extends Error {
+  readonly problems: readonly Problem[]
+
+  constructor(problems: readonly Problem[]) {
+    super('the configuration has problems')
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** Reads and checks a configuration as the gateway would. @throws ConfigError */
+export async function readConfig(
+  path: string,
+  env: GatewayOptions['env'],
+  folders: ProviderFolders,
+): Promise<Live> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    const message = `the configuration file cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`
+    throw new ConfigError([
+      { path, found: 'nothing', allowed: 'a YAML or JSON file', nearest: null, message },
+    ])
+  }
+  const loaded = loadSettings({ text, providers: folders.providers, env, digest })
+  if ('problems' in loaded) throw new ConfigError(loaded.problems)
+  const { settings } = loaded
+  return compileLive(settings, buildCatalogue({ lists: folders.lists, overrides: settings.prices }))
+}
+
+/** @throws ConfigError, and Error when nothing can be served or the port is in use */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { log } = options
+  const folders = await readProviderFolders()
+  let live = await readConfig(options.configPath, options.env, folders)
+  const { settings } = live
+  const missing = noProviderEnabled(settings)
+  if (missing !== null) throw new Error(missing)
+  const metrics = createMetrics()
+  const ledger = openLedger({
+    url: settings.store,
+    journalPath: options.env['SLUICE_JOURNAL'],
+    metrics,
+    log,
+    estimate: (row) => recoverRow(live, row),
+  })
+  const upstream = createNodeUpstream()
+  const deps: Deps = {
+    clock,
+    random,
+    upstream,
+    journal: ledger.journal,
+    metrics,
+    log,
+    health: new HealthBoard(),
+    tokens: new TokenCache(clock, upstream, hmacSha256),
+    hmacSha256,
+    digest,
+    load: { inFlight: 0 },
+    live: () => live,
+  }
+  metrics.settingsReloaded(clock.nowMs())
+  const watcher = watchFile(options.configPath, async () => {
+    try {
+      const next = await readConfig(options.configPath, options.env, folders)
+      applyReload(deps, live, next, log)
+      live = next
+      metrics.settingsReloaded(clock.nowMs())
+      log.info('settings.reloaded', { models: next.settings.models.size, keys: next.settings.keys.length })
+    } catch (error) {
+      metrics.settingsReloadFailed()
+      const problems = error instanceof ConfigError ? error.problems : [{ message: String(error) }]
+      log.error('settings.reload_failed', { problems })
+    }
+  })
+  let isReady = true
+  const app = createApp<HttpBindings>({
+    deps,
+    log,
+    store: ledger.store,
+    inference: nodeInference(deps),
+    isReady: () => isReady,
+    listensOnLoopback: isLoopback(settings.server.host),
+    startedSeconds: Math.floor(clock.nowMs() / 1000),
+  })
+  const server = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }))
+  server.requestTimeout = 0
+  await listen(server, settings.server.host, settings.server.port)
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://${settings.server.host.includes(':') ? `[${settings.server.host}]` : settings.server.host}:${port}`,
+    settings,
+    store: ledger.describe,
+    async close() {
+      isReady = false
+      watcher.close()
+      await drain(server, live.settings.server.drainMs)
+      await upstream.close()
+      await ledger.close()
+    },
+  }
+}
+
+/** What of the running state a new configuration makes stale. */
+function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
+  const targets = new Set<string>()
+  for (const model of after.settings.models.values())
+    for (const target of model.targets) targets.add(target.id)
+  deps.health.keep(targets)
+  for (const [name, provider] of after.settings.providers) {
+    const old = before.settings.providers.get(name)
+    if (old?.apiKey === provider.apiKey && old.baseUrl === provider.baseUrl) continue
+    deps.tokens.invalidate(name)
+    for (const id of targets) if (id.startsWith(`${name}/`)) deps.health.forget(id)
+  }
+  for (const fixed of ['server', 'store'] as const) {
+    if (JSON.stringify(before.settings[fixed]) !== JSON.stringify(after.settings[fixed])) {
+      log.warn('settings.needs_restart', { setting: fixed })
+    }
+  }
+}
+
+/** An attempt that a crash cut off: charged for its input, marked as recovered. */
+function recoverRow(live: Live, row: AttemptRow): AttemptRow {
+  const target = live.directTarget(row.target)
+  const recovered: AttemptRow = { ...row, outcome: 'interrupted', usageSource: 'recovered' }
+  if (target === null) return recovered
+  const facts = live.factsOf(target)
+  const price = live.catalogue.find({
+    providerName: target.provider,
+    providerId: facts.provider.id,
+    model: target.model,
+    region: facts.settings.region,
+    atMs: row.startedAtMs,
+  })
+  if (price === null) return recovered
+  const { currency, fx } = live.settings
+  return {
+    ...recovered,
+    cost: rate(price, row.usage, { thinking: false, atMs: row.startedAtMs, currency, fx }),
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const inUse = error.code === 'EADDRINUSE'
+      reject(
+        inUse
+          ? new Error(`port ${port} on ${host} is in use; set SLUICE_PORT or server.port to another one`)
+          : error,
+      )
+    })
+    server.listen(port, host, resolve)
+  })
+}
+
+async function drain(server: Server, drainMs: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, DRAIN_LISTEN_MS))
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), Math.max(0, drainMs - DRAIN_LISTEN_MS))
+    server.close(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}
