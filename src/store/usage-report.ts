@@ -3,7 +3,7 @@
 
 import { assert } from '#core/assert.ts'
 import type { AttemptRow, UsageGroup, UsageQuery, UsageReport, UsageRow, UsageTotals } from '#core/ledger.ts'
-import { type Nano, NANO_ZERO } from '#core/money.ts'
+import { NANO_ZERO, type Nano } from '#core/money.ts'
 
 export const HOUR_MS = 3_600_000
 export const DAY_MS = 24 * HOUR_MS

@@ -21,10 +21,38 @@ export const CHUNKINGS: readonly Chunking[] = [
   { name: 'byte by byte', cut: (bytes) => [...bytes].map((byte) => Uint8Array.of(byte)) },
   {
     name: 'inside every character of several bytes',
-    cut: (bytes) => cutAt(bytes, pointsWhere(bytes, (_byte, next) => (next & 0xc0) === 0x80)),
+    cut: (bytes) =>
+      cutAt(
+        bytes,
+        pointsWhere(bytes, (_byte, next) => (next & 0xc0) === 0x80),
+      ),
   },
-  { name: 'between CR and LF, and between two LF', cut: (bytes) => cutAt(bytes, pointsWhere(bytes, (byte, next) => (byte === 13 && next === 10) || (byte === 10 && next === 10))) },
-  { name: 'after each line', cut: (bytes) => cutAt(bytes, pointsWhere(bytes, (byte) => byte === 10)) },
-  { name: 'coalesced in large pieces', cut: (bytes) => cutAt(bytes, [Math.floor(bytes.length / 3), Math.floor((2 * bytes.length) / 3)]) },
-  { name: 'in sevens', cut: (bytes) => cutAt(bytes, Array.from({ length: Math.ceil(bytes.length / 7) }, (_, index) => index * 7)) },
+  {
+    name: 'between CR and LF, and between two LF',
+    cut: (bytes) =>
+      cutAt(
+        bytes,
+        pointsWhere(bytes, (byte, next) => (byte === 13 && next === 10) || (byte === 10 && next === 10)),
+      ),
+  },
+  {
+    name: 'after each line',
+    cut: (bytes) =>
+      cutAt(
+        bytes,
+        pointsWhere(bytes, (byte) => byte === 10),
+      ),
+  },
+  {
+    name: 'coalesced in large pieces',
+    cut: (bytes) => cutAt(bytes, [Math.floor(bytes.length / 3), Math.floor((2 * bytes.length) / 3)]),
+  },
+  {
+    name: 'in sevens',
+    cut: (bytes) =>
+      cutAt(
+        bytes,
+        Array.from({ length: Math.ceil(bytes.length / 7) }, (_, index) => index * 7),
+      ),
+  },
 ]

@@ -38,9 +38,18 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const persistence = options.appendOnly === true ? ['--appendonly', 'yes', '--appendfsync', 'always'] : []
   const child = spawn(
     binary,
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder, '--daemonize', 'no'].concat(
-      persistence,
-    ),
+    [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--dir',
+      folder,
+      '--daemonize',
+      'no',
+    ].concat(persistence),
     { stdio: 'ignore' },
   )
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))

@@ -46,7 +46,9 @@ function refuseUnknown(
       )
     }
     if (expected !== sum) {
-      throw new StoreFileError(`${driver.path} has another schema ${number} than this Sluice: use another file`)
+      throw new StoreFileError(
+        `${driver.path} has another schema ${number} than this Sluice: use another file`,
+      )
     }
   }
 }

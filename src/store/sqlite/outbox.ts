@@ -50,7 +50,8 @@ export class LedgerOutbox implements ShippableJournal {
     this.#setShipped = driver.prepare(`INSERT INTO meta (name, value) VALUES ('shipped_sequence', ?)
       ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
     this.#firstWaiting = driver.prepare('SELECT min(request) AS number FROM outbox')
-    this.#prunable = driver.prepare(`SELECT number FROM request WHERE time_ms < ? AND number < ? AND outcome <> 'open'
+    this.#prunable =
+      driver.prepare(`SELECT number FROM request WHERE time_ms < ? AND number < ? AND outcome <> 'open'
       ORDER BY time_ms, id LIMIT ?`)
     this.#pruneAttempts = driver.prepare('DELETE FROM attempt WHERE request = ?')
   }

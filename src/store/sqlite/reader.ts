@@ -6,7 +6,16 @@ import type { Nano } from '#core/money.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf, positionTimeMs } from '../cursor.ts'
 import { HOUR_MS, hourStartMs, parseSeries, type Series, UsageReportBuilder } from '../usage-report.ts'
 import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
-import { ATTEMPT_COLUMNS, ATTEMPT_TABLES, attemptOf, number, REQUEST_COLUMNS, REQUEST_TABLES, requestOf, text } from './rows.ts'
+import {
+  ATTEMPT_COLUMNS,
+  ATTEMPT_TABLES,
+  attemptOf,
+  number,
+  REQUEST_COLUMNS,
+  REQUEST_TABLES,
+  requestOf,
+  text,
+} from './rows.ts'
 
 /** Sorts after every id. */
 const LAST_ID = '\u{10ffff}'
@@ -53,7 +62,9 @@ export class LedgerReader {
     this.#usageOfRows = driver.prepare(USAGE_OF_ROWS)
     this.#page = driver.prepare(`SELECT ${REQUEST_COLUMNS} FROM ${REQUEST_TABLES}
       WHERE (r.time_ms, r.id) < (?, ?) AND r.outcome <> '' ORDER BY r.time_ms DESC, r.id DESC LIMIT ?`)
-    this.#request = driver.prepare(`SELECT ${REQUEST_COLUMNS} FROM ${REQUEST_TABLES} WHERE r.id = ? AND r.outcome <> ''`)
+    this.#request = driver.prepare(
+      `SELECT ${REQUEST_COLUMNS} FROM ${REQUEST_TABLES} WHERE r.id = ? AND r.outcome <> ''`,
+    )
     this.#attempts = driver.prepare(
       `SELECT ${ATTEMPT_COLUMNS} FROM ${ATTEMPT_TABLES} WHERE a.request = ? ORDER BY a.attempt`,
     )

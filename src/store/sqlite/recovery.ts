@@ -1,9 +1,17 @@
 // What a crash left open becomes interrupted, once. How much it may have cost is the caller's estimate.
 
 import type { AttemptRow, RequestRow } from '#core/ledger.ts'
-import { type Nano, NANO_ZERO } from '#core/money.ts'
+import { NANO_ZERO, type Nano } from '#core/money.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
-import { ATTEMPT_COLUMNS, ATTEMPT_TABLES, attemptOf, number, REQUEST_COLUMNS, REQUEST_TABLES, requestOf } from './rows.ts'
+import {
+  ATTEMPT_COLUMNS,
+  ATTEMPT_TABLES,
+  attemptOf,
+  number,
+  REQUEST_COLUMNS,
+  REQUEST_TABLES,
+  requestOf,
+} from './rows.ts'
 import type { LedgerWriter } from './writer.ts'
 
 /** Requests per transaction, so that a large crash does not hold the event loop for long at once. */

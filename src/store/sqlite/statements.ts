@@ -30,4 +30,5 @@ export const ADD_USAGE = `INSERT INTO usage_hour (hour_ms, series, requests, att
     unpriced_attempts = unpriced_attempts + excluded.unpriced_attempts`
 export const INSERT_SERIES = 'INSERT INTO series (text) VALUES (?) ON CONFLICT DO NOTHING'
 export const SELECT_SERIES = 'SELECT id FROM series WHERE text = ?'
-export const INSERT_OUTBOX = 'INSERT INTO outbox (sequence, epoch, request, attempt, at_ms) VALUES (?,?,?,?,?)'
+export const INSERT_OUTBOX =
+  'INSERT INTO outbox (sequence, epoch, request, attempt, at_ms) VALUES (?,?,?,?,?)'

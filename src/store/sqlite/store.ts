@@ -82,7 +82,10 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
   const archive = new LedgerArchive(driver, writer)
   const deleteUsage = driver.prepare('DELETE FROM usage_hour WHERE hour_ms < ?')
   const version = driver.prepare('SELECT sqlite_version() AS version').get()
-  const span = { firstNumber: Number(meta.read('first_open_number') ?? '1'), lastNumber: writer.requestNumber }
+  const span = {
+    firstNumber: Number(meta.read('first_open_number') ?? '1'),
+    lastNumber: writer.requestNumber,
+  }
   let isRecovered = false
   let isClosed = false
 

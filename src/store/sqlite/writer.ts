@@ -3,9 +3,10 @@
 
 import { assert } from '#core/assert.ts'
 import type { AttemptRow, Decision, RequestRow, UsageTotals } from '#core/ledger.ts'
-import { addTotals, hourStartMs, type Series, seriesText, totalsOf } from '../usage-report.ts'
+import { addTotals, hourStartMs, totalsOf } from '../usage-report.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
-import { linesText, number, tagsText } from './rows.ts'
+import { linesText, tagsText } from './rows.ts'
+import { SeriesNumbers } from './series-numbers.ts'
 import {
   ADD_USAGE,
   DELETE_DECISION,
@@ -15,13 +16,8 @@ import {
   INSERT_ATTEMPT,
   INSERT_OUTBOX,
   INSERT_REQUEST,
-  INSERT_SERIES,
-  SELECT_SERIES,
   SET_DECISION,
 } from './statements.ts'
-
-/** Series kept at hand; past it they are looked up again. */
-const SERIES_CACHED_MAX = 20_000
 
 export interface OutboxTarget {
   readonly epoch: number
@@ -38,6 +34,7 @@ export class LedgerWriter {
   readonly #driver: SqlDriver
   /** null: final rows are not shipped. */
   readonly #outbox: OutboxTarget | null
+  readonly #series: SeriesNumbers
   readonly #insertRequest: SqlStatement
   readonly #endRequest: SqlStatement
   readonly #deleteRequest: SqlStatement
@@ -46,10 +43,7 @@ export class LedgerWriter {
   readonly #insertAttempt: SqlStatement
   readonly #endAttempt: SqlStatement
   readonly #addUsage: SqlStatement
-  readonly #insertSeries: SqlStatement
-  readonly #selectSeries: SqlStatement
   readonly #insertOutbox: SqlStatement
-  readonly #seriesNumbers = new Map<string, number>()
   readonly #usage = new Map<string, UsageDelta>()
   #requestNumber: number
   #sequence: number
@@ -58,6 +52,7 @@ export class LedgerWriter {
   constructor(driver: SqlDriver, outbox: OutboxTarget | null) {
     this.#driver = driver
     this.#outbox = outbox
+    this.#series = new SeriesNumbers(driver)
     this.#insertRequest = driver.prepare(INSERT_REQUEST)
     this.#endRequest = driver.prepare(END_REQUEST)
     this.#deleteRequest = driver.prepare(DELETE_REQUEST)
@@ -66,8 +61,6 @@ export class LedgerWriter {
     this.#insertAttempt = driver.prepare(INSERT_ATTEMPT)
     this.#endAttempt = driver.prepare(END_ATTEMPT)
     this.#addUsage = driver.prepare(ADD_USAGE)
-    this.#insertSeries = driver.prepare(INSERT_SERIES)
-    this.#selectSeries = driver.prepare(SELECT_SERIES)
     this.#insertOutbox = driver.prepare(INSERT_OUTBOX)
     this.#requestNumber = maximum(driver, 'SELECT max(number) AS value FROM request')
     this.#sequence = Math.max(
@@ -104,8 +97,7 @@ export class LedgerWriter {
     } catch (error) {
       this.#sequence = sequence
       this.#outboxRows = outboxRows
-      // Numbers of series made in this transaction are void.
-      this.#seriesNumbers.clear()
+      this.#series.forget()
       throw error
     } finally {
       this.#usage.clear()
@@ -121,7 +113,7 @@ export class LedgerWriter {
 
   openAttempt(requestNumber: number, row: AttemptRow): void {
     assert(row.outcome === 'open', 'an opened attempt is open')
-    this.#runInsertAttempt(requestNumber, this.#seriesNumber(row), row)
+    this.#runInsertAttempt(requestNumber, this.#series.of(row), row)
   }
 
   /** Writes the final state of a request. `written`: the row of its opening that the file holds, null: none. */
@@ -136,7 +128,7 @@ export class LedgerWriter {
   /** Writes the final state of an attempt and counts it, unless it has been final already. */
   closeAttempt(requestNumber: number, row: AttemptRow): void {
     assert(row.outcome !== 'open', 'a closed attempt has an outcome')
-    const series = this.#seriesNumber(row)
+    const series = this.#series.of(row)
     const isNew =
       this.#runEndAttempt(requestNumber, series, row) || this.#runInsertAttempt(requestNumber, series, row)
     if (!isNew) return
@@ -254,20 +246,6 @@ export class LedgerWriter {
       row.attempt,
     )
     return Number(changes) > 0
-  }
-
-  #seriesNumber(series: Series): number {
-    const name = `${series.key}\n${series.model}\n${series.target}\n${tagsText(series.tags)}`
-    const known = this.#seriesNumbers.get(name)
-    if (known !== undefined) return known
-    const text = seriesText(series)
-    this.#insertSeries.run(text)
-    const row = this.#selectSeries.get(text)
-    assert(row !== undefined, 'a series that was written is there')
-    if (this.#seriesNumbers.size >= SERIES_CACHED_MAX) this.#seriesNumbers.clear()
-    const found = number(row, 'id')
-    this.#seriesNumbers.set(name, found)
-    return found
   }
 
   #count(series: number, row: AttemptRow): void {

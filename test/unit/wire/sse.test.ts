@@ -26,15 +26,27 @@ function split(chunks: readonly Uint8Array[], bytesMax = 1_000_000): { events: S
 }
 
 const STREAMS = [
-  { name: 'plain', text: 'data: {"a":"你好"}\n\ndata: {"b":2}\n\ndata: [DONE]\n\n', data: ['{"a":"你好"}', '{"b":2}', '[DONE]'] },
+  {
+    name: 'plain',
+    text: 'data: {"a":"你好"}\n\ndata: {"b":2}\n\ndata: [DONE]\n\n',
+    data: ['{"a":"你好"}', '{"b":2}', '[DONE]'],
+  },
   { name: 'CRLF', text: 'data: {"a":"世界"}\r\n\r\ndata: [DONE]\r\n\r\n', data: ['{"a":"世界"}', '[DONE]'] },
   { name: 'CR alone', text: 'data: {"a":1}\r\rdata: {"b":2}\r\r', data: ['{"a":1}', '{"b":2}'] },
   { name: 'without a space', text: 'data:{"a":1}\n\ndata:[DONE]\n\n', data: ['{"a":1}', '[DONE]'] },
-  { name: 'comments between', text: ': keep-alive\n\ndata: {"a":1}\n\n: ping\n\n', data: [null, '{"a":1}', null] },
+  {
+    name: 'comments between',
+    text: ': keep-alive\n\ndata: {"a":1}\n\n: ping\n\n',
+    data: [null, '{"a":1}', null],
+  },
   { name: 'a byte order mark', text: '\ufeffdata: {"a":1}\n\n', data: ['{"a":1}'] },
   { name: 'several data lines', text: 'data: {"a":\ndata: 1}\n\n', data: ['{"a":\n1}'] },
   { name: 'no blank line at the end', text: 'data: {"a":1}\n\ndata: {"b":2}', data: ['{"a":1}', '{"b":2}'] },
-  { name: 'a bare JSON line', text: 'data: {"a":1}\n\n{"error":{"code":"x"}}\n\n', data: ['{"a":1}', '{"error":{"code":"x"}}'] },
+  {
+    name: 'a bare JSON line',
+    text: 'data: {"a":1}\n\n{"error":{"code":"x"}}\n\n',
+    data: ['{"a":1}', '{"error":{"code":"x"}}'],
+  },
 ]
 
 describe.each(STREAMS)('a stream with $name', ({ text, data }) => {

@@ -1,0 +1,62 @@
+// What the rooms tell the operator, by meaning: measures and log lines. Names and formats live in telemetry/.
+
+import type { AttemptOutcome, RequestOutcome } from './ledger.ts'
+import type { TokenUsage } from './usage.ts'
+
+/** One client request, at its end. */
+export interface RequestMeasures {
+  /** What the client speaks: `openai-chat`, `openai-completions`. */
+  readonly wireFormat: string
+  readonly outcome: RequestOutcome
+  readonly durationMs: number
+  /** Time not spent waiting for an upstream. */
+  readonly overheadMs: number
+  /** null: no content reached the client. */
+  readonly ttftMs: number | null
+}
+
+/** One upstream call, at its end. */
+export interface AttemptMeasures {
+  /** Value of `gen_ai.provider.name`. */
+  readonly provider: string
+  readonly model: string
+  readonly outcome: AttemptOutcome
+  readonly durationMs: number
+  readonly ttftMs: number | null
+  readonly usage: TokenUsage
+  /** Book currency; null: no price was known. */
+  readonly costNano: bigint | null
+  /** The usage is our estimate, not the upstream's count. */
+  readonly estimated: boolean
+}
+
+/** Counts and times of this instance; every call is a few additions and never throws on outside data. */
+export interface Metrics {
+  requestStarted(): void
+  requestEnded(end: RequestMeasures): void
+  attemptEnded(end: AttemptMeasures): void
+  /** An attempt failed with `reason` and another one follows. */
+  fallback(reason: string): void
+  targetState(target: string, state: 'closed' | 'open' | 'half_open'): void
+  storeUp(isUp: boolean): void
+  /** Rows of the journal that the store does not have yet. */
+  journal(rows: number, oldestAgeMs: number): void
+  storeDuration(operation: string, durationMs: number): void
+  settingsReloaded(atMs: number): void
+  settingsReloadFailed(): void
+  /** An event of a stream was no JSON object and was left out. */
+  streamEventDropped(): void
+  /** All of it in Prometheus' text format. */
+  render(): Promise<string>
+  readonly contentType: string
+}
+
+type LogMethod = (event: string, fields?: Readonly<Record<string, unknown>>) => void
+
+/** Events are named noun.verb (`attempt.failed`); fields are data, never prose made of data. */
+export interface Log {
+  readonly debug: LogMethod
+  readonly info: LogMethod
+  readonly warn: LogMethod
+  readonly error: LogMethod
+}

@@ -1,0 +1,50 @@
+// Settings that are known and not in force yet. They are refused by name: ignoring them would change what a
+// request may cost.
+
+import type { Path } from './problems.ts'
+
+const SPEND = ['max_budget', 'budget_duration', 'budget_mode']
+const DATA_POLICY = ['retention', 'trains_on_data', 'filing_no']
+
+/** By the place they stand in; `*` is any name or index. */
+const KEYS: Readonly<Record<string, readonly string[]>> = {
+  '': ['organisations', 'teams', 'secret', 'on_store_loss', 'unpriced', 'ledger', 'time_zone'],
+  'providers.*': ['limits', 'on_client_abort', ...SPEND, ...DATA_POLICY],
+  'models.*.targets.*': ['limits', 'region', ...SPEND, ...DATA_POLICY],
+  'policies.*': [
+    'max_price',
+    'preferred_max_latency',
+    'preferred_min_throughput',
+    'affinity',
+    'explore',
+    'hedge',
+  ],
+  'policies.*.slo': ['ttft_ms_per_1k_input', 'tpot_ms', 'attainment', 'value'],
+  'keys.*': ['team', 'organisation', 'rpm', 'tpm', 'concurrency', 'limits', ...SPEND],
+}
+
+const VALUES: Readonly<Record<string, readonly unknown[]>> = {
+  'policies.*.sort': ['value', 'throughput'],
+  'policies.*.on_no_candidate': ['best_value', 'cheapest'],
+}
+
+const NAMED = new Set(['providers', 'prices', 'models', 'policies'])
+
+/** `path` is the mapping that holds the key. */
+export function isLaterKey(path: Path, key: string): boolean {
+  return KEYS[placeOf(path)]?.includes(key) === true
+}
+
+export function isLaterValue(path: Path, value: unknown): boolean {
+  return VALUES[placeOf(path)]?.includes(value) === true
+}
+
+/** Schemes of stores that come later. */
+export const LATER_STORES = ['redis-sentinel:', 'redis-cluster:']
+
+function placeOf(path: Path): string {
+  const [room] = path
+  return path
+    .map((part, index) => (typeof part === 'number' || (index === 1 && NAMED.has(String(room))) ? '*' : part))
+    .join('.')
+}

@@ -1,0 +1,88 @@
+// Text of a configuration file → the settings in force, or everything that is wrong with it at once. Reading and
+// watching the file is the runtime's.
+
+import type { Provider } from '#core/provider.ts'
+import type { Settings } from '#core/settings.ts'
+import { readDocument } from './document.ts'
+import { type Environment, expand, Templates } from './expand.ts'
+import { readKeys } from './keys.ts'
+import { disabledTargetNotices, readModels } from './models.ts'
+import { parseConfig } from './parse.ts'
+import { readPolicies } from './policies.ts'
+import { readPrices, readRates } from './prices.ts'
+import { type Problem, Report } from './problems.ts'
+import { readProviders } from './providers.ts'
+import { declaredNames, type Scope } from './scope.ts'
+import { readBase } from './server.ts'
+
+export type { Problem } from './problems.ts'
+
+export interface LoadInput {
+  /** YAML or JSON. */
+  readonly text: string
+  /** The folders of providers/, by name. */
+  readonly providers: ReadonlyMap<string, Provider>
+  readonly env: Environment
+  /** SHA-256, hex. */
+  readonly digest: (text: string) => string
+}
+
+export type LoadResult = { readonly settings: Settings } | { readonly problems: readonly Problem[] }
+
+/** Never throws on what a file can hold. */
+export function loadSettings(input: LoadInput): LoadResult {
+  const report = new Report()
+  const document = readDocument(input.text, report)
+  if (document === undefined) return { problems: report.problems }
+  const templates = new Templates()
+  const data = expand(document, { env: input.env, templates, report })
+  const config = parseConfig(data, templates, report)
+  if (config === null) return { problems: report.problems }
+  const scope: Scope = {
+    config,
+    declared: declaredNames(data),
+    report,
+    folders: input.providers,
+    templates,
+    digest: input.digest,
+    notices: [],
+  }
+  const settings = compile(scope, input.env)
+  if (report.problems.length > 0) return { problems: report.problems }
+  return { settings: freeze(settings) }
+}
+
+/** Whole only when the report is empty. */
+function compile(scope: Scope, env: Environment): Settings {
+  const base = readBase(scope, env)
+  const providers = readProviders(scope)
+  const fx = readRates(scope)
+  const prices = readPrices(scope)
+  const models = readModels(scope)
+  const policies = readPolicies(scope)
+  const keys = readKeys(scope)
+  const { notices } = scope
+  notices.push(...disabledTargetNotices(models, providers))
+  if (keys.length === 0) notices.push('no keys are configured: every request of an application is refused')
+  return { ...base, currency: scope.config.currency, fx, providers, prices, models, policies, keys, notices }
+}
+
+/** Null when some provider can be asked; else what to set. */
+export function noProviderEnabled(settings: Settings): string | null {
+  const providers = [...settings.providers.values()]
+  if (providers.some((provider) => provider.enabled)) return null
+  if (providers.length === 0) return 'no provider is configured: add one under providers'
+  const disabled = settings.notices.filter((notice) => notice.startsWith('provider '))
+  return `no provider is enabled; give at least one its key:\n${disabled.map((line) => `  ${line}`).join('\n')}`
+}
+
+/** Maps stay maps (their type is read-only); what they hold is frozen. A provider's folder is not ours to freeze. */
+function freeze<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  if (value instanceof Map) for (const part of value.values()) freeze(part)
+  else {
+    for (const [name, part] of Object.entries(value)) if (name !== 'provider') freeze(part)
+    Object.freeze(value)
+  }
+  return value
+}

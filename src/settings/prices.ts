@@ -1,0 +1,177 @@
+// `prices:` and `fx:` of a configuration → price entries over the catalogue.
+
+import { type Micro, parseMicro } from '#core/money.ts'
+import type { PriceEntry, PriceTier, PriceTimeBand } from '#core/price.ts'
+import type { Settings } from '#core/settings.ts'
+import { describe, type Path } from './problems.ts'
+import type { PriceConfig } from './schema.ts'
+import { indexed, present, type Scope } from './scope.ts'
+import { checkTarget } from './target-name.ts'
+
+type TierConfig = NonNullable<PriceConfig['tiers'][number]>
+type BandConfig = NonNullable<NonNullable<PriceConfig['time_bands']>[number]>
+
+const PATTERN = 'PROVIDER/MODEL or PROVIDER/*'
+
+export function readPrices(scope: Scope): Settings['prices'] {
+  return Object.entries(scope.config.prices).map(([pattern, config]) => {
+    const path = ['prices', pattern]
+    const target = checkTarget(scope, path, pattern, PATTERN)
+    if (target !== null && target.model !== '*' && target.model.includes('*')) {
+      scope.report.add(path, { message: `must read ${PATTERN}`, found: describe(pattern), allowed: PATTERN })
+    }
+    checkCurrency(scope, [...path, 'currency'], config.currency)
+    checkTiers(scope, [...path, 'tiers'], config.tiers)
+    checkDates(scope, path, config)
+    for (const [index, band] of indexed(config.time_bands ?? [])) {
+      checkBand(scope, [...path, 'time_bands', index], band)
+    }
+    return { pattern, entry: entryOf(target?.model ?? pattern, config) }
+  })
+}
+
+export function readRates(scope: Scope): ReadonlyMap<string, Micro> {
+  const { config, report } = scope
+  const rates = new Map<string, Micro>()
+  for (const [currency, text] of Object.entries(config.fx)) {
+    const path = ['fx', currency]
+    if (!/^[A-Z]{3}$/.test(currency)) {
+      const allowed = 'an ISO 4217 code, such as USD'
+      report.add(path, { message: 'is no currency', found: describe(currency), allowed })
+    }
+    if (currency === config.currency) {
+      const allowed = 'rates of other currencies'
+      report.add(path, { message: 'is the currency of the books', found: currency, allowed })
+    }
+    const rate = parseMicro(text)
+    if (rate === 0n) {
+      report.add(path, { message: 'must be above 0', found: describe(text), allowed: 'a decimal above 0' })
+    }
+    rates.set(currency, rate)
+  }
+  return rates
+}
+
+function checkCurrency(scope: Scope, path: Path, currency: string): void {
+  if (currency === scope.config.currency || scope.declared.currencies.has(currency)) return
+  scope.report.add(path, {
+    message: `there is no rate for ${currency} under fx`,
+    found: currency,
+    allowed: `${scope.config.currency}, or a rate such as fx: { ${currency}: "7.10" }`,
+    nearest: scope.report.nearest(currency, [scope.config.currency, ...scope.declared.currencies]),
+  })
+}
+
+const PRICES = [
+  'input',
+  'output',
+  'cached_input',
+  'cached_input_explicit',
+  'cache_write',
+  'thinking_output',
+] as const
+
+/** The first row that fits prices a request, so a row behind a wider one is never reached. */
+function checkTiers(scope: Scope, path: Path, tiers: readonly (TierConfig | undefined)[]): void {
+  const before: (readonly [number, TierConfig])[] = []
+  for (const [index, tier] of indexed(tiers)) {
+    if (!PRICES.some((price) => tier[price] !== undefined)) {
+      const allowed = `at least one of ${PRICES.join(', ')}`
+      scope.report.add([...path, index], { message: 'has no price', found: 'none', allowed })
+    }
+    const wider = before.find(([, other]) => covers(other, tier))
+    if (wider !== undefined) {
+      scope.report.add([...path, index], {
+        message: `is never reached: row ${wider[0]} before it fits all that it fits`,
+        found: `a row behind a wider one`,
+        allowed: 'rows from the narrowest to the widest',
+      })
+    }
+    before.push([index, tier])
+  }
+}
+
+function covers(wide: TierConfig, narrow: TierConfig): boolean {
+  const bound = (value: number | undefined): number => value ?? Number.POSITIVE_INFINITY
+  return (
+    bound(wide.input_tokens_up_to) >= bound(narrow.input_tokens_up_to) &&
+    bound(wide.output_tokens_up_to) >= bound(narrow.output_tokens_up_to)
+  )
+}
+
+function checkBand(scope: Scope, path: Path, band: BandConfig): void {
+  if (!isTimeZone(band.timezone)) {
+    scope.report.add([...path, 'timezone'], {
+      message: 'is no time zone',
+      found: describe(band.timezone),
+      allowed: 'an IANA name such as Asia/Shanghai',
+    })
+  }
+  if (band.start === band.end) {
+    const allowed = 'an end other than the start; one before it wraps past midnight'
+    scope.report.add([...path, 'end'], { message: 'is the start', found: band.end, allowed })
+  }
+  checkDates(scope, path, band)
+  checkTiers(scope, [...path, 'tiers'], band.tiers)
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).format(0) !== ''
+  } catch {
+    return false
+  }
+}
+
+type Dated = Pick<PriceConfig, 'effective_from' | 'effective_to'>
+
+function checkDates(scope: Scope, path: Path, dated: Dated): void {
+  const from = readDate(scope, [...path, 'effective_from'], dated.effective_from)
+  const to = readDate(scope, [...path, 'effective_to'], dated.effective_to)
+  if (from === null || to === null || from < to) return
+  scope.report.add([...path, 'effective_to'], {
+    message: 'is not after effective_from',
+    found: describe(dated.effective_to),
+    allowed: `a date after ${dated.effective_from}`,
+  })
+}
+
+/** A bare date is 00:00 in Shanghai, as in the price lists. */
+function readDate(scope: Scope, path: Path, text: string | undefined): number | null {
+  if (text === undefined) return null
+  const atMs = Date.parse(text.includes('T') ? text : `${text}T00:00:00+08:00`)
+  if (!Number.isNaN(atMs)) return atMs
+  scope.report.add(path, { message: 'is no date', found: describe(text), allowed: 'a day of the calendar' })
+  return null
+}
+
+function entryOf(model: string, config: PriceConfig): PriceEntry {
+  const { tiers, time_bands: bands, aliases, capabilities, ...rest } = config
+  return {
+    model,
+    ...compact(rest),
+    tiers: tiersOf(tiers),
+    ...(bands === undefined ? {} : { time_bands: present(bands).map(bandOf) }),
+    ...(aliases === undefined ? {} : { aliases: present(aliases) }),
+    ...(capabilities === undefined ? {} : { capabilities: present(capabilities) }),
+  }
+}
+
+function bandOf(band: BandConfig): PriceTimeBand {
+  const { tiers, ...rest } = band
+  return { ...compact(rest), tiers: tiersOf(tiers) }
+}
+
+const tiersOf = (tiers: readonly (TierConfig | undefined)[]): readonly PriceTier[] =>
+  present(tiers).map(compact)
+
+/** An optional property of core/price.ts is absent, never undefined. */
+type Compact<Value> = {
+  [Name in keyof Value]: Value extends Record<Name, Value[Name]>
+    ? Value[Name]
+    : Exclude<Value[Name], undefined>
+}
+
+function compact<Value extends object>(value: Value): Compact<Value> {
+  return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as Compact<Value>
+}

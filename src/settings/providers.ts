@@ -1,0 +1,158 @@
+// `providers:` of a configuration → the providers in force.
+
+import type { Provider } from '#core/provider.ts'
+import type { ProviderSettings } from '#core/settings.ts'
+import { isPrivateHost } from './addresses.ts'
+import { describe, describeSecret, listNames, type Path } from './problems.ts'
+import type { Config } from './schema.ts'
+import { isPlainName, present, type Scope, templateAt } from './scope.ts'
+import { splitTarget } from './target-name.ts'
+
+type ProviderConfig = Config['providers'][string]
+
+/** Those in order; the others are reported. */
+export function readProviders(scope: Scope): ReadonlyMap<string, ProviderSettings> {
+  const models = modelsByProvider(scope.config)
+  const settings = new Map<string, ProviderSettings>()
+  for (const [name, config] of Object.entries(scope.config.providers)) {
+    const made = readProvider(scope, name, config, models.get(name) ?? [])
+    if (made !== null) settings.set(name, made)
+  }
+  return settings
+}
+
+function readProvider(
+  scope: Scope,
+  name: string,
+  config: ProviderConfig,
+  models: readonly string[],
+): ProviderSettings | null {
+  const path = ['providers', name]
+  const { report, folders } = scope
+  if (!isPlainName(name) || name.includes('/')) {
+    const allowed = 'a name without white space and slashes'
+    report.add(path, { message: 'is no name for a provider', found: describe(name), allowed })
+  }
+  const baseUrl = readBaseUrl(scope, [...path, 'base_url'], config)
+  const provider = folders.get(config.use)
+  if (provider === undefined) {
+    report.add([...path, 'use'], {
+      message: 'there is no such folder in providers/',
+      found: describe(config.use),
+      allowed: listNames(folders.keys()),
+      nearest: report.nearest(config.use, folders.keys()),
+    })
+    return null
+  }
+  const apiKey = config.api_key === undefined || config.api_key === '' ? null : config.api_key
+  checkApiKey(scope, [...path, 'api_key'], apiKey)
+  if ((config.base_url ?? '') === '' && !hasOwnBaseUrl(provider, models, apiKey)) {
+    report.add([...path, 'base_url'], {
+      message: `is required: ${provider.title} has no address of its own`,
+      found: 'nothing',
+      allowed: 'an http or https URL',
+    })
+  }
+  const isDisabled = provider.keyRequired && apiKey === null
+  if (isDisabled) scope.notices.push(disabledNotice(scope, name))
+  return {
+    name,
+    provider,
+    apiKey,
+    baseUrl,
+    region: regionOf(config, provider, baseUrl),
+    allowPrivate: config.allow_private,
+    enabled: !isDisabled,
+  }
+}
+
+/** It goes into a header. */
+function checkApiKey(scope: Scope, path: Path, apiKey: string | null): void {
+  if (apiKey === null || /^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(apiKey)) return
+  scope.report.add(path, {
+    message: 'cannot be sent in a header',
+    found: describeSecret(apiKey),
+    allowed: 'visible ASCII characters, without white space around them',
+  })
+}
+
+function disabledNotice(scope: Scope, name: string): string {
+  const names = templateAt(scope, ['providers', name, 'api_key'])?.names ?? []
+  const what = names.length === 0 ? `providers.${name}.api_key` : names.join(' and ')
+  return `provider "${name}" is disabled: api_key is empty (set ${what})`
+}
+
+/** A folder may give an address by format rather than for all; then what is asked for decides. */
+function hasOwnBaseUrl(provider: Provider, models: readonly string[], secret: string | null): boolean {
+  if (provider.baseUrl !== undefined) return true
+  const { chooseFormat, formats = [] } = provider
+  if (chooseFormat === undefined) return false
+  const hasUrl = (model: string): boolean => {
+    const chosen = chooseFormat({ model, baseUrl: null, secret })
+    return formats.find((format) => format.name === chosen)?.baseUrl !== undefined
+  }
+  return models.length === 0 ? formats.some((format) => format.baseUrl !== undefined) : models.every(hasUrl)
+}
+
+function regionOf(config: ProviderConfig, provider: Provider, baseUrl: string | null): string {
+  if (config.region !== undefined && config.region !== '') return config.region
+  if (baseUrl === null) return provider.region
+  const host = new URL(baseUrl).hostname
+  const match = provider.regions?.find(
+    (candidate) => host === candidate.host || host.endsWith(`.${candidate.host}`),
+  )
+  return match?.region ?? provider.region
+}
+
+/** null: none given, or one that is reported. */
+function readBaseUrl(scope: Scope, path: Path, config: ProviderConfig): string | null {
+  const text = config.base_url ?? ''
+  if (text === '') return null
+  const fault = faultOfBaseUrl(text, config.allow_private)
+  if (fault === null) return text.replace(/\/+$/, '')
+  scope.report.add(path, {
+    ...fault,
+    found: describe(templateAt(scope, path)?.text ?? withoutSecrets(text)),
+  })
+  return null
+}
+
+function faultOfBaseUrl(
+  text: string,
+  allowPrivate: boolean,
+): { readonly message: string; readonly allowed: string } | null {
+  const allowed = 'an http or https URL such as https://api.example.com/v1'
+  if (!URL.canParse(text) || /\s/.test(text)) return { message: 'is no URL', allowed }
+  const url = new URL(text)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    return { message: 'is no http or https URL', allowed }
+  if (url.username !== '' || url.password !== '')
+    return { message: 'holds credentials', allowed: 'a URL without credentials; the key belongs in api_key' }
+  if (/[?#]/.test(text)) return { message: 'has a query or a fragment', allowed: 'a URL without them' }
+  if (!allowPrivate && isPrivateHost(url.hostname)) {
+    return {
+      message: 'has a loopback or private host',
+      allowed: 'a public host, or allow_private: true beside it',
+    }
+  }
+  return null
+}
+
+/** Credentials and queries may be secrets. */
+function withoutSecrets(text: string): string {
+  return text.replace(/\/\/[^/?#]*@/, '//***@').replace(/[?#].*$/s, '?…')
+}
+
+function modelsByProvider(config: Config): ReadonlyMap<string, readonly string[]> {
+  const models = new Map<string, string[]>()
+  for (const model of Object.values(config.models)) {
+    for (const entry of present(model.targets)) {
+      const name = splitTarget(typeof entry === 'string' ? entry : entry.target)
+      if (name === null) continue
+      const known = models.get(name.provider)
+      if (known === undefined) models.set(name.provider, [name.model])
+      else known.push(name.model)
+    }
+  }
+  return models
+}

@@ -1,0 +1,194 @@
+// The shape of a configuration file: types, ranges, closed sets and defaults. What one part says about another is
+// checked in providers.ts, models.ts, prices.ts, policies.ts and keys.ts.
+
+import { z } from 'zod'
+import { ATTEMPTS_MAX, REQUEST_BODY_BYTES_MAX } from '#core/limits.ts'
+import { CAPABILITIES } from '#core/provider.ts'
+
+/** Timers of JavaScript go no further. */
+const DURATION_MS_MAX = 2 ** 31 - 1
+/** A body is held whole and becomes one string. */
+const BODY_BYTES_MAX = 512 * 1024 * 1024
+
+const text = z.string().min(1)
+const milliseconds = z.int().min(1).max(DURATION_MS_MAX)
+const count = z.int().min(1)
+
+/** An element that has been cut out of a list in parse.ts is undefined; no file can say so. */
+const list = <Item extends z.ZodType>(item: Item) => z.array(z.optional(item))
+
+const server = z.strictObject({
+  host: text.default('127.0.0.1').describe('Address to listen on.'),
+  port: z.int().min(0).max(65_535).default(8787).describe('0 takes a free port.'),
+  drain_ms: milliseconds.default(30_000).describe('How long running requests may take to end at a stop.'),
+  body_bytes_max: z
+    .int()
+    .min(1)
+    .max(BODY_BYTES_MAX)
+    .default(REQUEST_BODY_BYTES_MAX)
+    .describe('Larger request bodies are answered with 413.'),
+})
+
+const provider = z.strictObject({
+  use: text.describe('A folder of providers/.'),
+  api_key: z
+    .string()
+    .optional()
+    .describe('The key at the provider; empty disables a provider that needs one.'),
+  base_url: z.string().optional().describe('Where its API is, without the path of an operation.'),
+  region: z
+    .string()
+    .optional()
+    .describe('Which of its price lists holds; else read from the host of base_url.'),
+  allow_private: z.boolean().default(false).describe('Its host may be loopback or private.'),
+})
+
+const decimal = z
+  .string()
+  .regex(/^\d{1,18}(\.\d{1,6}0{0,12})?$/)
+  .describe('A decimal number in quotes, at most six decimal places.')
+
+const tier = z.strictObject({
+  input_tokens_up_to: count.optional().describe('The row fits requests of up to so many input tokens.'),
+  output_tokens_up_to: count.optional(),
+  input: decimal.optional(),
+  output: decimal.optional(),
+  cached_input: decimal.optional(),
+  cached_input_explicit: decimal.optional(),
+  cache_write: decimal.optional(),
+  thinking_output: decimal.optional(),
+})
+
+const timeOfDay = z
+  .string()
+  .regex(/^([01]\d|2[0-3]):[0-5]\d$/)
+  .describe('HH:MM, in quotes.')
+const date = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/)
+  .describe('2026-01-31, or an instant with its offset.')
+
+const timeBand = z.strictObject({
+  timezone: text.describe('IANA name, such as Asia/Shanghai.'),
+  days: z.enum(['all', 'mon-fri', 'sat-sun']),
+  start: timeOfDay,
+  end: timeOfDay,
+  effective_from: date.optional(),
+  effective_to: date.optional(),
+  tiers: list(tier).min(1),
+})
+
+const currency = z
+  .string()
+  .regex(/^[A-Z]{3}$/)
+  .describe('An ISO 4217 code, such as CNY.')
+const capabilities = list(z.enum(CAPABILITIES))
+
+const price = z.strictObject({
+  aliases: list(text).optional(),
+  region: text.optional(),
+  currency,
+  unit: z.literal('per_million_tokens'),
+  tiers: list(tier).min(1).describe('In order; the first row that fits prices the whole request.'),
+  time_bands: list(timeBand).optional(),
+  effective_from: date.optional(),
+  effective_to: date.optional(),
+  historic: z.literal(true).optional(),
+  context_window: count.optional(),
+  max_output: count.optional(),
+  capabilities: list(text).optional(),
+  source: z.string().optional(),
+  checked_on: z.string().optional(),
+})
+
+const target = z.strictObject({
+  target: text.describe('PROVIDER/MODEL'),
+  weight: z.number().positive().default(1).describe('Share under sort: weighted.'),
+  priority: z.int().default(0).describe('Lowest first.'),
+  context_window: count.optional(),
+  capabilities: capabilities.optional().describe('What it can do; absent: what is known of the model.'),
+})
+
+const model = z.strictObject({
+  policy: text.default('default'),
+  targets: list(z.union([text, target]))
+    .min(1)
+    .describe('Each PROVIDER/MODEL, or a mapping with `target`.'),
+})
+
+export const policySchema = z.strictObject({
+  sort: z.enum(['price', 'latency', 'priority', 'weighted']).default('price'),
+  slo: z
+    .strictObject({
+      ttft_ms: milliseconds
+        .optional()
+        .describe('Targets whose p90 time to first token is above it are left out.'),
+    })
+    .prefault({}),
+  on_no_candidate: z
+    .enum(['fastest', 'reject'])
+    .default('fastest')
+    .describe('What happens when no target meets the SLO.'),
+  retry: z
+    .strictObject({
+      attempts: z.int().min(1).max(ATTEMPTS_MAX).default(3).describe('The first one counts too.'),
+      on_status_codes: list(z.int().min(400).max(599)).default([408, 429, 500, 502, 503, 504]),
+      respect_retry_after: z.boolean().default(true),
+    })
+    .prefault({}),
+  outlier_detection: z
+    .strictObject({
+      consecutive_5xx: count.default(3),
+      base_ejection_ms: milliseconds.default(5_000),
+      max_ejection_ms: milliseconds.default(60_000),
+    })
+    .prefault({}),
+  on_moderation: z
+    .union([z.literal('stop'), z.strictObject({ allow: list(text) })])
+    .default('stop')
+    .describe('After a refusal by a content filter: stop, or the providers that may still be asked.'),
+  timeouts: z
+    .strictObject({
+      connect_ms: milliseconds.default(2_000),
+      ttft_ms: milliseconds.optional().describe('Default 15000, with thinking on 180000.'),
+      idle_ms: milliseconds.default(60_000),
+      total_ms: milliseconds.default(600_000),
+    })
+    .prefault({}),
+})
+
+const key = z.strictObject({
+  name: text,
+  key: z.string().describe('What clients send as `Authorization: Bearer …`; 12 characters or more.'),
+  models: list(text).optional().describe('Model names, PROVIDER/* and PROVIDER/MODEL; absent: all.'),
+  tags: z.record(z.string(), z.string()).default({}),
+})
+
+const named = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value)
+
+export const configSchema = z.strictObject({
+  server: server.prefault({}),
+  admin: z
+    .strictObject({ token: z.string().optional() })
+    .prefault({})
+    .describe('Empty or absent: the admin API answers on loopback only.'),
+  metrics: z
+    .strictObject({ public: z.boolean().default(false) })
+    .prefault({})
+    .describe('public: /metrics needs no token off loopback.'),
+  store: z
+    .string()
+    .default('sqlite:data/sluice.db')
+    .describe('sqlite:PATH, memory:, redis://… or rediss://…'),
+  currency: currency.default('CNY').describe('ISO 4217 code of the currency of the books.'),
+  fx: named(decimal).default({}).describe('Book currency per unit of another currency: { USD: "7.10" }.'),
+  providers: named(provider),
+  prices: named(price).default({}).describe('Over the catalogue; by PROVIDER/MODEL or PROVIDER/*.'),
+  models: named(model).describe('The names that applications ask for.'),
+  policies: named(policySchema).default({}),
+  keys: list(key).default([]),
+})
+
+export type Config = z.output<typeof configSchema>
+export type PolicyConfig = z.output<typeof policySchema>
+export type PriceConfig = Config['prices'][string]

@@ -1,0 +1,96 @@
+// `server:`, `admin:` and `store:` of a configuration, and the environment that goes over them.
+
+import type { Settings } from '#core/settings.ts'
+import type { Environment } from './expand.ts'
+import { allowedAt } from './json-schema.ts'
+import { LATER_STORES } from './later.ts'
+import { describe, describeSecret, type Path, type Report } from './problems.ts'
+import { configSchema } from './schema.ts'
+import { type Scope, templateAt } from './scope.ts'
+
+export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store'>
+
+export function readBase(scope: Scope, env: Environment): Base {
+  const { server, admin, metrics, store } = scope.config
+  const { report } = scope
+  checkHost(report, ['server', 'host'], server.host)
+  const storePath = ['store']
+  checkStore(report, storePath, store, templateAt(scope, storePath)?.text ?? null)
+  const token = admin.token === undefined || admin.token === '' ? null : admin.token
+  checkToken(report, ['admin', 'token'], token)
+  return {
+    server: {
+      host: fromEnv(env, 'SLUICE_HOST', (value, path) => checkHost(report, path, value)) ?? server.host,
+      port: portFromEnv(env, report) ?? server.port,
+      drainMs: server.drain_ms,
+      bodyBytesMax: server.body_bytes_max,
+    },
+    admin: {
+      token: fromEnv(env, 'SLUICE_ADMIN_TOKEN', (value, path) => checkToken(report, path, value)) ?? token,
+    },
+    metrics: { public: metrics.public },
+    store: fromEnv(env, 'SLUICE_STORE', (value, path) => checkStore(report, path, value, null)) ?? store,
+  }
+}
+
+type EnvPath = `env ${string}`
+
+/** A variable that is set and empty says nothing, as in `${NAME:-default}`. */
+function fromEnv(
+  env: Environment,
+  name: string,
+  check: (value: string, path: EnvPath) => void,
+): string | null {
+  const value = Object.hasOwn(env, name) ? env[name] : undefined
+  if (value === undefined || value === '') return null
+  check(value, `env ${name}`)
+  return value
+}
+
+function portFromEnv(env: Environment, report: Report): number | null {
+  let port: number | null = null
+  fromEnv(env, 'SLUICE_PORT', (value, path) => {
+    const schema = configSchema.shape.server.unwrap().shape.port
+    const parsed = schema.safeParse(/^\d{1,9}$/.test(value) ? Number(value) : value)
+    if (parsed.success) port = parsed.data
+    else {
+      const allowed = allowedAt(['server', 'port'])
+      report.add(path, { message: 'is no port', found: describe(value), allowed })
+    }
+  })
+  return port
+}
+
+function checkHost(report: Report, path: Path | EnvPath, host: string): void {
+  if (/^[\w.-]+$/.test(host) || /^[\da-f:.]+(%\w+)?$/i.test(host)) return
+  const allowed = 'a host name or an address, without brackets and port'
+  report.add(path, { message: 'is no host', found: describe(host), allowed })
+}
+
+/** It comes in a header. */
+function checkToken(report: Report, path: Path | EnvPath, token: string | null): void {
+  if (token === null || /^[\x21-\x7e]+$/.test(token)) return
+  const allowed = 'visible ASCII characters'
+  report.add(path, { message: 'cannot be sent in a header', found: describeSecret(token), allowed })
+}
+
+const STORES = ['sqlite:', 'memory:', 'redis:', 'rediss:']
+
+/** Store URLs may hold a password: only the scheme is ever shown. */
+function checkStore(report: Report, path: Path | EnvPath, store: string, template: string | null): void {
+  const scheme = /^[a-z][a-z0-9+-]*:/i.exec(store)?.[0] ?? ''
+  const found =
+    template === null ? (scheme === '' ? describeSecret(store) : `${scheme}…`) : describe(template)
+  const allowed = 'sqlite:PATH, memory:, redis://HOST or rediss://HOST'
+  if (LATER_STORES.includes(scheme)) report.add(path, { message: 'not supported yet', found, allowed })
+  else if (!STORES.includes(scheme)) {
+    const near = scheme === '' ? null : report.nearest(scheme, STORES)
+    report.add(path, { message: 'is no store', found, allowed, nearest: near })
+  } else if (!isWholeStore(scheme, store)) report.add(path, { message: 'is not whole', found, allowed })
+}
+
+function isWholeStore(scheme: string, store: string): boolean {
+  if (scheme === 'memory:') return store === 'memory:'
+  if (scheme === 'sqlite:') return /[^/\s]/.test(store.slice(scheme.length))
+  return URL.canParse(store) && new URL(store).hostname !== ''
+}

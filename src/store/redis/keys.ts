@@ -1,0 +1,30 @@
+// Every Redis key of the ledger. One hash tag, so that all of them lie in one slot and a script may touch any of
+// them in a cluster too.
+
+import { REDIS_STREAM_ROWS_MAX } from '#core/limits.ts'
+
+const TAG = '{sluice}'
+const DAY_SECONDS = 86_400
+
+/** Counters and high-water marks stay this long after their last write. */
+export const COUNTERS_KEPT_DAYS = 400
+export const COUNTERS_TTL_SECONDS = COUNTERS_KEPT_DAYS * DAY_SECONDS
+/** Rows in the stream; with a row goes what points at it. */
+export const ROWS_MAX = REDIS_STREAM_ROWS_MAX
+
+export const KEYS = {
+  /** Hash: epoch → last applied sequence. TTL 400 days. Written by apply. */
+  applied: (instance: string) => `${TAG}:applied:${instance}`,
+  /** Stream of rows {instance, epoch, sequence, kind, id, position, row}. No TTL, capped at `ROWS_MAX`. Written by apply. */
+  rows: `${TAG}:rows`,
+  /** Sorted set, all scores 0: `TIME:ID` of each request row in the stream. No TTL, trimmed with the stream. Written by apply. */
+  requests: `${TAG}:requests`,
+  /** Hash: request id → its stream entries, separated by spaces. No TTL, trimmed with the stream. Written by apply. */
+  entries: `${TAG}:entries`,
+  /** Sorted set: start of each hour that has counters, by itself. No TTL, trimmed by age. Written by apply. */
+  hours: `${TAG}:hours`,
+  /** Hash: measure and series → integer. TTL 400 days. Written by apply. */
+  hour: (hourMs: number) => `${TAG}:hour:${hourMs}`,
+  /** Hash: measure and series → integer, of one day in Asia/Shanghai. TTL 400 days. Written by apply. */
+  day: (dayMs: number) => `${TAG}:day:${dayMs}`,
+} as const

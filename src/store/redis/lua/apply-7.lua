@@ -1,0 +1,81 @@
+-- Applies rows of one instance, in order, to counters, listing and stream.
+-- Guarantee: each (instance, epoch, sequence) counts once, however often it is sent; all of a call or nothing.
+-- The first write takes memory, so a full server (noeviction) refuses the call before anything changed.
+-- KEYS[1] applied: hash epoch -> last applied sequence
+-- KEYS[2] rows: stream
+-- KEYS[3] requests: sorted set of positions
+-- KEYS[4] entries: hash request id -> stream entries
+-- KEYS[5] hours: sorted set of hours with counters
+-- KEYS[6] hour: counters of the hour in ARGV[6]
+-- KEYS[7] day: counters of the day of that hour
+-- ARGV[1] instance
+-- ARGV[2] epoch
+-- ARGV[3] sequence of the first row
+-- ARGV[4] rows kept in the stream
+-- ARGV[5] seconds that counters are kept
+-- ARGV[6] start of the hour (epoch ms) of all attempts of this call, '' without attempts
+-- ARGV[7] hours before this (epoch ms) leave the index
+-- ARGV[8] onwards, 14 a row: kind (attempt | request), request id, position ('' for an attempt), row as JSON,
+--   series, then nine counts as decimal integers in the order of MEASURES
+-- Returns the number of rows that were new.
+
+-- One letter before the series makes the field of a counter. Must equal MEASURES in counters.ts.
+local MEASURES = {'q', 'a', 'i', 'h', 'o', 'r', 'c', 'e', 'u'}
+local FIRST_ROW = 8
+local ROW_PARTS = 14
+local TRIMMED_MAX = 1000
+
+local last = tonumber(redis.call('HGET', KEYS[1], ARGV[2]) or '0')
+local sequence = tonumber(ARGV[3]) - 1
+local fresh = 0
+local counted = false
+
+for at = FIRST_ROW, #ARGV, ROW_PARTS do
+  sequence = sequence + 1
+  if sequence > last then
+    local kind, id, position, row, series = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+    local entry = redis.call('XADD', KEYS[2], '*', 'instance', ARGV[1], 'epoch', ARGV[2],
+      'sequence', string.format('%.0f', sequence), 'kind', kind, 'id', id, 'position', position, 'row', row)
+    local entries = redis.call('HGET', KEYS[4], id)
+    redis.call('HSET', KEYS[4], id, entries and (entries .. ' ' .. entry) or entry)
+    if kind == 'request' then
+      redis.call('ZADD', KEYS[3], 0, position)
+    else
+      counted = true
+      for index, measure in ipairs(MEASURES) do
+        -- Money is an int64 kept as text: a Lua number would lose its last digits.
+        local count = ARGV[at + 4 + index]
+        if count ~= '0' then
+          redis.call('HINCRBY', KEYS[6], measure .. series, count)
+          redis.call('HINCRBY', KEYS[7], measure .. series, count)
+        end
+      end
+    end
+    fresh = fresh + 1
+  end
+end
+
+if fresh == 0 then return 0 end
+
+redis.call('HSET', KEYS[1], ARGV[2], string.format('%.0f', sequence))
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+if counted then
+  redis.call('EXPIRE', KEYS[6], ARGV[5])
+  redis.call('EXPIRE', KEYS[7], ARGV[5])
+  redis.call('ZADD', KEYS[5], ARGV[6], ARGV[6])
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[7])
+end
+
+local length = redis.call('XLEN', KEYS[2])
+local excess = math.min(length - tonumber(ARGV[4]), TRIMMED_MAX)
+if excess > 0 then
+  for _, old in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', excess)) do
+    local fields = old[2]
+    -- Field order is that of the XADD above: value 10 is the id, value 12 the position.
+    redis.call('HDEL', KEYS[4], fields[10])
+    if fields[12] ~= '' then redis.call('ZREM', KEYS[3], fields[12]) end
+  end
+  redis.call('XTRIM', KEYS[2], 'MAXLEN', length - excess)
+end
+
+return fresh

@@ -1,0 +1,208 @@
+// The ledger in Redis, shared by all instances: counters, a capped stream of rows, and the ways to find them.
+
+import type { ChainableCommander, Redis } from 'ioredis'
+import { assert } from '#core/assert.ts'
+import type {
+  LedgerBatch,
+  LedgerRow,
+  LedgerStore,
+  RequestDetail,
+  RequestPage,
+  RequestRow,
+  UsageQuery,
+  UsageReport,
+} from '#core/ledger.ts'
+import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import { decodeCursor, encodeCursor, positionId, positionOf } from '../cursor.ts'
+import { DAY_MS, dayStartMs, hourStartMs, seriesText, UsageReportBuilder } from '../usage-report.ts'
+import { RedisConnection, type RedisConnectionOptions } from './connection.ts'
+import { countTexts, parseCounters } from './counters.ts'
+import { COUNTERS_KEPT_DAYS, COUNTERS_TTL_SECONDS, KEYS, ROWS_MAX } from './keys.ts'
+import { parseAttempt, parseRequest, rowText } from './row-json.ts'
+import { SCRIPTS } from './scripts.gen.ts'
+import { hashesOf } from './usage.ts'
+
+const APPLY_KEYS = 7
+/** Rows of one script call; the server does nothing else meanwhile (about 5 µs a row). */
+const SCRIPT_ROWS_MAX = 500
+/** Hashes read in one go, so that a long report does not keep the server from others. */
+const HASHES_PER_READ = 64
+const NO_COUNTS = Array.from({ length: 9 }, () => '0')
+
+export interface RedisStoreOptions extends RedisConnectionOptions {
+  readonly rowsMax?: number
+}
+
+/** Connects on first use. All methods throw StoreUnavailableError when Redis does not answer in time. */
+export function createRedisStore(options: RedisStoreOptions): LedgerStore {
+  return new RedisStore(options)
+}
+
+/** Neighbouring rows that one script call can take: their attempts lie in one hour. */
+interface Run {
+  readonly firstSequence: number
+  hourMs: number | null
+  readonly rows: LedgerRow[]
+}
+
+type Entry = [id: string, fields: string[]]
+
+class RedisStore implements LedgerStore {
+  readonly #connection: RedisConnection
+  readonly #rowsMax: number
+
+  constructor(options: RedisStoreOptions) {
+    this.#connection = new RedisConnection(options)
+    this.#rowsMax = options.rowsMax ?? ROWS_MAX
+    this.#connection.redis.defineCommand('applyRows', { numberOfKeys: APPLY_KEYS, lua: SCRIPTS['apply-7'] })
+  }
+
+  async apply(batch: LedgerBatch): Promise<void> {
+    for (const run of runsOf(batch)) {
+      await this.#connection.run((redis) => applyRows(redis, this.#argumentsOf(batch, run)))
+    }
+  }
+
+  async usage(query: UsageQuery): Promise<UsageReport> {
+    const hours = await this.#connection.run((redis) => redis.zrange(KEYS.hours, '0', '-1'))
+    const hashes = hashesOf(query, hours.map(Number))
+    const builder = new UsageReportBuilder(query)
+    for (let start = 0; start < hashes.length; start += HASHES_PER_READ) {
+      const chunk = hashes.slice(start, start + HASHES_PER_READ)
+      const replies = await this.#read<Record<string, string>>((pipeline) => {
+        for (const hash of chunk) pipeline.hgetall(hash.key)
+      })
+      for (const [index, hash] of chunk.entries()) {
+        for (const { series, totals } of parseCounters(replies[index] ?? {})) {
+          builder.add(series, hash.timeMs, totals)
+        }
+      }
+    }
+    return builder.report()
+  }
+
+  async requests(page: { readonly limit: number; readonly cursor: string | null }): Promise<RequestPage> {
+    const limit = Math.min(page.limit, PAGE_ROWS_MAX)
+    const newest = page.cursor === null ? '+' : `(${decodeCursor(page.cursor)}`
+    const found = await this.#connection.run((redis) =>
+      redis.zrevrangebylex(KEYS.requests, newest, '-', 'LIMIT', 0, limit + 1),
+    )
+    const positions = found.slice(0, limit)
+    const last = positions.at(-1)
+    const details = await this.#details(positions.map(positionId))
+    return {
+      rows: details.flatMap((detail) => (detail === null ? [] : [detail.request])),
+      nextCursor: found.length > limit && last !== undefined ? encodeCursor(last) : null,
+    }
+  }
+
+  async request(id: string): Promise<RequestDetail | null> {
+    const [detail] = await this.#details([id])
+    return detail ?? null
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close()
+  }
+
+  async #details(ids: readonly string[]): Promise<(RequestDetail | null)[]> {
+    if (ids.length === 0) return []
+    const lists = await this.#connection.run((redis) => redis.hmget(KEYS.entries, ...ids))
+    const entryIds = lists.map((list) => list?.split(' ') ?? [])
+    const replies = await this.#read<Entry[]>((pipeline) => {
+      for (const entryId of entryIds.flat()) pipeline.xrange(KEYS.rows, entryId, entryId)
+    })
+    let next = 0
+    return entryIds.map((entries) => {
+      const own = replies.slice(next, next + entries.length)
+      next += entries.length
+      return detailOf(own.flat())
+    })
+  }
+
+  /** Sends commands together; the first that fails fails all. */
+  async #read<Reply>(fill: (pipeline: ChainableCommander) => void): Promise<Reply[]> {
+    return this.#connection.run(async (redis) => {
+      const pipeline = redis.pipeline()
+      fill(pipeline)
+      const replies = (await pipeline.exec()) ?? []
+      return replies.map(([error, reply]) => {
+        if (error !== null) throw error
+        return reply as Reply
+      })
+    })
+  }
+
+  #argumentsOf(batch: LedgerBatch, run: Run): string[] {
+    const hourMs = run.hourMs ?? 0
+    const values = [
+      KEYS.applied(batch.instance),
+      KEYS.rows,
+      KEYS.requests,
+      KEYS.entries,
+      KEYS.hours,
+      KEYS.hour(hourMs),
+      KEYS.day(dayStartMs(hourMs)),
+      batch.instance,
+      String(batch.epoch),
+      String(run.firstSequence),
+      String(this.#rowsMax),
+      String(COUNTERS_TTL_SECONDS),
+      run.hourMs === null ? '' : String(run.hourMs),
+      String(hourMs - COUNTERS_KEPT_DAYS * DAY_MS),
+    ]
+    for (const entry of run.rows) values.push(...rowArguments(entry))
+    return values
+  }
+}
+
+function rowArguments(entry: LedgerRow): readonly string[] {
+  const text = rowText(entry)
+  if (entry.kind === 'request') {
+    const { id, timeMs } = entry.row
+    return ['request', id, positionOf(timeMs, id), text, '', ...NO_COUNTS]
+  }
+  return ['attempt', entry.row.requestId, '', text, seriesText(entry.row), ...countTexts(entry.row)]
+}
+
+function runsOf(batch: LedgerBatch): readonly Run[] {
+  const runs: Run[] = []
+  let run: Run | null = null
+  for (const [index, entry] of batch.rows.entries()) {
+    assert(entry.row.outcome !== 'open', 'only final rows are applied')
+    const hourMs = entry.kind === 'attempt' ? hourStartMs(entry.row.startedAtMs) : null
+    const isOtherHour = hourMs !== null && run !== null && run.hourMs !== null && run.hourMs !== hourMs
+    if (run === null || isOtherHour || run.rows.length >= SCRIPT_ROWS_MAX) {
+      run = { firstSequence: batch.firstSequence + index, hourMs, rows: [] }
+      runs.push(run)
+    }
+    run.hourMs ??= hourMs
+    run.rows.push(entry)
+  }
+  return runs
+}
+
+async function applyRows(redis: Redis, values: readonly string[]): Promise<void> {
+  // defineCommand adds the method at run time; the types cannot know it.
+  const scripted = redis as Redis & { applyRows(...values: readonly string[]): Promise<unknown> }
+  await scripted.applyRows(...values)
+}
+
+/** null: a part of the request has left the stream, or its own row has not come yet. */
+function detailOf(entries: readonly Entry[]): RequestDetail | null {
+  let request: RequestRow | null = null
+  const attempts = []
+  for (const [, fields] of entries) {
+    const row = fieldOf(fields, 'row')
+    if (fieldOf(fields, 'kind') === 'attempt') attempts.push(parseAttempt(row))
+    else request ??= parseRequest(row)
+  }
+  attempts.sort((left, right) => left.attempt - right.attempt)
+  return request === null ? null : { request, attempts }
+}
+
+function fieldOf(fields: readonly string[], name: string): string {
+  const value = fields[fields.indexOf(name) + 1]
+  assert(value !== undefined, `an entry of the stream has a field ${name}`)
+  return value
+}

@@ -1,0 +1,226 @@
+// What every LedgerStore must do. Each store's test file runs this in one line.
+
+import { afterEach, describe, expect, test } from 'vitest'
+import type { LedgerRow, LedgerStore, UsageQuery } from '#core/ledger.ts'
+import type { Nano } from '#core/money.ts'
+import { attemptRow, batchOf, HOUR_MS, requestRow, START_MS } from '../support/ledger-rows.ts'
+
+export interface OpenStore {
+  readonly store: LedgerStore
+  close(): Promise<void>
+}
+
+const EVERYTHING: UsageQuery = { groupBy: [], bucket: null, fromMs: null, toMs: null }
+
+/** Two requests: one with a fallback, one cheap; a third was refused and has no attempt. */
+const ROWS: readonly LedgerRow[] = [
+  {
+    kind: 'attempt',
+    row: attemptRow({ requestId: 'r1', outcome: 'timeout', cost: null, usageSource: 'estimated' }),
+  },
+  {
+    kind: 'attempt',
+    row: attemptRow({ requestId: 'r1', attempt: 2, role: 'fallback', target: 'qwen/flash' }),
+  },
+  { kind: 'request', row: requestRow({ id: 'r1', attempts: 2, timeMs: START_MS }) },
+  {
+    kind: 'attempt',
+    row: attemptRow({ requestId: 'r2', key: 'other', tags: {}, startedAtMs: START_MS + HOUR_MS }),
+  },
+  { kind: 'request', row: requestRow({ id: 'r2', key: 'other', tags: {}, timeMs: START_MS + HOUR_MS }) },
+  {
+    kind: 'request',
+    row: requestRow({
+      id: 'r3',
+      key: null,
+      model: null,
+      status: 401,
+      outcome: 'refused',
+      error: 'invalid_api_key',
+      attempts: 0,
+      costNano: null,
+      timeMs: START_MS + 2 * HOUR_MS,
+      decision: null,
+    }),
+  },
+]
+
+export function storeContract(name: string, open: () => Promise<OpenStore>): void {
+  describe(`the ${name} store`, () => {
+    const opened: OpenStore[] = []
+
+    async function openStore(): Promise<LedgerStore> {
+      const one = await open()
+      opened.push(one)
+      return one.store
+    }
+
+    afterEach(async () => {
+      for (const one of opened.splice(0)) await one.close()
+    })
+
+    test('answers nothing when it is empty', async () => {
+      const store = await openStore()
+      const report = await store.usage(EVERYTHING)
+      expect(report.rows).toEqual([])
+      expect(report.total).toMatchObject({ requests: 0, attempts: 0, costNano: 0n })
+      expect(await store.requests({ limit: 10, cursor: null })).toEqual({ rows: [], nextCursor: null })
+      expect(await store.request('r1')).toBeNull()
+    })
+
+    test('counts every attempt once, and a request by its first attempt', async () => {
+      const store = await openStore()
+      await store.apply(batchOf(ROWS))
+      const { rows, total } = await store.usage(EVERYTHING)
+      expect(rows).toEqual([{ ...total, group: [], bucketMs: null }])
+      expect(total).toEqual({
+        requests: 2,
+        attempts: 3,
+        inputTokens: 300,
+        cachedInputTokens: 30,
+        outputTokens: 60,
+        reasoningTokens: 15,
+        costNano: 2_000_000n,
+        estimatedAttempts: 1,
+        unpricedAttempts: 1,
+      })
+    })
+
+    test('skips rows that were applied before, in whole and in overlapping batches', async () => {
+      const store = await openStore()
+      await store.apply(batchOf(ROWS.slice(0, 3)))
+      const before = await store.usage(EVERYTHING)
+      await store.apply(batchOf(ROWS.slice(0, 3)))
+      expect(await store.usage(EVERYTHING)).toEqual(before)
+      await store.apply(batchOf(ROWS.slice(1), 2))
+      await store.apply(batchOf(ROWS))
+      await store.apply(batchOf([]))
+      expect((await store.usage(EVERYTHING)).total).toMatchObject({ attempts: 3, costNano: 2_000_000n })
+      expect((await store.requests({ limit: 10, cursor: null })).rows).toHaveLength(3)
+    })
+
+    test('keeps instances and epochs apart', async () => {
+      const store = await openStore()
+      const row = (requestId: string): LedgerRow[] => [{ kind: 'attempt', row: attemptRow({ requestId }) }]
+      await store.apply({ ...batchOf(row('a')), instance: 'one', epoch: 2 })
+      await store.apply({ ...batchOf(row('b')), instance: 'two', epoch: 2 })
+      await store.apply({ ...batchOf(row('c')), instance: 'one', epoch: 3 })
+      await store.apply({ ...batchOf(row('a')), instance: 'one', epoch: 2 })
+      expect((await store.usage(EVERYTHING)).total.attempts).toBe(3)
+    })
+
+    test('groups usage by model, key, target and tag', async () => {
+      const store = await openStore()
+      await store.apply(batchOf(ROWS))
+      const groups = async (groupBy: UsageQuery['groupBy']): Promise<unknown> =>
+        (await store.usage({ ...EVERYTHING, groupBy })).rows.map((row) => [...row.group, row.attempts])
+      expect(await groups(['model'])).toEqual([['assistant', 3]])
+      expect(await groups(['key'])).toEqual([
+        ['demo', 2],
+        ['other', 1],
+      ])
+      expect(await groups(['target', 'key'])).toEqual([
+        ['doubao/seed', 'demo', 1],
+        ['doubao/seed', 'other', 1],
+        ['qwen/flash', 'demo', 1],
+      ])
+      expect(await groups(['tag:team', 'tag:constructor'])).toEqual([
+        ['', '', 1],
+        ['growth', '', 2],
+      ])
+    })
+
+    test('puts usage into hours, and into days of Shanghai', async () => {
+      const store = await openStore()
+      await store.apply(batchOf(ROWS))
+      const buckets = async (bucket: 'hour' | 'day'): Promise<unknown> =>
+        (await store.usage({ ...EVERYTHING, bucket })).rows.map((row) => [row.bucketMs, row.attempts])
+      expect(await buckets('hour')).toEqual([
+        [START_MS, 2],
+        [START_MS + HOUR_MS, 1],
+      ])
+      // 23:00 and midnight in Shanghai.
+      expect(await buckets('day')).toEqual([
+        [START_MS - 23 * HOUR_MS, 2],
+        [START_MS + HOUR_MS, 1],
+      ])
+    })
+
+    test('limits usage to whole hours from and to, whatever the bucket', async () => {
+      const store = await openStore()
+      await store.apply(batchOf(ROWS))
+      for (const bucket of [null, 'hour', 'day'] as const) {
+        const attempts = async (fromMs: number | null, toMs: number | null): Promise<number> =>
+          (await store.usage({ groupBy: [], bucket, fromMs, toMs })).total.attempts
+        expect(await attempts(START_MS, START_MS + HOUR_MS)).toBe(2)
+        expect(await attempts(START_MS + HOUR_MS, null)).toBe(1)
+        expect(await attempts(null, START_MS)).toBe(0)
+        expect(await attempts(START_MS - 100 * HOUR_MS, START_MS + 100 * HOUR_MS)).toBe(3)
+      }
+    })
+
+    test('adds up money beyond 2^53 to the last digit', async () => {
+      const store = await openStore()
+      const amountNano = (2n ** 53n - 1n) as Nano
+      const cost = { ...attemptRow({}).cost, amountNano }
+      const rows = Array.from({ length: 5 }, (_, index): LedgerRow => {
+        const row = attemptRow({ requestId: `big${index}` })
+        return { kind: 'attempt', row: { ...row, cost: row.cost === null ? null : { ...row.cost, ...cost } } }
+      })
+      await store.apply(batchOf(rows))
+      expect((await store.usage(EVERYTHING)).total.costNano).toBe(5n * amountNano)
+    })
+
+    test('lists requests newest first, page by page, without gap or repetition', async () => {
+      const store = await openStore()
+      // Five at each instant: the order within one is by id.
+      const ids = Array.from({ length: 25 }, (_, index) => `p${String(index).padStart(2, '0')}`)
+      const rows = ids.map(
+        (id, index): LedgerRow => ({
+          kind: 'request',
+          row: requestRow({ id, attempts: 0, timeMs: START_MS + Math.floor(index / 5) }),
+        }),
+      )
+      await store.apply(batchOf(rows.toReversed()))
+      const seen: string[] = []
+      let cursor: string | null = null
+      let pages = 0
+      do {
+        const page = await store.requests({ limit: 4, cursor })
+        seen.push(...page.rows.map((row) => row.id))
+        cursor = page.nextCursor
+        pages += 1
+      } while (cursor !== null)
+      expect(seen).toEqual(ids.toReversed())
+      expect(pages).toBe(7)
+      const whole = await store.requests({ limit: 25, cursor: null })
+      expect(whole.nextCursor).toBeNull()
+    })
+
+    test('refuses a cursor that is none of its own', async () => {
+      const store = await openStore()
+      for (const cursor of ['', 'x', '%%%', btoa('hello')]) {
+        await expect(store.requests({ limit: 10, cursor })).rejects.toThrow(RangeError)
+      }
+    })
+
+    test('tells one request with its attempts, as they were written', async () => {
+      const store = await openStore()
+      await store.apply(batchOf(ROWS))
+      const detail = await store.request('r1')
+      expect(detail?.request).toEqual(ROWS[2]?.row)
+      expect(detail?.attempts).toEqual([ROWS[0]?.row, ROWS[1]?.row])
+      expect(await store.request('r3')).toEqual({ request: ROWS[5]?.row, attempts: [] })
+      expect(await store.request('none')).toBeNull()
+    })
+
+    test('does not show a request of which only attempts have come', async () => {
+      const store = await openStore()
+      await store.apply(batchOf(ROWS.slice(0, 1)))
+      expect(await store.request('r1')).toBeNull()
+      expect((await store.requests({ limit: 10, cursor: null })).rows).toEqual([])
+      await store.apply(batchOf(ROWS))
+      expect((await store.request('r1'))?.attempts).toHaveLength(2)
+    })
+  })
+}

@@ -1,0 +1,155 @@
+// Ledger rows for tests: whole and plausible, with the fields that a test cares about set by it.
+
+import fc from 'fast-check'
+import type { AttemptRow, LedgerBatch, LedgerRow, RequestRow } from '#core/ledger.ts'
+import type { Nano } from '#core/money.ts'
+
+export const HOUR_MS = 3_600_000
+/** 23:00 in Shanghai, so that the next hour is another day there. */
+export const START_MS = Date.UTC(2026, 9, 1, 15)
+
+export function attemptRow(fields: Partial<AttemptRow>): AttemptRow {
+  return {
+    requestId: 'r1',
+    attempt: 1,
+    role: 'first',
+    key: 'demo',
+    tags: { app: 'web', team: 'growth' },
+    model: 'assistant',
+    target: 'doubao/seed',
+    responseModel: 'seed-250828',
+    upstreamRequestId: '0217"\n',
+    outcome: 'success',
+    httpStatus: 200,
+    usage: {
+      inputTokens: 100,
+      cachedInputTokens: 10,
+      cacheWriteTokens: 0,
+      outputTokens: 20,
+      reasoningTokens: 5,
+    },
+    usageSource: 'provider',
+    cost: {
+      amountNano: 1_000_000n as Nano,
+      currency: 'CNY',
+      nativeNano: 140_845n as Nano,
+      nativeCurrency: 'USD',
+      lines: [
+        { item: 'input', quantity: 90, price: '0.8', amount: '0.000072' },
+        { item: 'output', quantity: 20, price: '2', amount: '0.00004' },
+      ],
+      priceVersion: 'doubao/seed#1',
+    },
+    startedAtMs: START_MS,
+    ttftMs: 320,
+    durationMs: 2100,
+    ...fields,
+  }
+}
+
+export function openAttempt(fields: Partial<AttemptRow>): AttemptRow {
+  return attemptRow({
+    outcome: 'open',
+    httpStatus: 0,
+    responseModel: null,
+    upstreamRequestId: null,
+    usageSource: 'estimated',
+    cost: null,
+    ttftMs: null,
+    durationMs: 0,
+    ...fields,
+  })
+}
+
+export function requestRow(fields: Partial<RequestRow>): RequestRow {
+  return {
+    id: 'r1',
+    timeMs: START_MS,
+    key: 'demo',
+    tags: { app: 'web', team: 'growth' },
+    model: 'assistant',
+    api: 'chat',
+    stream: true,
+    status: 200,
+    outcome: 'success',
+    error: null,
+    attempts: 1,
+    costNano: 1_000_000n as Nano,
+    currency: 'CNY',
+    durationMs: 2200,
+    decision: {
+      policy: 'quick',
+      sort: 'price',
+      candidates: [
+        { target: 'doubao/seed', estimatedCost: '0.001', ttftP90Ms: 300, samples: 20, reason: 'cheapest' },
+      ],
+      excluded: [{ target: 'qwen/flash', reason: 'cooling_down', detail: '429 for 3 s' }],
+      sloRelaxed: false,
+    },
+    ...fields,
+  }
+}
+
+export function openRequest(fields: Partial<RequestRow>): RequestRow {
+  return requestRow({ status: 0, outcome: 'open', attempts: 0, costNano: null, durationMs: 0, ...fields })
+}
+
+export function batchOf(rows: readonly LedgerRow[], firstSequence = 1): LedgerBatch {
+  return { instance: 'one', epoch: 1, firstSequence, rows }
+}
+
+/** Rows with ids of their own, over few series and a few days around midnight in Shanghai. */
+export function arbitraryRows(rowsMax: number): fc.Arbitrary<LedgerRow[]> {
+  return fc
+    .array(
+      fc.oneof({ weight: 3, arbitrary: arbitraryAttempt() }, { weight: 2, arbitrary: arbitraryRequest() }),
+      {
+        maxLength: rowsMax,
+      },
+    )
+    .map((rows) => rows.map(withOwnId))
+}
+
+function withOwnId(entry: LedgerRow, index: number): LedgerRow {
+  return entry.kind === 'attempt'
+    ? { kind: 'attempt', row: { ...entry.row, requestId: `q${index}` } }
+    : { kind: 'request', row: { ...entry.row, id: `q${index}` } }
+}
+
+function arbitraryAttempt(): fc.Arbitrary<LedgerRow> {
+  const tokens = fc.nat(1_000_000)
+  return fc
+    .record({
+      attempt: fc.integer({ min: 1, max: 3 }),
+      key: fc.constantFrom('demo', 'other'),
+      model: fc.constantFrom('assistant', '长'),
+      target: fc.constantFrom('doubao/seed', 'qwen/flash'),
+      tags: fc.constantFrom({}, { team: 'growth' }, { app: 'web', team: 'ops "quoted"' }),
+      usageSource: fc.constantFrom('provider', 'drained', 'estimated', 'recovered'),
+      usage: fc.record({
+        inputTokens: tokens,
+        cachedInputTokens: tokens,
+        cacheWriteTokens: tokens,
+        outputTokens: tokens,
+        reasoningTokens: tokens,
+      }),
+      amountNano: fc.option(fc.bigInt({ min: 0n, max: 2n ** 53n - 1n })),
+      startedAtMs: fc.integer({ min: START_MS - 30 * HOUR_MS, max: START_MS + 30 * HOUR_MS }),
+    })
+    .map(({ amountNano, ...fields }): LedgerRow => {
+      const row = attemptRow(fields as Partial<AttemptRow>)
+      const cost =
+        amountNano === null || row.cost === null ? null : { ...row.cost, amountNano: amountNano as Nano }
+      return { kind: 'attempt', row: { ...row, cost } }
+    })
+}
+
+function arbitraryRequest(): fc.Arbitrary<LedgerRow> {
+  return fc
+    .record({
+      timeMs: fc.integer({ min: START_MS, max: START_MS + 5 }),
+      status: fc.constantFrom(200, 402, 502),
+      attempts: fc.constant(0),
+    })
+    .map((fields): LedgerRow => ({ kind: 'request', row: requestRow(fields) }))
+}
