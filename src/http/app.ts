@@ -5,6 +5,7 @@ import { GatewayError } from '#core/errors.ts'
 import type { ClientApi } from '#pipeline/context.ts'
 import { errorBody, errorHeaders } from '#pipeline/error-body.ts'
 import { type AdminOptions, adminRoutes } from './admin.ts'
+import { CORS_HEADERS, preflight } from './cors.ts'
 import { type ModelsOptions, modelRoutes } from './models.ts'
 import { type OperationsOptions, operationRoutes } from './operations.ts'
 
@@ -53,25 +54,4 @@ function methodNotAllowed(context: Context, allowed: string): Response {
   const response = errorResponse(new GatewayError('method_not_allowed', message))
   response.headers.set('allow', allowed)
   return response
-}
-
-/** For SDKs in a browser (`dangerouslyAllowBrowser`): any origin, since the key is the credential. */
-export const CORS_HEADERS: Readonly<Record<string, string>> = {
-  'access-control-allow-origin': '*',
-  'access-control-expose-headers':
-    'x-request-id, x-sluice-target, x-sluice-attempts, x-sluice-cost, x-sluice-dropped, retry-after, x-should-retry',
-}
-
-/** Headers that the official SDKs send are taken from the question itself: the `x-stainless-…` family grows. */
-export function preflight(context: Context): Response {
-  return new Response(null, {
-    status: 204,
-    headers: {
-      ...CORS_HEADERS,
-      'access-control-allow-methods': 'GET, POST, OPTIONS',
-      'access-control-allow-headers':
-        context.req.header('access-control-request-headers') ?? 'authorization, content-type',
-      'access-control-max-age': '86400',
-    },
-  })
 }

@@ -5,7 +5,7 @@ import { GatewayError } from '#core/errors.ts'
 import { authenticate } from '#pipeline/authenticate.ts'
 import type { Deps } from '#pipeline/context.ts'
 import { listModels } from '#pipeline/models.ts'
-import { CORS_HEADERS, preflight } from './app.ts'
+import { CORS_HEADERS, preflight } from './cors.ts'
 
 export interface ModelsOptions {
   readonly deps: Deps

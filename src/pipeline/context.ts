@@ -29,8 +29,8 @@ export interface Deps {
   readonly hmacSha256: HmacSha256
   /** SHA-256, hex. */
   readonly digest: (text: string) => string
-  /** Requests in flight on this instance. */
-  readonly load: { inFlight: number }
+  /** Requests in flight on this instance, and the bytes of their bodies. */
+  readonly load: { inFlight: number; bodyBytes: number }
   /** The configuration in force; a request reads it once and keeps it. */
   readonly live: () => Live
 }
@@ -43,8 +43,8 @@ export interface Incoming {
   readonly api: ClientApi
   /** The `authorization` header, or null. */
   readonly authorization: string | null
-  /** @throws GatewayError `request_too_large`, `request_timeout` */
-  readonly readBody: (bytesMax: number) => Promise<Uint8Array>
+  /** `take` hears of every chunk's bytes and throws when the instance holds too many. @throws GatewayError */
+  readonly readBody: (bytesMax: number, take: (bytes: number) => void) => Promise<Uint8Array>
   readonly sink: ClientSink
 }
 
@@ -87,6 +87,8 @@ export interface Exchange {
   /** Time spent waiting for upstreams; the rest is ours. */
   upstreamMs: number
   ttftMs: number | null
+  /** Bytes of the body, as counted in the load. */
+  bodyBytes: number
   /** Request fields that the answering target did not get. */
   dropped: readonly string[]
   headSent: boolean

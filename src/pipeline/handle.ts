@@ -2,7 +2,7 @@
 
 import { GatewayError } from '#core/errors.ts'
 import type { RequestOutcome } from '#core/ledger.ts'
-import { JOURNAL_PENDING_ROWS_MAX, REQUESTS_IN_FLIGHT_MAX } from '#core/limits.ts'
+import { JOURNAL_PENDING_ROWS_MAX, REQUEST_BODIES_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from '#core/limits.ts'
 import { formatNano } from '#core/money.ts'
 import { authenticate } from './authenticate.ts'
 import type { Deps, Exchange, Incoming } from './context.ts'
@@ -21,7 +21,8 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
   try {
     admit(deps)
     exchange.key = authenticate(deps, exchange.live, incoming.authorization)
-    const bytes = await incoming.readBody(exchange.live.settings.server.bodyBytesMax)
+    const { bodyBytesMax } = exchange.live.settings.server
+    const bytes = await incoming.readBody(bodyBytesMax, (length) => takeBytes(deps, exchange, length))
     const call = readCall(incoming.api, bytes)
     exchange.call = call
     exchange.model = call.model
@@ -32,6 +33,7 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
     fail(deps, exchange, toGatewayError(deps, exchange, error))
   } finally {
     deps.load.inFlight--
+    deps.load.bodyBytes -= exchange.bodyBytes
   }
 }
 
@@ -51,6 +53,7 @@ function openExchange(deps: Deps, incoming: Incoming): Exchange {
     attemptsStarted: 0,
     upstreamMs: 0,
     ttftMs: null,
+    bodyBytes: 0,
     dropped: [],
     headSent: false,
     clientGone: false,
@@ -74,6 +77,17 @@ function admit(deps: Deps): void {
   if (deps.journal.pendingRows > JOURNAL_PENDING_ROWS_MAX) {
     throw new GatewayError('store_unavailable', 'the ledger cannot be written', { retryAfterMs: 1000 })
   }
+}
+
+/** Bodies are held until their request ends, for a fallback to send again. */
+function takeBytes(deps: Deps, exchange: Exchange, bytes: number): void {
+  if (deps.load.bodyBytes + bytes > REQUEST_BODIES_BYTES_MAX) {
+    throw new GatewayError('overloaded', 'the gateway holds too many bytes of requests', {
+      retryAfterMs: 1000,
+    })
+  }
+  deps.load.bodyBytes += bytes
+  exchange.bodyBytes += bytes
 }
 
 /** An ended dispatch: the row is written, and when it is durable the client sees the end. */

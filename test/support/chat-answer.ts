@@ -40,7 +40,8 @@ function addBody(answer: ChatAnswer, body: Json): void {
 
 function addCall(answer: ChatAnswer, call: Json, position: number): void {
   const index = typeof call['index'] === 'number' ? call['index'] : position
-  const own = (answer.calls[index] ??= { id: '', name: '', arguments: '' })
+  answer.calls[index] ??= { id: '', name: '', arguments: '' }
+  const own = answer.calls[index]
   const fn = (call['function'] ?? {}) as Json
   if (typeof call['id'] === 'string' && call['id'] !== '') own.id = call['id']
   if (typeof fn['name'] === 'string' && fn['name'] !== '') own.name = fn['name']

@@ -110,6 +110,8 @@ function installByApt(): void {
   if (keepServicesDown) writeFileSync(POLICY_FILE, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
     const command = [...prefix, 'env', 'RUNLEVEL=1', 'DEBIAN_FRONTEND=noninteractive', 'apt-get']
+    // A new machine has no package lists, or old ones.
+    run([...command, 'update'])
     run([...command, 'install', '-y', '--no-install-recommends', 'redis-server'])
   } finally {
     if (keepServicesDown && readFileSync(POLICY_FILE, 'utf8').includes('exit 101')) rmSync(POLICY_FILE)

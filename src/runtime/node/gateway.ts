@@ -101,7 +101,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     tokens: new TokenCache(clock, upstream, hmacSha256),
     hmacSha256,
     digest,
-    load: { inFlight: 0 },
+    load: { inFlight: 0, bodyBytes: 0 },
     live: () => live,
   }
   metrics.settingsReloaded(clock.nowMs())

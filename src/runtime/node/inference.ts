@@ -5,8 +5,9 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { Context } from 'hono'
 import { GatewayError } from '#core/errors.ts'
+import { REQUEST_BODY_MS_MAX } from '#core/limits.ts'
 import type { ClientSink } from '#core/ports.ts'
-import { CORS_HEADERS } from '#http/app.ts'
+import { CORS_HEADERS } from '#http/cors.ts'
 import type { ClientApi, Deps } from '#pipeline/context.ts'
 import { handle } from '#pipeline/handle.ts'
 
@@ -23,7 +24,7 @@ export function nodeInference(
     void handle(deps, {
       api,
       authorization: request.headers.authorization ?? null,
-      readBody: (bytesMax) => readBody(request, response, bytesMax),
+      readBody: (bytesMax, take) => readBody(request, response, bytesMax, take),
       sink: new NodeSink(request, response),
     })
     return RESPONSE_ALREADY_SENT
@@ -64,8 +65,13 @@ class NodeSink implements ClientSink {
   }
 }
 
-/** @throws GatewayError `request_too_large`, `unsupported_media_type`, `request_timeout` */
-function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number): Promise<Uint8Array> {
+/** @throws GatewayError `request_too_large`, `unsupported_media_type`, `request_timeout`, and what `take` throws */
+function readBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  bytesMax: number,
+  take: (bytes: number) => void,
+): Promise<Uint8Array> {
   const encoding = request.headers['content-encoding']
   if (encoding !== undefined && encoding !== 'identity') {
     const message = `content-encoding "${encoding}" is not supported; send the body uncompressed`
@@ -76,31 +82,37 @@ function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: 
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = []
     let length = 0
-    const timer = setTimeout(() => {
+    const idle = setTimeout(() => late(`stopped arriving for ${BODY_IDLE_MS / 1000} s`), BODY_IDLE_MS)
+    const total = setTimeout(() => late('did not arrive in time'), REQUEST_BODY_MS_MAX)
+    const settle = (run: () => void): void => {
+      clearTimeout(idle)
+      clearTimeout(total)
+      run()
+    }
+    const refuse = (error: unknown): void => {
+      request.pause()
       response.setHeader('connection', 'close')
-      reject(
-        new GatewayError('request_timeout', `the request body stopped arriving for ${BODY_IDLE_MS / 1000} s`),
-      )
-    }, BODY_IDLE_MS)
+      settle(() => reject(error))
+    }
+    const late = (why: string): void => refuse(new GatewayError('request_timeout', `the request body ${why}`))
     request.on('data', (chunk: Buffer) => {
       length += chunk.length
-      if (length > bytesMax) {
-        clearTimeout(timer)
-        request.pause()
-        reject(tooLarge(response, bytesMax))
-        return
+      if (length > bytesMax) return refuse(tooLarge(response, bytesMax))
+      try {
+        take(chunk.length)
+      } catch (error) {
+        return refuse(error)
       }
-      if (parts.length > 0) timer.refresh()
+      if (parts.length > 0) idle.refresh()
       parts.push(chunk)
     })
     request.on('end', () => {
-      clearTimeout(timer)
       const only = parts[0]
-      resolve(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, length))
+      settle(() => resolve(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, length)))
     })
     request.on('error', (cause) => {
-      clearTimeout(timer)
-      reject(new GatewayError('invalid_request', 'the request body did not arrive whole', { cause }))
+      const error = new GatewayError('invalid_request', 'the request body did not arrive whole', { cause })
+      settle(() => reject(error))
     })
   })
 }

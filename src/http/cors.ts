@@ -1,0 +1,24 @@
+// What lets SDKs in a browser in.
+
+import type { Context } from 'hono'
+
+/** For SDKs in a browser (`dangerouslyAllowBrowser`): any origin, since the key is the credential. */
+export const CORS_HEADERS: Readonly<Record<string, string>> = {
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers':
+    'x-request-id, x-sluice-target, x-sluice-attempts, x-sluice-cost, x-sluice-dropped, retry-after, x-should-retry',
+}
+
+/** Headers that the official SDKs send are taken from the question itself: the `x-stainless-…` family grows. */
+export function preflight(context: Context): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      ...CORS_HEADERS,
+      'access-control-allow-methods': 'GET, POST, OPTIONS',
+      'access-control-allow-headers':
+        context.req.header('access-control-request-headers') ?? 'authorization, content-type',
+      'access-control-max-age': '86400',
+    },
+  })
+}
