@@ -12,6 +12,7 @@ import type { HmacSha256 } from '#core/provider.ts'
 import type { KeySettings } from '#core/settings.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import type { HealthBoard } from '#routing/health.ts'
+import type { MemberScan } from '#wire/json-members.ts'
 import type { Need } from '#wire/openai-chat/request.ts'
 import type { TokenCache } from './credentials.ts'
 import type { Live } from './live.ts'
@@ -53,6 +54,8 @@ export interface Call {
   readonly api: ClientApi
   /** As it came: the bytes that are forwarded. */
   readonly bytes: Uint8Array
+  /** Where the members of those bytes are; null: they cannot be edited in place. */
+  readonly scan: MemberScan | null
   /** In chat form; for completions the request that says the same. */
   readonly chat: ChatRequest
   /** Why a completions request cannot be said as chat; only targets with such an endpoint can serve it then. */

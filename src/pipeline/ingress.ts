@@ -4,7 +4,7 @@
 import type { ChatRequest } from '#core/chat.ts'
 import { GatewayError } from '#core/errors.ts'
 import { JSON_DEPTH_MAX } from '#core/limits.ts'
-import { scanMembers } from '#wire/json-members.ts'
+import { type MemberScan, scanMembers } from '#wire/json-members.ts'
 import { checkChatRequest, readNeeds } from '#wire/openai-chat/request.ts'
 import { readThinking } from '#wire/openai-chat/thinking.ts'
 import { checkCompletionsRequest, toChatRequest } from '#wire/openai-completions/request.ts'
@@ -36,6 +36,7 @@ export function readCall(api: ClientApi, bytes: Uint8Array): Call {
   return {
     api,
     bytes,
+    scan: body.scan,
     chat,
     untranslatable,
     body: body.value as Readonly<Record<string, unknown>>,
@@ -50,7 +51,13 @@ export function readCall(api: ClientApi, bytes: Uint8Array): Call {
   }
 }
 
-function parseBody(bytes: Uint8Array): { readonly value: unknown; readonly text: string } {
+interface ParsedBody {
+  readonly value: unknown
+  readonly text: string
+  readonly scan: MemberScan | null
+}
+
+function parseBody(bytes: Uint8Array): ParsedBody {
   if (bytes.length === 0)
     throw new GatewayError('invalid_request', 'the request body is empty; send a JSON object')
   let text: string
@@ -67,7 +74,7 @@ function parseBody(bytes: Uint8Array): { readonly value: unknown; readonly text:
     )
   }
   try {
-    return { value: JSON.parse(text) as unknown, text }
+    return { value: JSON.parse(text) as unknown, text, scan }
   } catch (cause) {
     const where =
       cause instanceof Error ? /at position \d+|line \d+ column \d+/.exec(cause.message)?.[0] : undefined

@@ -51,7 +51,7 @@ function encodeOpenAi(call: Call, facts: TargetFacts, streaming: boolean): Upstr
     streaming,
     unstreamedDefaults: facts.rule.unstreamedDefaults ?? null,
   })
-  const scan = scanMembers(bytes, JSON_DEPTH_MAX)
+  const scan = passes ? call.scan : scanMembers(bytes, JSON_DEPTH_MAX)
   const body =
     scan === null
       ? bytes

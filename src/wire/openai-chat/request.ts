@@ -106,7 +106,6 @@ function checkTools(body: Json): void {
 
 function checkType(body: Json, field: string, type: 'boolean' | 'number'): void {
   const value = body[field]
-  // biome-ignore lint/suspicious/useValidTypeof: the two names are the parameter's type
   if (value !== undefined && value !== null && typeof value !== type) throw wrong(field, value, `a ${type}`)
 }
 

@@ -1,0 +1,69 @@
+// OpenAI itself. Data only; where another vendor's dialect needs a departure, OpenAI is what is departed from.
+
+import type { ModelRule, Provider } from '#core/provider.ts'
+import { ERRORS } from './errors.ts'
+
+/**
+ * Refused with 400 `unsupported_parameter` by models that always reason
+ * (https://platform.openai.com/docs/guides/latest-model, https://learn.microsoft.com/azure/ai-services/openai/how-to/reasoning).
+ */
+const PENALTIES = ['presence_penalty', 'frequency_penalty', 'logit_bias'] as const
+
+/** A model whose `reasoning_effort` knows these words; `off` is null where it cannot but think. */
+function reasoner(match: RegExp, efforts: readonly string[], off: 'none' | null): ModelRule {
+  return {
+    match,
+    quirks: { thinking: { style: 'reasoning_effort', efforts, off }, drops: PENALTIES },
+    ...(off === null ? { cannot: ['stop', 'logprobs'], thinksByDefault: true } : {}),
+  }
+}
+
+export const provider = {
+  id: 'openai',
+  title: 'OpenAI',
+  source: 'https://platform.openai.com/docs/api-reference/chat',
+  baseUrl: 'https://api.openai.com/v1',
+  // Projects bound to a region are called at its host.
+  regions: [
+    { region: 'eu', host: 'eu.api.openai.com' },
+    { region: 'us', host: 'us.api.openai.com' },
+  ],
+  region: 'global',
+  credential: { kind: 'bearer' },
+  keyRequired: true,
+  // No completionsPath: chat models are a 404 there ("This is a chat model and not supported in the v1/completions
+  // endpoint"), so that a legacy prompt goes as a user message.
+  quirks: {
+    streamUsage: 'option',
+    // All chat models take it; max_tokens is deprecated, and refused by those that reason.
+    maxTokens: 'max_completion_tokens',
+    developerToSystem: false,
+    // Reasoning is not served over chat completions; what another vendor said is no field of OpenAI's.
+    reasoningReplay: [],
+    // Models whose name is not known here: all words but `minimal`, which GPT-5 alone took.
+    thinking: { style: 'reasoning_effort', efforts: ['low', 'medium', 'high', 'xhigh'], off: 'none' },
+  },
+  models: [
+    // "The gpt-5-pro model defaults to (and only supports) high reasoning effort."
+    reasoner(/^gpt-5-pro/, ['high'], null),
+    // "All models before gpt-5.1 … do not support none."
+    reasoner(/^(ft:)?gpt-5(-(mini|nano|codex))?(-\d{4}-\d\d-\d\d)?(:|$)/, ['minimal', 'low', 'medium', 'high'], null),
+    // Chat models of the same name do not reason and take no effort.
+    { match: /^gpt-[\d.]+-chat/, quirks: { thinking: { style: 'none' } } },
+    // "Supported values are: 'none', 'low', 'medium', and 'high'."; xhigh came with gpt-5.1-codex-max.
+    reasoner(/^(ft:)?gpt-5\.1(-\d{4}|:|$)/, ['low', 'medium', 'high'], 'none'),
+    reasoner(/^gpt-5[\d.]*-(pro|codex)/, ['low', 'medium', 'high', 'xhigh'], null),
+    reasoner(/^(ft:)?gpt-5\./, ['low', 'medium', 'high', 'xhigh'], 'none'),
+    // The first two neither take an effort nor tools.
+    {
+      match: /^o1-(mini|preview)/,
+      cannot: ['tools', 'tool_choice', 'stop', 'logprobs', 'json_schema', 'vision'],
+      quirks: { thinking: { style: 'none' }, drops: PENALTIES },
+      thinksByDefault: true,
+    },
+    reasoner(/^(ft:)?o[1-9]/, ['low', 'medium', 'high'], null),
+    // "Unrecognized request argument supplied: reasoning_effort"
+    { match: /^(ft:)?(gpt-(3\.5|4)|chatgpt-)/, quirks: { thinking: { style: 'none' } } },
+  ],
+  errors: ERRORS,
+} satisfies Provider
