@@ -20,6 +20,8 @@ export const ERRORS: readonly ErrorRule[] = [
   { code: /^OperationDenied\.(ServiceOverdue|FileQuotaExceeded)$/, kind: 'quota' },
   { code: 'OperationDenied.ServiceNotOpen', kind: 'model_unavailable' },
   { code: 'OperationDenied.PermissionDenied', kind: 'auth' },
+  // The endpoint is being changed or is not in service; another target may take the request.
+  { code: /^OperationDenied\.(InvalidState|UnsupportedPhase)$/, kind: 'model_unavailable' },
   { code: /^OperationDenied\./, kind: 'invalid_request' },
   { code: /^(AccessDenied|InvalidAccountStatus)$/, kind: 'auth' },
   // 404
@@ -29,6 +31,6 @@ export const ERRORS: readonly ErrorRule[] = [
   { code: /^(ServerOverloaded|InflightBatchsizeExceeded)$/, kind: 'overloaded' },
   { code: /RateLimitExceeded|^RequestBurstTooFast$/, kind: 'rate_limit' },
   { code: 'InternalServiceError', kind: 'server' },
-  // Control-plane and parameter codes of 400 fall to their status: invalid_request, unless the text says
-  // context length or content filter.
+  // Parameters; named because inside a stream there is no status to fall to.
+  { code: /^(Missing|Invalid)(Parameter|Role|ArgumentError|ImageURL)/, kind: 'invalid_request' },
 ]

@@ -79,8 +79,16 @@ export const provider = {
       quirks: { thinking: { style: 'none' }, flattenText: true },
     },
     // Third-party text models on Ark; those of DeepSeek from V3.1 on take the `thinking` switch.
-    { match: /^(deepseek|glm)-/i, cannot: [...MEDIA], quirks: { flattenText: true } },
-    { match: /^kimi-/i, cannot: [...MEDIA], quirks: { thinking: { style: 'none' }, flattenText: true } },
+    {
+      match: /^(deepseek-v3(-\d{6})?$|kimi-)/i,
+      cannot: ['tool_choice', 'parallel_tool_calls', ...MEDIA],
+      quirks: { thinking: { style: 'none' }, flattenText: true },
+    },
+    {
+      match: /^(deepseek|glm)-/i,
+      cannot: ['tool_choice', 'parallel_tool_calls', ...MEDIA],
+      quirks: { flattenText: true },
+    },
   ],
   errors: ERRORS,
 } satisfies Provider

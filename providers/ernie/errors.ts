@@ -8,7 +8,6 @@ const V2: readonly ErrorRule[] = [
   { code: /^(system|user_setting|functions|image_url)_unsafe$/, kind: 'moderation' },
   { code: /^(tokens|characters)_too_long$/, kind: 'context_length' },
   { code: 'account_overdue', kind: 'quota' },
-  { message: /overdue account/i, kind: 'quota' },
   // A wrong model name is a 401 and says nothing against the key; an empty one is a 400.
   { code: 'invalid_model', status: 400, kind: 'invalid_request' },
   { code: /^(invalid_model|model_offline)$/, kind: 'model_unavailable' },
@@ -18,7 +17,8 @@ const V2: readonly ErrorRule[] = [
   { code: /rate_limit_exceeded$|^Offline_batch_reasoning_refused$/i, kind: 'rate_limit' },
   { type: 'rate_limit_exceeded', kind: 'rate_limit' },
   { code: /^(dispatch_)?internal_error$/i, kind: 'server' },
-  { code: 'method_not_supported', kind: 'invalid_request' },
+  // Named because inside a stream there is no status to fall to.
+  { code: /^(malformed_json|method_not_supported|invalid_\w+)$/, kind: 'invalid_request' },
 ]
 
 const V1: readonly ErrorRule[] = [

@@ -44,7 +44,8 @@ export const provider = {
       quirks: { thinking: { style: 'none' } },
       thinksByDefault: true,
     },
-    { match: /thinking|(^|-)think(-|$)|^deepseek-r1|^qwq-/i, thinksByDefault: true },
+    { match: /^(deepseek-r1|qwq-)/i, quirks: { thinking: { style: 'none' } }, thinksByDefault: true },
+    { match: /thinking|(^|-)think(-|$)/i, thinksByDefault: true },
     // Text models of before 4.5, and the role-play ones.
     {
       match: /^ernie-(3\.5|4\.0|speed|lite|tiny|char|novel)/i,

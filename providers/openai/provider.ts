@@ -1,6 +1,6 @@
 // OpenAI itself. Data only; where another vendor's dialect needs a departure, OpenAI is what is departed from.
 
-import type { ModelRule, Provider } from '#core/provider.ts'
+import type { ModelRule, Provider, ThinkingSwitch } from '#core/provider.ts'
 import { ERRORS } from './errors.ts'
 
 /**
@@ -8,6 +8,9 @@ import { ERRORS } from './errors.ts'
  * (https://platform.openai.com/docs/guides/latest-model, https://learn.microsoft.com/azure/ai-services/openai/how-to/reasoning).
  */
 const PENALTIES = ['presence_penalty', 'frequency_penalty', 'logit_bias'] as const
+
+/** "Unrecognized request argument supplied: reasoning_effort" */
+const NO_EFFORT: ThinkingSwitch = { style: 'none' }
 
 /** A model whose `reasoning_effort` knows these words; `off` is null where it cannot but think. */
 function reasoner(match: RegExp, efforts: readonly string[], off: 'none' | null): ModelRule {
@@ -33,6 +36,8 @@ export const provider = {
   keyRequired: true,
   // No completionsPath: chat models are a 404 there ("This is a chat model and not supported in the v1/completions
   // endpoint"), so that a legacy prompt goes as a user message.
+  // Media in are pictures, and sound for the models named after it.
+  cannot: ['video_input', 'audio_input'],
   quirks: {
     streamUsage: 'option',
     // All chat models take it; max_tokens is deprecated, and refused by those that reason.
@@ -44,26 +49,22 @@ export const provider = {
     thinking: { style: 'reasoning_effort', efforts: ['low', 'medium', 'high', 'xhigh'], off: 'none' },
   },
   models: [
-    // "The gpt-5-pro model defaults to (and only supports) high reasoning effort."
-    reasoner(/^gpt-5-pro/, ['high'], null),
+    { match: /(^|-)audio(-|$)/, can: ['audio_input'], quirks: { thinking: NO_EFFORT } },
+    { match: /^(ft:)?(gpt-3\.5|gpt-4(-\d{4})?(:|$))/, cannot: ['vision'], quirks: { thinking: NO_EFFORT } },
     // "All models before gpt-5.1 … do not support none."
-    reasoner(/^(ft:)?gpt-5(-(mini|nano|codex))?(-\d{4}-\d\d-\d\d)?(:|$)/, ['minimal', 'low', 'medium', 'high'], null),
+    reasoner(
+      /^(ft:)?gpt-5(-(mini|nano))?(-\d{4}-\d\d-\d\d)?(:|$)/,
+      ['minimal', 'low', 'medium', 'high'],
+      null,
+    ),
     // Chat models of the same name do not reason and take no effort.
-    { match: /^gpt-[\d.]+-chat/, quirks: { thinking: { style: 'none' } } },
+    { match: /^gpt-[\d.]+-chat/, quirks: { thinking: NO_EFFORT } },
     // "Supported values are: 'none', 'low', 'medium', and 'high'."; xhigh came with gpt-5.1-codex-max.
     reasoner(/^(ft:)?gpt-5\.1(-\d{4}|:|$)/, ['low', 'medium', 'high'], 'none'),
-    reasoner(/^gpt-5[\d.]*-(pro|codex)/, ['low', 'medium', 'high', 'xhigh'], null),
     reasoner(/^(ft:)?gpt-5\./, ['low', 'medium', 'high', 'xhigh'], 'none'),
-    // The first two neither take an effort nor tools.
-    {
-      match: /^o1-(mini|preview)/,
-      cannot: ['tools', 'tool_choice', 'stop', 'logprobs', 'json_schema', 'vision'],
-      quirks: { thinking: { style: 'none' }, drops: PENALTIES },
-      thinksByDefault: true,
-    },
+    { ...reasoner(/^o3-mini/, ['low', 'medium', 'high'], null), cannot: ['stop', 'logprobs', 'vision'] },
     reasoner(/^(ft:)?o[1-9]/, ['low', 'medium', 'high'], null),
-    // "Unrecognized request argument supplied: reasoning_effort"
-    { match: /^(ft:)?(gpt-(3\.5|4)|chatgpt-)/, quirks: { thinking: { style: 'none' } } },
+    { match: /^(ft:)?(gpt-4|chatgpt-)/, quirks: { thinking: NO_EFFORT } },
   ],
   errors: ERRORS,
 } satisfies Provider

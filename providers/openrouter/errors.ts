@@ -14,15 +14,10 @@ export const ERRORS: readonly ErrorRule[] = [
   { message: /maximum context length|context length of this/i, kind: 'context_length' },
   // 400 "x is not a valid model ID"; 404 "No endpoints found …", "No allowed providers are available …"
   { message: /is not a valid model id|no endpoints found|no allowed providers/i, kind: 'model_unavailable' },
-  { code: '400', kind: 'invalid_request' },
-  { code: '401', kind: 'auth' },
-  { code: '403', kind: 'auth' },
+  { code: /^(400|413|422)$/, kind: 'invalid_request' },
+  { code: /^(401|403)$/, kind: 'auth' },
   { code: '404', kind: 'model_unavailable' },
-  { code: '408', kind: 'timeout' },
-  { code: '413', kind: 'invalid_request' },
-  { code: '422', kind: 'invalid_request' },
+  { code: /^(408|504|524)$/, kind: 'timeout' },
   { code: '429', kind: 'rate_limit' },
   { code: /^(503|529)$/, kind: 'overloaded' },
-  { code: '504', kind: 'timeout' },
-  { code: /^(500|502|520|524|error|server_error)$/, kind: 'server' },
 ]

@@ -14,7 +14,8 @@ export const ERRORS: readonly ErrorRule[] = [
   // Money. Arrearage comes as 400 (some pages say 403); billing states wear a 429.
   { code: 'Arrearage', kind: 'quota' },
   { code: 'AllocationQuota.FreeTierOnly', kind: 'quota' },
-  { message: /free tier of the model has been exhausted/i, kind: 'quota' },
+  // Also "The free quota has been exhausted" and 429 "Free allocated quota exceeded." (qwen-code#1742).
+  { message: /free (tier|quota)[^.]{0,20} has been exhausted|free allocated quota exceeded/i, kind: 'quota' },
   {
     code: /^(CommodityNotPurchased|PrepaidBillOverdue|PostpaidBillOverdue|BudgetLimitExceeded)$/,
     kind: 'quota',
@@ -33,6 +34,8 @@ export const ERRORS: readonly ErrorRule[] = [
     code: /^(ModelNotFound|NotFound|model_not_found|model_not_supported|WorkSpaceNotFound)$/,
     kind: 'model_unavailable',
   },
+  // A model called at the other service: "url error, please check url！".
+  { message: /^url error/i, kind: 'model_unavailable' },
   { code: /^(RequestTimeOut|request_timeout|InternalError\.Timeout)$/, kind: 'timeout' },
   // Said before InternalError, whose name the parameter check of the algorithm carries too.
   {

@@ -37,6 +37,7 @@ export const MODELS: readonly ModelRule[] = [
     quirks: ALWAYS_THINKS,
     thinksByDefault: true,
   },
+  { match: /^deepseek-r1/, cannot: ['tool_choice'], quirks: ALWAYS_THINKS, thinksByDefault: true },
   {
     match: OPEN_HYBRID,
     cannot: ['tool_choice'],

@@ -1,12 +1,12 @@
 // SiliconFlow (硅基流动): open models of many makers behind OpenAI chat. Data only.
 
-import type { Capability, Provider } from '#core/provider.ts'
+import type { Provider, ThinkingSwitch } from '#core/provider.ts'
 import { ERRORS } from './errors.ts'
 
-/** Says nothing of thinking where the field is refused: "does not support parameter enable_thinking" is a 400. */
-const NO_SWITCH = { thinking: { style: 'none' } } as const
+const SWITCH = { style: 'enable_thinking', budgetField: 'thinking_budget' } as const
 
-const TOOLS: readonly Capability[] = ['tools', 'tool_choice', 'parallel_tool_calls']
+/** Where the field is a 400: "Value error, current model does not support parameter `enable_thinking`." */
+const NO_SWITCH: ThinkingSwitch = { style: 'none' }
 
 export const provider = {
   id: 'siliconflow',
@@ -27,30 +27,44 @@ export const provider = {
     // The reference knows max_tokens alone; it bounds the answer, without its thinking.
     maxTokens: 'max_tokens',
     developerToSystem: true,
-    // "该字段适用于大多数推理模型", both fields. The words of reasoning_effort (`high`, `max`) are for three models
-    // alone and know no `none`, so that an effort is said as a budget, which all of them take.
-    thinking: { style: 'enable_thinking', budgetField: 'thinking_budget' },
+    // "该字段适用于大多数推理模型", both fields; an effort is said as a budget.
+    thinking: SWITCH,
     // Google's table (https://ai.google.dev/gemini-api/docs/openai) within SiliconFlow's bounds, 128 to 32768.
     effortBudgets: { minimal: 1024, low: 1024, medium: 8192, high: 24576, xhigh: 32768, max: 32768 },
     // Later fragments of a tool call carry `"id":null,"type":null`.
     looseToolCalls: true,
   },
   models: [
-    // Nothing but thinks: there is no switch. The hybrids' dated siblings among them (Qwen3-…-Thinking-2507).
+    // reasoning_effort is for these: "low 和 medium 会映射为 high，xhigh 会映射为 max".
     {
-      match: /(^|[/-])(deepseek-r1|qwq|qvq|step-?3|minimax-m\d)|-thinking(-|$)/i,
-      quirks: NO_SWITCH,
+      match: /deepseek-v4|glm-5\.2/i,
+      quirks: {
+        thinking: { ...SWITCH, efforts: ['low', 'medium', 'high', 'xhigh', 'max'] },
+        effortBudgets: {},
+      },
       thinksByDefault: true,
     },
-    // Never thinks: instruct releases and what came before the hybrids.
+    // Hybrids, whatever the end of their name says.
+    { match: /seed-oss|hunyuan-a13b/i, quirks: { thinking: SWITCH }, thinksByDefault: true },
+    // They do nothing but think (cherry-studio#6642 for the distilled R1).
     {
-      match: /-instruct(-|$)|deepseek-v(2|3($|-))|qwen2|glm-4-|glm-4v|internlm|llama|gemma|hunyuan-mt|kimi-k2-/i,
-      quirks: NO_SWITCH,
+      match: /(^|[/-])(deepseek-r1|qwq|qvq|qwenlong|glm-z1|minimax-m\d|step-?3|ring)|-thinking(-|$)/i,
+      quirks: { thinking: NO_SWITCH },
+      thinksByDefault: true,
     },
-    // Readers of pages and translators: no tools.
-    { match: /(^|[/-])(paddleocr|deepseek-ocr|hunyuan-mt|seed-x)/i, cannot: TOOLS },
-    // The open hybrids and their successors think unless told otherwise.
-    { match: /qwen3(\.\d)?-|glm-4\.[5-9]|glm-5|deepseek-v4|seed-oss|hunyuan-a13b/i, thinksByDefault: true },
+    // Translators and readers of pages (immersive-translate#3806 for the switch).
+    {
+      match: /hunyuan-mt|paddleocr|deepseek-ocr/i,
+      cannot: ['tools', 'tool_choice', 'parallel_tool_calls'],
+      quirks: { thinking: NO_SWITCH },
+    },
+    // They never think.
+    {
+      match:
+        /-instruct(-|$)|deepseek-(v2|v3(-\d+)?$|vl)|qwen2|glm-4-|internlm|(^|[/-])(ernie-4\.5|ling|kat-dev)/i,
+      quirks: { thinking: NO_SWITCH },
+    },
+    { match: /qwen3(\.\d)?-|glm-4\.[5-9]|glm-5|kimi-k2\.\d/i, thinksByDefault: true },
   ],
   errors: ERRORS,
 } satisfies Provider

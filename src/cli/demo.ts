@@ -32,7 +32,10 @@ example: SLUICE_PORT=9000 sluice demo`,
       })),
     )
     const folder = mkdtempSync(join(tmpdir(), 'sluice-demo-'))
-    const addresses = simulators.map(({ name, simulator }) => [`SLUICE_DEMO_${name.toUpperCase()}`, simulator.baseUrl])
+    const addresses = simulators.map(({ name, simulator }) => [
+      `SLUICE_DEMO_${name.toUpperCase()}`,
+      simulator.baseUrl,
+    ])
     const env = {
       SLUICE_STORE: `sqlite:${join(folder, 'sluice.db')}`,
       SLUICE_JOURNAL: join(folder, 'journal.db'),
@@ -46,7 +49,11 @@ example: SLUICE_PORT=9000 sluice demo`,
       env,
       // Lines for each request would bury the banner; SLUICE_LOG_LEVEL=info shows them.
       log: createProcessLog(process.env, 'warn'),
-      banner: (gateway) => banner(gateway, simulators.map(({ name }) => name)),
+      banner: (gateway) =>
+        banner(
+          gateway,
+          simulators.map(({ name }) => name),
+        ),
       async cleanUp() {
         await Promise.all(simulators.map(({ simulator }) => simulator.close()))
         rmSync(folder, { recursive: true, force: true })

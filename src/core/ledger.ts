@@ -185,12 +185,16 @@ export interface LedgerStore {
   close(): Promise<void>
 }
 
-/** The instance's own durable outbox. Calls queue; one commit per turn of the event loop writes them all. */
+/** The instance's own durable outbox. Calls queue; one write per turn of the event loop makes them all durable. */
 export interface Journal {
-  /** Books an attempt and its request as open, before it is sent; `attempt` and `request` close them. */
-  open(request: RequestRow, attempt: AttemptRow): void
+  /**
+   * Books an attempt, and with the first one its request, as open. `written` runs when that is durable, or cannot
+   * be made so for now: the upstream is called only then.
+   */
+  open(request: RequestRow, attempt: AttemptRow, written: (error: Error | null) => void): void
+  /** Ends an attempt that was opened. */
   attempt(row: AttemptRow): void
-  /** `committed` runs when this row and all before it are durable: the client sees the end only then. */
+  /** Ends a request, after its attempts. `committed` runs when all of it is durable: the client sees the end only then. */
   request(row: RequestRow, committed: (error: Error | null) => void): void
   readonly pendingRows: number
 }

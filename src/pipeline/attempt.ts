@@ -143,7 +143,8 @@ class Attempt {
     if (encoding !== undefined && encoding !== 'identity')
       return this.#fail('protocol', `content-encoding ${encoding}, unasked`)
     if (status < 200 || status >= 300) this.#gathers = 'error'
-    else if (this.#input.streaming && !(headers['content-type'] ?? '').includes('application/json'))
+    // A whole answer is no stream, nor is a web page of some proxy, which fails as the JSON that it is not.
+    else if (this.#input.streaming && !/\/(json|html)/.test(headers['content-type'] ?? ''))
       this.#gathers = 'events'
   }
 
@@ -165,13 +166,14 @@ class Attempt {
   #onEventBytes(chunk: Uint8Array): void {
     this.#transform.push(chunk)
     const { state } = this.#transform
-    if (state.failure !== null) return this.#finish('failed', state.failure)
     const nowMs = this.#deps.clock.monotonicMs()
+    if (this.#ttftMs === null && state.content) this.#onContent(nowMs)
+    // Content that came before a failure goes out, also where one read brought both.
+    if (state.failure !== null) return this.#finish('failed', state.failure)
     if (this.#ttftMs === null) {
-      if (state.content) this.#onContent(nowMs)
-      else if (this.#heldBytes > HELD_BYTES_MAX)
+      if (this.#heldBytes > HELD_BYTES_MAX)
         return this.#fail('protocol', `${HELD_BYTES_MAX} bytes without content`)
-    } else this.#deadline.extend(this.#input.timeouts.idleMs, nowMs)
+    } else if (!this.#paused) this.#deadline.extend(this.#input.timeouts.idleMs, nowMs)
     // Behind the end mark only the connection's own end is awaited, and not for long.
     if (state.done) this.#onEnd()
   }

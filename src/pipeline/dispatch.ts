@@ -99,7 +99,7 @@ async function attemptOne(
   const startedAtMs = deps.clock.nowMs()
   const health = deps.health.of(facts.target.id)
   const text = encodeUpstream(call, facts)
-  const open = bookOpen(deps, exchange, call, facts, role, startedAtMs)
+  const open = await bookOpen(deps, exchange, call, facts, role, startedAtMs)
   exchange.dropped = text.dropped
   health.sent(startedAtMs)
   const end = await run(deps, exchange, call, facts, plan, text, startedAtMs)
@@ -132,6 +132,7 @@ async function run(
     if (!(error instanceof CredentialError)) throw error
     return unsentEnd(error.toFailure())
   }
+  if (exchange.clientGone) return unsentEnd(null)
   const { sink } = exchange
   const attempt = startAttempt(deps, {
     call,
@@ -150,7 +151,6 @@ async function run(
   })
   exchange.onGone = attempt.cancel
   sink.onDrain = attempt.resume
-  if (exchange.clientGone) attempt.cancel()
   const end = await attempt.ended
   exchange.onGone = null
   sink.onDrain = null
@@ -193,9 +193,10 @@ function runningCost(
   return cost === null ? null : formatNano((sumCosts(exchange.attempts) + cost.amountNano) as Nano)
 }
 
-function unsentEnd(failure: UpstreamFailure): AttemptEnd {
+/** null: the client had gone before. */
+function unsentEnd(failure: UpstreamFailure | null): AttemptEnd {
   return {
-    outcome: 'failed',
+    outcome: failure === null ? 'cancelled' : 'failed',
     failure,
     committed: false,
     state: {
@@ -210,7 +211,7 @@ function unsentEnd(failure: UpstreamFailure): AttemptEnd {
       droppedEvents: 0,
     },
     body: null,
-    httpStatus: failure.status,
+    httpStatus: failure?.status ?? 0,
     headers: {},
     ttftMs: null,
     durationMs: 0,

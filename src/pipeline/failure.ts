@@ -27,6 +27,9 @@ const TELLING: ReadonlySet<UpstreamFailure['kind']> = new Set([
   'moderation',
 ])
 
+/** Kinds that last until the operator has set something right: the client need not come again. */
+const LASTING: ReadonlySet<UpstreamFailure['kind']> = new Set(['quota', 'model_unavailable'])
+
 export function toGatewayError(failure: UpstreamFailure): GatewayError {
   const code = FAILURE_KINDS[failure.kind]
   const vendor = failure.vendorCode === null ? '' : ` (${scrub(failure.vendorCode)})`
@@ -34,8 +37,12 @@ export function toGatewayError(failure: UpstreamFailure): GatewayError {
     TELLING.has(failure.kind) && failure.vendorMessage !== '' ? `: ${scrub(failure.vendorMessage)}` : ''
   return new GatewayError(code, `${WORDS[failure.kind]}${vendor}${detail}`, {
     retryAfterMs: failure.retryAfterMs,
+    ...(LASTING.has(failure.kind) ? { shouldRetry: false } : {}),
   })
 }
+
+/** From the first frame on, a stack of JavaScript or Python tells only of the vendor's machines. */
+const STACK = /\s+at\s[^\n]*?:\d+:\d+[\s\S]*|\s*Traceback \(most recent call last\)[\s\S]*/
 
 const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/\b(?:https?|wss?):\/\/[^\s"'<>）)]+/gi, '[url]'],
@@ -47,9 +54,9 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/\b(?:[a-z0-9-]+\.)+(?:com|cn|net|org|ai|io|internal|local|svc)(?::\d+)?\b/gi, '[host]'],
 ]
 
-/** Vendor text made fit to be shown: no addresses, no keys, one line, bounded. */
+/** Vendor text made fit to be shown: no addresses, no keys, no stacks, one line, bounded. */
 export function scrub(text: string): string {
-  let clean = text.replace(/\s+/g, ' ').trim()
+  let clean = text.replace(STACK, '').replace(/\s+/g, ' ').trim()
   for (const [pattern, mark] of SECRETS) clean = clean.replace(pattern, mark)
   return clean.length <= UPSTREAM_MESSAGE_CHARS_MAX ? clean : `${clean.slice(0, UPSTREAM_MESSAGE_CHARS_MAX)}…`
 }

@@ -28,6 +28,7 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
     exchange.model = call.model
     const plan = planCall(deps, exchange.live, exchange.key, call)
     exchange.decision = plan.decision
+    if (plan.refusal !== null) throw plan.refusal
     close(deps, exchange, await dispatch(deps, exchange, call, plan))
   } catch (error) {
     fail(deps, exchange, toGatewayError(deps, exchange, error))

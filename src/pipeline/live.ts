@@ -103,7 +103,7 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
   if (providerSettings === undefined)
     throw new GatewayError('internal_error', `no provider ${target.provider}`)
   const { provider } = providerSettings
-  const rule = mergeRules(provider.models ?? [], target.model)
+  const rule = ruleOf(provider.models ?? [], target.model)
   const listed = catalogue.facts(provider.id, target.model)
   const choice = { model: target.model, baseUrl: providerSettings.baseUrl, secret: providerSettings.apiKey }
   const name = provider.chooseFormat?.(choice) ?? null
@@ -123,16 +123,9 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
   }
 }
 
-/** All rules that match, the first one's word counting most. */
-function mergeRules(rules: readonly ModelRule[], model: string): Omit<ModelRule, 'match'> {
-  const matching = rules.filter((rule) => rule.match.test(model))
-  const merged: Record<string, unknown> = {}
-  for (const rule of matching.toReversed()) {
-    const { match: _match, quirks, ...rest } = rule
-    Object.assign(merged, rest)
-    if (quirks !== undefined) merged['quirks'] = { ...(merged['quirks'] as object | undefined), ...quirks }
-  }
-  return merged
+/** The first rule that matches holds, so that a folder can list its exceptions before its rules. */
+function ruleOf(rules: readonly ModelRule[], model: string): Omit<ModelRule, 'match'> {
+  return rules.find((rule) => rule.match.test(model)) ?? {}
 }
 
 /**

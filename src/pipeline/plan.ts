@@ -11,9 +11,11 @@ import { resolveModel } from './models.ts'
 
 export interface PlannedCall extends Plan {
   readonly policy: ReturnType<typeof resolveModel>['policy']
+  /** Why nothing is left to try; null when something is. The decision is recorded either way. */
+  readonly refusal: GatewayError | null
 }
 
-/** @throws GatewayError when the model, the key or the targets leave nothing to try. */
+/** @throws GatewayError when there is no such model for this key. */
 export function planCall(deps: Deps, live: Live, key: KeySettings, call: Call): PlannedCall {
   const { targets, policy } = resolveModel(live, key, call.model)
   const nowMs = deps.clock.nowMs()
@@ -26,8 +28,8 @@ export function planCall(deps: Deps, live: Live, key: KeySettings, call: Call): 
     inputTokensFloor: call.inputTokensFloor,
     random: deps.random.unit,
   })
-  if (plan.targets.length === 0) throw refusal(call, plan, candidates, nowMs)
-  return { ...plan, policy }
+  const isEmpty = plan.targets.length === 0
+  return { ...plan, policy, refusal: isEmpty ? refusal(call, plan, candidates, nowMs) : null }
 }
 
 function readCandidate(deps: Deps, live: Live, call: Call, target: TargetSettings, nowMs: number): Candidate {
@@ -63,6 +65,8 @@ function estimate(live: Live, facts: TargetFacts, call: Call, nowMs: number): Ca
   const price = priceOf(live, facts, null, nowMs)
   if (price === null) return null
   const rate = live.rateOf(price.currency)
+  // Without a rate the books cannot say what it costs: the target counts as unpriced.
+  if (rate === null && price.currency !== live.settings.currency) return null
   const thinking = isThinking(facts, call)
   return estimateNano(price, call.inputTokensEstimate, call.outputTokensEstimate, nowMs, thinking, rate)
 }

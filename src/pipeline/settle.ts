@@ -8,7 +8,10 @@ import type { Call, Deps, Exchange } from './context.ts'
 import type { TargetFacts } from './live.ts'
 import { meter, sumCosts } from './meter.ts'
 
-/** Books the attempt as open, with the input it will be charged for if the process dies now. */
+/**
+ * Books the attempt as open, with the input it will be charged for if the process dies now; resolves when that is
+ * durable. A disk that cannot be written is no reason to stop: rows wait in memory, within a bound.
+ */
 export function bookOpen(
   deps: Deps,
   exchange: Exchange,
@@ -16,7 +19,7 @@ export function bookOpen(
   facts: TargetFacts,
   role: AttemptRole,
   startedAtMs: number,
-): AttemptRow {
+): Promise<AttemptRow> {
   exchange.attemptsStarted++
   const open: AttemptRow = {
     requestId: exchange.id,
@@ -37,8 +40,10 @@ export function bookOpen(
     ttftMs: null,
     durationMs: 0,
   }
-  deps.journal.open(requestRow(exchange, deps.clock.monotonicMs(), 0, 'open', null), open)
-  return open
+  const request = requestRow(exchange, deps.clock.monotonicMs(), 0, 'open', null)
+  return new Promise((resolve) => {
+    deps.journal.open(request, open, () => resolve(open))
+  })
 }
 
 export function bookEnd(

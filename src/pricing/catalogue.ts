@@ -3,9 +3,8 @@
 
 import type { PriceEntry } from '#core/price.ts'
 import { holdsAt } from './instants.ts'
-import { foldCase } from './model-names.ts'
 import { type Price, readPrice } from './price.ts'
-import { PriceList, readRows, type Row } from './price-lists.ts'
+import { indexList, type Row } from './price-lists.ts'
 
 export interface CatalogueSources {
   /** One list per provider folder. */
@@ -26,7 +25,7 @@ export interface PriceQuery {
   readonly atMs: number
 }
 
-export interface ModelFacts {
+interface ModelFacts {
   /** null: the list does not say. */
   readonly contextWindow: number | null
   readonly capabilities: readonly string[] | null
@@ -45,12 +44,9 @@ const FOUND_MAX = 10_000
 export function buildCatalogue(sources: CatalogueSources): Catalogue {
   const currency = sources.currency ?? null
   const lists = new Map(
-    sources.lists.map(({ provider, entries }) => [
-      provider,
-      new PriceList(readRows(provider, entries), currency),
-    ]),
+    sources.lists.map(({ provider, entries }) => [provider, indexList(provider, entries, currency)]),
   )
-  const overrides = readOverrides(sources.overrides, currency)
+  const overridesFor = indexOverrides(sources.overrides)
   const found = new Map<string, readonly Price[]>()
   return {
     find(query) {
@@ -59,9 +55,8 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
       let prices = found.get(key)
       if (prices === undefined) {
         if (found.size >= FOUND_MAX) found.clear()
-        const own = overrides.get(providerName)?.find(model, region) ?? []
         const listed = lists.get(providerId)?.find(model, region) ?? []
-        prices = [...own, ...listed].map((row) => row.price)
+        prices = [...overridesFor(providerName, model, region), ...listed.map((row) => row.price)]
         found.set(key, prices)
       }
       for (const price of prices) if (holdsAt(price.validity, atMs)) return price
@@ -69,4 +64,52 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
     },
     facts: (providerId, model) => factsOf(lists.get(providerId)?.findAnywhere(model) ?? []),
   }
+}
+
+/** Overrides go by the names that the configuration spells out, nothing is guessed: exact, by alias, then `/*`. */
+function indexOverrides(
+  overrides: CatalogueSources['overrides'],
+): (providerName: string, model: string, region: string) => readonly Price[] {
+  const byPattern = new Map<string, Price>()
+  const byAlias = new Map<string, Price>()
+  for (const { pattern, entry } of overrides) {
+    const price = readPrice(entry, `config:${pattern}`)
+    const providerName = pattern.slice(0, pattern.indexOf('/'))
+    byPattern.set(pattern, price)
+    for (const alias of entry.aliases ?? []) byAlias.set(`${providerName}/${alias}`, price)
+  }
+  return (providerName, model, region) => {
+    const name = `${providerName}/${model}`
+    return [byPattern.get(name), byAlias.get(name), byPattern.get(`${providerName}/*`)]
+      .filter((price) => price !== undefined)
+      .filter((price) => price.region === null || price.region === region)
+  }
+}
+
+/** The first row that knows a fact says it; historic rows come last. */
+function factsOf(rows: readonly Row[]): ModelFacts | null {
+  if (rows.length === 0) return null
+  const entries = rows.map((row) => row.entry)
+  const ordered = [
+    ...entries.filter((entry) => entry.historic !== true),
+    ...entries.filter((entry) => entry.historic === true),
+  ]
+  return {
+    contextWindow: first(ordered, (entry) => entry.context_window),
+    // An empty list says that nobody wrote it down, not that the model can do nothing.
+    capabilities: first(ordered, (entry) =>
+      entry.capabilities?.length === 0 ? undefined : entry.capabilities,
+    ),
+  }
+}
+
+function first<Value>(
+  entries: readonly PriceEntry[],
+  read: (entry: PriceEntry) => Value | undefined,
+): Value | null {
+  for (const entry of entries) {
+    const value = read(entry)
+    if (value !== undefined) return value
+  }
+  return null
 }

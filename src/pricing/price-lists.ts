@@ -1,4 +1,5 @@
-// One provider's list, indexed by the names that its rows go by. Which of the rows found is in force is not decided here.
+// One provider's list, indexed by the names that its rows go by. Which of the rows found is in force is decided in
+// catalogue.ts.
 
 import type { PriceEntry } from '#core/price.ts'
 import { foldCase, snapshotDate, undated } from './model-names.ts'
@@ -9,118 +10,123 @@ export interface Row {
   readonly price: Price
 }
 
-/** The international list holds wherever a region outside the mainland has no list of its own. */
-const INTERNATIONAL = 'intl'
-const MAINLAND = 'cn'
-
-export class PriceList {
-  readonly #byId = new Map<string, Row[]>()
-  readonly #byFoldedId = new Map<string, Row[]>()
-  readonly #byAlias = new Map<string, Row[]>()
-  readonly #byFoldedAlias = new Map<string, Row[]>()
-  /** Rows for all models that start so; the longest start first. */
-  readonly #byPrefix: { readonly prefix: string; readonly rows: Row[] }[] = []
-
-  /** `currency`: of two rows that differ only in it, the one in this currency comes first; else the earlier one. */
-  constructor(rows: readonly Row[], currency: string | null) {
-    // The latest start that is not in the future wins, so later starts are looked at first.
-    const ordered = rows.toSorted(
-      (a, b) =>
-        compare(b.price.validity.fromMs, a.price.validity.fromMs) ||
-        Number(b.price.currency === currency) - Number(a.price.currency === currency),
-    )
-    for (const row of ordered) this.#add(row)
-    // An alias of several rows means the newest snapshot; the sort is stable, so starts stay in order within one.
-    for (const index of [this.#byAlias, this.#byFoldedAlias]) {
-      for (const named of index.values()) {
-        named.sort((a, b) => snapshotDate(b.entry.model) - snapshotDate(a.entry.model))
-      }
-    }
-    this.#byPrefix.sort((a, b) => b.prefix.length - a.prefix.length)
-  }
-
-  #add(row: Row): void {
-    const { model, aliases = [] } = row.entry
-    if (model.endsWith('*')) this.#addPrefix(model.slice(0, -1), row)
-    else {
-      push(this.#byId, model, row)
-      push(this.#byFoldedId, foldCase(model), row)
-    }
-    for (const alias of aliases) push(this.#byAlias, alias, row)
-    for (const alias of new Set(aliases.map(foldCase))) push(this.#byFoldedAlias, alias, row)
-  }
-
-  #addPrefix(prefix: string, row: Row): void {
-    const known = this.#byPrefix.find((candidate) => candidate.prefix === prefix)
-    if (known === undefined) this.#byPrefix.push({ prefix, rows: [row] })
-    else known.rows.push(row)
-  }
-
+export interface PriceList {
   /**
-   * The rows that speak of a model in a region, the first one in force to be taken. A name that a list has decides
-   * alone, so a model whose price has ended stays without one and is not priced as another.
+   * The rows that speak of a model in a region, the first one in force to be taken. The best name found decides
+   * alone: a model whose price has ended has none, and is not priced as another that goes by its name.
    */
-  find(model: string, region: string): readonly Row[] {
-    for (const own of regionsFor(region)) {
-      const rows = this.#find(model, (row) => row.price.region === own || row.price.region === null)
-      if (rows.length > 0) return rows
-    }
-    return []
-  }
-
-  /** Rows of all regions. */
-  findAnywhere(model: string): readonly Row[] {
-    return this.#find(model, () => true)
-  }
-
-  #find(model: string, isOurs: (row: Row) => boolean): readonly Row[] {
-    const base = undated(model)
-    for (const name of base === null ? [model] : [model, base]) {
-      for (const rows of this.#named(name)) {
-        const ours = rows.filter(isOurs)
-        if (ours.length > 0) return ours
-      }
-    }
-    return []
-  }
-
-  *#named(name: string): Generator<readonly Row[]> {
-    const folded = foldCase(name)
-    yield this.#byId.get(name) ?? []
-    yield this.#byFoldedId.get(folded) ?? []
-    yield this.#byAlias.get(name) ?? []
-    yield this.#byFoldedAlias.get(folded) ?? []
-    for (const { prefix, rows } of this.#byPrefix) if (name.startsWith(prefix)) yield rows
-  }
+  readonly find: (model: string, region: string) => readonly Row[]
+  /** The same over all regions. */
+  readonly findAnywhere: (model: string) => readonly Row[]
 }
 
-export function readRows(provider: string, entries: readonly PriceEntry[]): Row[] {
-  return entries.map((entry) => ({ entry, price: readPrice(entry, versionOf(provider, entry)) }))
+type Names = ReadonlyMap<string, readonly Row[]>
+
+interface Index {
+  readonly ids: Names
+  readonly foldedIds: Names
+  readonly aliases: Names
+  readonly foldedAliases: Names
+  /** Rows for every model that starts so; the longest start first. */
+  readonly prefixes: readonly (readonly [string, readonly Row[]])[]
 }
 
-/** What tells the row from all others, now and in later lists. */
-function versionOf(provider: string, entry: PriceEntry): string {
-  const parts = [`${provider}/${entry.model}${entry.region === undefined ? '' : `@${entry.region}`}`]
-  parts.push(entry.currency)
-  if (entry.effective_from !== undefined) parts.push(`from=${entry.effective_from}`)
-  if (entry.checked_on !== undefined) parts.push(`checked=${entry.checked_on}`)
-  return parts.join(';')
-}
+const MAINLAND = 'cn'
+const INTERNATIONAL = 'intl'
 
 /**
- * Where to look for a region's rows. The mainland's list is never taken for another region nor another one for the
- * mainland: they differ in currency and by factors of three.
+ * Prices differ between regions by factors of three and by currency, so the mainland's rows never stand in for
+ * others nor others for them (`cn-beijing` counts as the mainland, and better as unpriced than as abroad). A row
+ * without a region holds in all, and the international list in a region abroad that has no rows of its own.
  */
-function regionsFor(region: string): readonly string[] {
-  return region === MAINLAND || region === INTERNATIONAL ? [region] : [region, INTERNATIONAL]
+function regionsFor(region: string): readonly (string | null)[] {
+  const isAbroad = region !== INTERNATIONAL && region.split('-')[0] !== MAINLAND
+  return isAbroad ? [region, null, INTERNATIONAL] : [region, null]
 }
 
-function compare(a: number, b: number): number {
-  return a < b ? -1 : a > b ? 1 : 0
+/** `currency`: of two rows that differ only in it the one in this currency is taken, else the earlier one. */
+export function indexList(
+  provider: string,
+  entries: readonly PriceEntry[],
+  currency: string | null,
+): PriceList {
+  const rows = entries.map((entry) => ({ entry, price: readPrice(entry, versionOf(provider, entry)) }))
+  const index = indexRows(rows.toSorted(byPrecedence(currency)))
+  return {
+    find(model, region) {
+      for (const own of regionsFor(region)) {
+        const found = findRows(index, model, (row) => row.price.region === own)
+        if (found.length > 0) return found
+      }
+      return []
+    },
+    findAnywhere: (model) => findRows(index, model, () => true),
+  }
 }
 
-function push(index: Map<string, Row[]>, name: string, row: Row): void {
-  const rows = index.get(name)
-  if (rows === undefined) index.set(name, [row])
-  else rows.push(row)
+/** Names the row among all others of this list and of later ones. */
+function versionOf(provider: string, entry: PriceEntry): string {
+  const region = entry.region === undefined ? '' : `@${entry.region}`
+  const from = entry.effective_from === undefined ? '' : `;from=${entry.effective_from}`
+  const checked = entry.checked_on === undefined ? '' : `;checked=${entry.checked_on}`
+  return `${provider}/${entry.model}${region};${entry.currency}${from}${checked}`
+}
+
+/** The latest start that is not in the future wins, so later starts come first. */
+function byPrecedence(currency: string | null): (a: Row, b: Row) => number {
+  return (a, b) => {
+    const aFromMs = a.price.validity.fromMs
+    const bFromMs = b.price.validity.fromMs
+    if (aFromMs !== bFromMs) return aFromMs > bFromMs ? -1 : 1
+    return Number(b.price.currency === currency) - Number(a.price.currency === currency)
+  }
+}
+
+function indexRows(rows: readonly Row[]): Index {
+  const isPattern = ({ entry }: Row): boolean => entry.model.endsWith('*')
+  const named = rows.filter((row) => !isPattern(row))
+  // An alias of several rows means the newest snapshot; the sort is stable, so one model's starts stay in order.
+  const byDate = rows.toSorted((a, b) => snapshotDate(b.entry.model) - snapshotDate(a.entry.model))
+  const prefixes = group(rows.filter(isPattern), (row) => [row.entry.model.slice(0, -1)])
+  return {
+    ids: group(named, (row) => [row.entry.model]),
+    foldedIds: group(named, (row) => [foldCase(row.entry.model)]),
+    aliases: group(byDate, (row) => row.entry.aliases ?? []),
+    foldedAliases: group(byDate, (row) => (row.entry.aliases ?? []).map(foldCase)),
+    prefixes: [...prefixes].toSorted(([a], [b]) => b.length - a.length),
+  }
+}
+
+function group(rows: readonly Row[], namesOf: (row: Row) => readonly string[]): Names {
+  const groups = new Map<string, Row[]>()
+  for (const row of rows) {
+    for (const name of new Set(namesOf(row))) {
+      const known = groups.get(name)
+      if (known === undefined) groups.set(name, [row])
+      else known.push(row)
+    }
+  }
+  return groups
+}
+
+/** A snapshot that the list does not know costs what its undated model does; nothing else is guessed. */
+function findRows(index: Index, model: string, isOurs: (row: Row) => boolean): readonly Row[] {
+  const base = undated(model)
+  for (const name of base === null ? [model] : [model, base]) {
+    for (const rows of candidates(index, name)) {
+      const ours = rows.filter(isOurs)
+      if (ours.length > 0) return ours
+    }
+  }
+  return []
+}
+
+/** An exact id beats an alias, an alias a pattern; the case as written beats another one. */
+function* candidates(index: Index, name: string): Generator<readonly Row[]> {
+  const folded = foldCase(name)
+  yield index.ids.get(name) ?? []
+  yield index.foldedIds.get(folded) ?? []
+  yield index.aliases.get(name) ?? []
+  yield index.foldedAliases.get(folded) ?? []
+  for (const [prefix, rows] of index.prefixes) if (name.startsWith(prefix)) yield rows
 }

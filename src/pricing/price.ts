@@ -5,6 +5,16 @@ import type { PriceEntry, PriceTier } from '#core/price.ts'
 import { type BandHours, isWithin, parseHours } from './bands.ts'
 import { parseValidity, type Validity } from './instants.ts'
 
+/** The members of a tier that are prices. */
+export const PRICE_NAMES = [
+  'input',
+  'output',
+  'cached_input',
+  'cached_input_explicit',
+  'cache_write',
+  'thinking_output',
+] as const satisfies readonly (keyof PriceTier)[]
+
 /** Per million tokens. */
 export interface UnitPrice {
   readonly micro: Micro
@@ -25,7 +35,7 @@ export interface Tier {
   readonly thinkingOutput: UnitPrice | null
 }
 
-export interface Band {
+interface Band {
   readonly hours: BandHours
   readonly tiers: readonly Tier[]
 }

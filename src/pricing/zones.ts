@@ -9,7 +9,7 @@ const SLOTS_MAX = 10_000
 /** 1970-01-01 was a Thursday. */
 const EPOCH_WEEKDAY = 4
 
-export interface WallClock {
+interface WallClock {
   /** Sunday is 0. */
   readonly weekday: number
   readonly minuteOfDay: number

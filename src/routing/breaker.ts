@@ -61,8 +61,9 @@ export function onSent(breaker: BreakerState): BreakerState {
   return breaker.state === 'half_open' ? { ...breaker, probing: true } : breaker
 }
 
-export function onSuccess(): BreakerState {
-  return CLOSED
+/** A good answer to a request that was sent before does not end a cooldown that the vendor asked for. */
+export function onSuccess(breaker: BreakerState): BreakerState {
+  return breaker.state === 'open' && breaker.reason === 'rate_limit' ? breaker : CLOSED
 }
 
 /** An answer that says nothing about the target's health: the client left, or the request itself was bad. */
@@ -77,6 +78,7 @@ export function onFailure(
   nowMs: number,
   retryAfterMs: number | null,
 ): BreakerState {
+  if (breaker.state === 'open') return onLateFailure(breaker, kind, nowMs, retryAfterMs)
   if (IMMEDIATE.has(kind)) {
     const waitMs =
       kind === 'rate_limit' ? (retryAfterMs ?? RATE_LIMIT_COOLDOWN_MS) : ejectionMs(breaker.ejections, rules)
@@ -90,13 +92,27 @@ export function onFailure(
   return opened({ ...breaker, consecutiveFailures }, kind, nowMs, Math.min(waitMs, rules.maxEjectionMs))
 }
 
+/**
+ * Requests that ran when the target was ejected fail too: they are the same outage, not the next one. New is only a
+ * rate limit that lasts longer.
+ */
+function onLateFailure(
+  breaker: BreakerState,
+  kind: FailureKind,
+  nowMs: number,
+  retryAfterMs: number | null,
+): BreakerState {
+  const untilMs = nowMs + (retryAfterMs ?? RATE_LIMIT_COOLDOWN_MS)
+  return kind === 'rate_limit' && untilMs > breaker.untilMs ? { ...breaker, untilMs, reason: kind } : breaker
+}
+
 function opened(breaker: BreakerState, reason: FailureKind, nowMs: number, waitMs: number): BreakerState {
   return {
     state: 'open',
     consecutiveFailures: breaker.consecutiveFailures,
     ejections: breaker.ejections + 1,
     untilMs: nowMs + waitMs,
-    sinceMs: breaker.state === 'open' ? breaker.sinceMs : nowMs,
+    sinceMs: nowMs,
     reason,
     probing: false,
   }

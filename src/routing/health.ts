@@ -30,7 +30,7 @@ export class TargetHealth {
 
   succeeded(): void {
     this.inFlight--
-    this.#breaker = onSuccess()
+    this.#breaker = onSuccess(this.#breaker)
   }
 
   neutral(): void {
@@ -44,17 +44,26 @@ export class TargetHealth {
   }
 }
 
-/** By target id; as many as the configuration has targets. */
+/** Clients may name any model of a provider; beyond this the target that was met first is forgotten. */
+export const TARGETS_MAX = 50_000
+
+/** By target id. */
 export class HealthBoard {
   readonly #targets = new Map<string, TargetHealth>()
 
   of(target: string): TargetHealth {
     let health = this.#targets.get(target)
     if (health === undefined) {
+      if (this.#targets.size >= TARGETS_MAX) this.#forgetFirst()
       health = new TargetHealth()
       this.#targets.set(target, health)
     }
     return health
+  }
+
+  #forgetFirst(): void {
+    const [first] = this.#targets.keys()
+    if (first !== undefined) this.#targets.delete(first)
   }
 
   /** Forgets targets that a new configuration no longer has. */

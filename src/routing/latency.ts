@@ -5,9 +5,12 @@ import { TTFT_SAMPLE_AGE_MS_MAX, TTFT_SAMPLES_MAX } from '#core/limits.ts'
 /** The percentile is computed at most this often: it moves slowly, and plans are made thousands of times a second. */
 const P90_AGE_MS_MAX = 100
 
+const NO_SAMPLES = new Float64Array(0)
+
 export class LatencyWindow {
-  readonly #ttftMs = new Float64Array(TTFT_SAMPLES_MAX)
-  readonly #atMs = new Float64Array(TTFT_SAMPLES_MAX)
+  /** Made for the first sample: most targets that clients invent have none. */
+  #ttftMs = NO_SAMPLES
+  #atMs = NO_SAMPLES
   #next = 0
   #count = 0
   #p90Ms: number | null = null
@@ -15,6 +18,10 @@ export class LatencyWindow {
   #computedAtMs = Number.NEGATIVE_INFINITY
 
   add(ttftMs: number, nowMs: number): void {
+    if (this.#count === 0) {
+      this.#ttftMs = new Float64Array(TTFT_SAMPLES_MAX)
+      this.#atMs = new Float64Array(TTFT_SAMPLES_MAX)
+    }
     this.#ttftMs[this.#next] = ttftMs
     this.#atMs[this.#next] = nowMs
     this.#next = (this.#next + 1) % TTFT_SAMPLES_MAX

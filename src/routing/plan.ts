@@ -53,7 +53,7 @@ export function makePlan(input: PlanInput): Plan {
   const sloRelaxed = kept.length === 0 && slow.length > 0
   // Panic: with every target ejected the least bad one is tried; refusing all would be the greater outage.
   const panic =
-    kept.length + slow.length === 0
+    kept.length + sifted.slow.length === 0
       ? [...sifted.ejected].sort((a, b) => a.breaker.untilMs - b.breaker.untilMs)
       : []
   const ordered = [...kept, ...slow, ...panic]
@@ -86,8 +86,9 @@ export function makePlan(input: PlanInput): Plan {
 
 function sift(input: PlanInput): Sifted {
   const sifted: Sifted = { kept: [], slow: [], ejected: [], excluded: [] }
-  const fits = input.candidates.some((candidate) => fitsWindow(candidate, input.inputTokensEstimate))
-  const tokens = fits ? input.inputTokensEstimate : input.inputTokensFloor
+  const estimate = input.inputTokensEstimate
+  const fits = input.candidates.some((candidate) => hardExclusion(candidate, input, estimate) === null)
+  const tokens = fits ? estimate : input.inputTokensFloor
   for (const candidate of input.candidates) {
     const exclusion = hardExclusion(candidate, input, tokens)
     const bar = input.policy.slo.ttftMs

@@ -44,7 +44,8 @@ export function decideNext(input: RetryInput): Next {
   if (!isRetryable(failure, policy)) return GIVE_UP
   if (input.targetsLeft > 0) return FALL_BACK
   if (!PASSING.has(failure.kind)) return GIVE_UP
-  const backoffMs = RETRY_BASE_MS * 2 ** (input.attempts - 1) * (0.5 + input.random())
+  const doubledMs = RETRY_BASE_MS * 2 ** (input.attempts - 1) * (0.5 + input.random())
+  const backoffMs = Math.min(doubledMs, RETRY_WAIT_MS_MAX)
   const askedMs = policy.retry.respectRetryAfter ? (failure.retryAfterMs ?? 0) : 0
   if (askedMs > RETRY_WAIT_MS_MAX) return GIVE_UP
   return { kind: 'retry', waitMs: Math.max(backoffMs, askedMs) }

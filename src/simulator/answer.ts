@@ -93,7 +93,8 @@ function say(chat: ChatRequest, speaker: Speaker, question: string, random: Rand
   const isChinese = languageOf(question) === 'zh'
   if (chat.format.kind === 'json') {
     const subject = question.slice(0, QUESTION_CHARS_MAX)
-    const value = chat.format.schema === null ? { answer: subject } : valueFor(chat.format.schema, { subject })
+    const value =
+      chat.format.schema === null ? { answer: subject } : valueFor(chat.format.schema, { subject })
     return JSON.stringify(value)
   }
   const last = chat.messages.at(-1)
@@ -102,7 +103,8 @@ function say(chat: ChatRequest, speaker: Speaker, question: string, random: Rand
   }
   const asked = question.length > QUESTION_CHARS_MAX ? `${question.slice(0, QUESTION_CHARS_MAX)}…` : question
   const images = chat.messages.reduce((sum, message) => sum + message.images.length, 0)
-  const seen = images === 0 ? '' : isChinese ? `我看到了 ${images} 张图片。` : `I can see ${images} image(s). `
+  const seen =
+    images === 0 ? '' : isChinese ? `我看到了 ${images} 张图片。` : `I can see ${images} image(s). `
   const opening = isChinese ? `关于“${asked}”：` : `About "${asked}": `
   const rest = speaker.answerTokens - splitTokens(seen + opening).length
   return seen + opening + compose(PROSE[isChinese ? 'zh' : 'en'], Math.max(1, rest), random)
@@ -131,7 +133,8 @@ function chooseCalls(chat: ChatRequest, question: string): readonly Call[] {
   const lastRole = chat.messages.at(-1)?.role
   if (toolChoice === 'none' || chat.tools.length === 0) return []
   if (lastRole === 'tool' || lastRole === 'function') return []
-  const named = typeof toolChoice === 'object' ? chat.tools.filter((tool) => tool.name === toolChoice.name) : null
+  const named =
+    typeof toolChoice === 'object' ? chat.tools.filter((tool) => tool.name === toolChoice.name) : null
   let chosen = named ?? chat.tools.filter((tool) => asksFor(question, tool))
   if (chosen.length === 0 && toolChoice === 'required') chosen = chat.tools.slice(0, 1)
   const subjects = [...new Set(question.match(CITIES) ?? [])]

@@ -6,6 +6,8 @@ export interface Message {
   /** URLs or data URLs; other media count as one image. */
   readonly images: readonly string[]
   readonly calls: readonly { readonly name: string; readonly arguments: string }[]
+  /** The caller marks the prompt up to here for an explicit cache. */
+  readonly isCacheMark?: boolean
 }
 
 export interface Tool {
@@ -59,6 +61,8 @@ export interface ChoicePlan {
 export interface Usage {
   readonly inputTokens: number
   readonly cachedTokens: number
+  /** Written to an explicit cache; null: none was asked for. */
+  readonly cacheWriteTokens: number | null
   readonly imageTokens: number
   readonly outputTokens: number
   readonly reasoningTokens: number

@@ -29,8 +29,7 @@ export function createRandom(seed: number): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
   const below = (bound: number): number => Math.floor(unit() * bound)
-  const hex = (length: number): string =>
-    Array.from({ length }, () => below(16).toString(16)).join('')
+  const hex = (length: number): string => Array.from({ length }, () => below(16).toString(16)).join('')
   return {
     unit,
     below,

@@ -29,11 +29,15 @@ function valueAt(schema: unknown, place: Place): unknown {
   if ('default' in schema) return schema['default']
   for (const word of ['anyOf', 'oneOf']) {
     const options = schema[word]
-    if (Array.isArray(options) && options.length > 0) return valueAt({ ...schema, [word]: [], ...options[0] }, inner)
+    if (Array.isArray(options) && options.length > 0)
+      return valueAt({ ...schema, [word]: [], ...options[0] }, inner)
   }
   if (Array.isArray(schema['allOf'])) {
     const { allOf, ...rest } = schema
-    return valueAt(allOf.reduce<Schema>((all: Schema, part: unknown) => merge(all, part, place.root), rest), inner)
+    return valueAt(
+      allOf.reduce<Schema>((all: Schema, part: unknown) => merge(all, part, place.root), rest),
+      inner,
+    )
   }
   return valueOfType(schema, inner)
 }
@@ -52,7 +56,9 @@ function valueOfType(schema: Schema, place: Place): unknown {
     case 'null':
       return null
     case 'array':
-      return Array.from({ length: itemCount(schema) }, () => valueAt(schema['items'] ?? { type: 'string' }, place))
+      return Array.from({ length: itemCount(schema) }, () =>
+        valueAt(schema['items'] ?? { type: 'string' }, place),
+      )
     default:
       return 'properties' in schema || type === 'object' ? objectFor(schema, place) : place.hints.subject
   }
@@ -85,7 +91,12 @@ function textFor(schema: Schema, hints: Hints): string {
 }
 
 function numberFor(schema: Schema): number {
-  const bounds = [schema['minimum'], schema['exclusiveMinimum'], schema['maximum'], schema['exclusiveMaximum']]
+  const bounds = [
+    schema['minimum'],
+    schema['exclusiveMinimum'],
+    schema['maximum'],
+    schema['exclusiveMaximum'],
+  ]
   const [min, above, max, below] = bounds.map((bound) => (typeof bound === 'number' ? bound : null))
   if (min !== undefined && min !== null) return min
   if (above !== undefined && above !== null) return above + 1

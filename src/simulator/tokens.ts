@@ -10,21 +10,24 @@ export function splitTokens(text: string): readonly string[] {
   return text.match(TOKEN) ?? []
 }
 
-export function countTokens(text: string): number {
-  return splitTokens(text).length
-}
-
 /** What the frame around each message and the opening of the answer cost. */
 const MESSAGE_TOKENS = 4
 const OPENING_TOKENS = 3
+
+export interface Prompt {
+  readonly tokens: readonly string[]
+  /** Ends of the prefixes that the caller marked. */
+  readonly marks: readonly number[]
+}
 
 /**
  * All input tokens in order, so that their number is the input count and equal beginnings are what a prefix cache
  * holds: the definitions of tools, then for each message its frame of four tokens, its text, its images and its
  * calls, and three tokens that open the answer.
  */
-export function promptTokens(chat: ChatRequest, imageTokens: number): readonly string[] {
+export function promptTokens(chat: ChatRequest, imageTokens: number): Prompt {
   const tokens: string[] = []
+  const marks: number[] = []
   const add = (text: string): void => {
     // No spread: a prompt may hold more tokens than a call may have arguments.
     for (const token of splitTokens(text)) tokens.push(token)
@@ -38,7 +41,8 @@ export function promptTokens(chat: ChatRequest, imageTokens: number): readonly s
       for (let index = 0; index < imageTokens; index++) tokens.push(patch)
     }
     for (const call of message.calls) add(call.name + call.arguments)
+    if (message.isCacheMark === true) marks.push(tokens.length)
   }
   for (let index = 0; index < OPENING_TOKENS; index++) tokens.push('<answer>')
-  return tokens
+  return { tokens, marks }
 }

@@ -1,7 +1,7 @@
 // Secrets never reach the log: strings that look like keys lose their middle, fields that hold them their value.
 
 const SECRETS =
-  /(?<![a-z0-9])(sk-)[\w-]{8,}|(bce-v3\/)[^\s"',;}\]]+|\b(bearer\s+)[^\s"',;}\]]+|\b(eyJ)[\w-]{8,}\.[\w-]+(?:\.[\w-]+)?|(:\/\/)[^\s/@"']*:[^\s/@"']+(?=@)/gi
+  /(?<![a-z0-9])(sk-)[\w-]{8,}|(bce-v3\/)[^\s"',;}\]]+|\b(bearer\s+)[^\s"',;}\]]+|\b(eyJ)[\w-]{8,}\.[\w-]+(?:\.[\w-]+)?|(:\/\/)[^\s/@"']*:[^\s/@"']+(?=@)|([?&](?:[a-z]+_)?(?:token|secret|key)=)[^\s&"'#]+/gi
 
 /** No key is shorter. */
 const SECRET_CHARS_MIN = 10
@@ -9,13 +9,13 @@ const SECRET_CHARS_MIN = 10
 export function redactText(text: string): string {
   if (text.length < SECRET_CHARS_MIN) return text
   return text.replace(SECRETS, (_match, ...groups: readonly unknown[]) => {
-    const kept = groups.slice(0, 5).find((group) => typeof group === 'string')
+    const kept = groups.slice(0, 6).find((group) => typeof group === 'string')
     return `${typeof kept === 'string' ? kept : ''}***`
   })
 }
 
 const SECRET_FIELD =
-  /^(api[-_]?key|x-api-key|authorization|proxy-authorization|password|secret|token|cookie)$/i
+  /^(?:.*[-_]|access|client|refresh)?(?:api[-_]?key|authorization|password|secret|token|cookie)$/i
 
 /** A field of this name holds a secret whatever it looks like. */
 export function isSecretField(name: string): boolean {

@@ -26,7 +26,7 @@ export interface MemberScan {
  * Returns null when the bytes do not begin as an object or are cut; JSON.parse then has the words for it.
  */
 export function scanMembers(bytes: Uint8Array, depthMax: number): MemberScan | null {
-  let at = skipSpace(bytes, 0)
+  let at = skipSpace(bytes, markLength(bytes))
   if (bytes[at] !== 123) return null
   const open = at
   const members: Member[] = []
@@ -48,6 +48,11 @@ export function scanMembers(bytes: Uint8Array, depthMax: number): MemberScan | n
     at = skipSpace(bytes, at + 1)
   }
   return { open, members, depth: deepest }
+}
+
+/** RFC 8259 lets a reader ignore a byte order mark and forbids a writer to send one. */
+function markLength(bytes: Uint8Array): number {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
 }
 
 function skipSpace(bytes: Uint8Array, from: number): number {
@@ -123,7 +128,8 @@ export type MemberEdits = ReadonlyMap<string, string | null>
 
 /**
  * Applies edits to the bytes of an object. A key that occurs several times is set at each occurrence, because
- * parsers differ in which one they believe. Absent keys are added at the front. The input is not changed.
+ * parsers differ in which one they believe. Absent keys are added at the front. What stands before the object is
+ * left out. The input is not changed.
  */
 export function spliceMembers(bytes: Uint8Array, scan: MemberScan, edits: MemberEdits): Uint8Array {
   const parts: Uint8Array[] = []
@@ -142,9 +148,9 @@ export function spliceMembers(bytes: Uint8Array, scan: MemberScan, edits: Member
   }
   if (removed > 0) return rebuildMembers(bytes, scan, edits, added)
   if (scan.members.length === 0) added = added.slice(0, -1)
-  let from = 0
+  let from = scan.open
   if (added !== '') {
-    parts.push(bytes.subarray(0, scan.open + 1), encodeUtf8(added))
+    parts.push(bytes.subarray(scan.open, scan.open + 1), encodeUtf8(added))
     from = scan.open + 1
   }
   for (const { member, text } of kept) {

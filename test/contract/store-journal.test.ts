@@ -1,13 +1,18 @@
 // The journal: what is acknowledged is on disk, once.
 
+import { readdirSync, readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AttemptRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
+import { openNodeAppendLog } from '#runtime/node/append-log.ts'
 import { openNodeSqlite, openNodeSqliteReader } from '#runtime/node/sqlite.ts'
+import type { AppendLog } from '#store/sqlite/append-log.ts'
+import type { SqlDriver } from '#store/sqlite/driver.ts'
+import { replay } from '#store/sqlite/live-request.ts'
 import { migrate } from '#store/sqlite/migrate.ts'
 import { MIGRATIONS } from '#store/sqlite/migrations.ts'
-import { openSqliteLedger, type SqliteLedger } from '#store/sqlite/store.ts'
+import { openSqliteLedger, type SqliteLedger, type SqliteLedgerOptions } from '#store/sqlite/store.ts'
 import {
   attemptRow,
   HOUR_MS,
@@ -17,7 +22,7 @@ import {
   START_MS,
 } from '../support/ledger-rows.ts'
 import { realClock } from '../support/real-clock.ts'
-import { openLedger, temporaryFolder } from '../support/sqlite-ledger.ts'
+import { temporaryFolder } from '../support/sqlite-ledger.ts'
 
 const folder = { path: '', remove: (): void => {} }
 let file = ''
@@ -39,20 +44,43 @@ afterEach(() => {
   folder.remove()
 })
 
-function open(options: Parameters<typeof openLedger>[1] = {}): SqliteLedger {
-  const ledger = openLedger(file, options)
+/** Closes as a crash does: nothing that waits is written, and the log stays as it is. */
+function crash(ledger: SqliteLedger): void {
+  ledgers.splice(ledgers.indexOf(ledger), 1)
+  ledger.journal.stop()
+  drivers.get(ledger)?.close()
+}
+
+const drivers = new WeakMap<SqliteLedger, SqlDriver>()
+
+function open(options: Partial<SqliteLedgerOptions> = {}): SqliteLedger {
+  const driver = openNodeSqlite(file)
+  const ledger = openSqliteLedger(driver, { ...defaults(), log: openNodeAppendLog(file), ...options })
+  drivers.set(ledger, driver)
   ledgers.push(ledger)
   return ledger
+}
+
+function defaults(): Omit<SqliteLedgerOptions, 'log'> {
+  return { clock: realClock, schedule: setImmediate, makeInstance: () => 'instance-1', shipping: false }
+}
+
+const nobody = (): void => {}
+
+/** Opens a request and its first attempt. */
+function begin(ledger: SqliteLedger, id = 'r1'): void {
+  ledger.journal.open(openRequest({ id }), openAttempt({ requestId: id }), nobody)
 }
 
 function committed(ledger: SqliteLedger, id = 'r1'): Promise<Error | null> {
   return new Promise((resolve) => ledger.journal.request(requestRow({ id }), resolve))
 }
 
-/** Closes as a crash does: nothing that waits is written. */
-function crash(ledger: SqliteLedger): void {
-  ledger.journal.flush = () => true
-  ledger.close()
+/** One request from its opening to its end; resolves when it is durable. */
+function whole(ledger: SqliteLedger, id = 'r1', fields: Partial<AttemptRow> = {}): Promise<Error | null> {
+  begin(ledger, id)
+  ledger.journal.attempt(attemptRow({ requestId: id, ...fields }))
+  return committed(ledger, id)
 }
 
 function countRows(sql: string): unknown {
@@ -62,85 +90,87 @@ function countRows(sql: string): unknown {
   return row?.['count']
 }
 
+/** What a process that starts now would find in the log. */
+function logged(id: string): string | undefined {
+  const log = openNodeAppendLog(file)
+  const found = replay(log.read()).get(id)
+  log.close()
+  return found?.row.outcome
+}
+
+const EVERYTHING = { groupBy: [], bucket: null, fromMs: null, toMs: null } as const
+
 describe('the journal', () => {
-  const steps = {
-    open: (ledger: SqliteLedger) => ledger.journal.open(openRequest({}), openAttempt({})),
-    attempt: (ledger: SqliteLedger) => ledger.journal.attempt(attemptRow({})),
-    request: (ledger: SqliteLedger) => ledger.journal.request(requestRow({}), () => {}),
-    flush: (ledger: SqliteLedger) => ledger.journal.flush(),
-  } as const
-  const orders: (keyof typeof steps)[][] = [
-    ['open', 'attempt', 'request'],
-    ['open', 'flush', 'attempt', 'request'],
-    ['open', 'flush', 'attempt', 'flush', 'request'],
-    ['open', 'flush', 'request', 'flush', 'attempt'],
-    ['attempt', 'open', 'request'],
-    ['attempt', 'flush', 'open', 'flush', 'request'],
-    ['attempt', 'flush', 'request', 'flush', 'open'],
-    ['request', 'flush', 'attempt', 'flush', 'open'],
-    ['request', 'attempt', 'open'],
-    ['open', 'attempt', 'attempt', 'flush', 'attempt', 'request', 'flush', 'attempt'],
-  ]
-  test.each(orders.map((order) => ({ order, name: order.join(', ') })))(
-    'keeps one row per attempt after $name',
-    async ({ order }) => {
-      const ledger = open({ shipping: true })
-      for (const step of order) steps[step](ledger)
-      ledger.journal.flush()
-      expect(ledger.journal.failure).toBeNull()
-      expect(await ledger.store.request('r1')).toEqual({
-        request: requestRow({}),
-        attempts: [attemptRow({})],
-      })
-      const { total } = await ledger.store.usage({ groupBy: [], bucket: null, fromMs: null, toMs: null })
-      expect(total).toMatchObject({ requests: 1, attempts: 1, costNano: 1_000_000n })
-      expect(
-        ledger.outbox
-          .unshipped(10)
-          ?.rows.map((row) => row.kind)
-          .toSorted(),
-      ).toEqual(['attempt', 'request'])
-      expect(countRows('SELECT count(*) AS count FROM attempt')).toBe(1)
-      expect(ledger.journal.pendingRows).toBe(0)
-    },
-  )
-
-  test('tells the caller only when another reader of the file sees the row', async () => {
-    const ledger = open()
-    ledger.journal.open(openRequest({}), openAttempt({}))
+  test.each([
+    ['at the end', []],
+    ['after each step', ['open', 'attempt', 'request']],
+    ['while the attempt runs', ['open']],
+    ['between the attempt and the end', ['attempt']],
+  ])('keeps one row per attempt when the tables are written %s', async (_name, moments) => {
+    const ledger = open({ shipping: true })
+    const flushAt = (moment: string): void => void (moments.includes(moment) && ledger.journal.flush())
+    begin(ledger)
+    flushAt('open')
     ledger.journal.attempt(attemptRow({}))
-    const before = countRows('SELECT count(*) AS count FROM attempt')
-    expect(await committed(ledger)).toBeNull()
-    expect(before).toBe(0)
-    expect(countRows("SELECT count(*) AS count FROM attempt WHERE outcome = 'success'")).toBe(1)
+    flushAt('attempt')
+    ledger.journal.request(requestRow({}), nobody)
+    flushAt('request')
+    expect(await ledger.store.request('r1')).toEqual({ request: requestRow({}), attempts: [attemptRow({})] })
+    const { total } = await ledger.store.usage(EVERYTHING)
+    expect(total).toMatchObject({ requests: 1, attempts: 1, costNano: 1_000_000n })
+    expect(ledger.outbox.unshipped(10)?.rows.map((row) => row.kind)).toEqual(['attempt', 'request'])
+    expect(countRows('SELECT count(*) AS count FROM attempt')).toBe(1)
+    expect(ledger.journal.pendingRows).toBe(0)
   })
 
-  test('writes an attempt that opens and closes in one turn once', () => {
+  test('tells the caller only when another process would find the row', async () => {
     const ledger = open()
-    ledger.journal.open(openRequest({}), openAttempt({}))
-    expect(ledger.journal.pendingRows).toBe(2)
+    const opened = new Promise((resolve) => ledger.journal.open(openRequest({}), openAttempt({}), resolve))
+    expect(logged('r1')).toBeUndefined()
+    expect(await opened).toBeNull()
+    expect(logged('r1')).toBe('open')
     ledger.journal.attempt(attemptRow({}))
-    ledger.journal.request(requestRow({}), () => {})
-    expect(ledger.journal.pendingRows).toBe(2)
+    const ended = committed(ledger)
+    expect(logged('r1')).toBe('open')
+    expect(await ended).toBeNull()
+    expect(logged('r1')).toBe('success')
   })
 
-  test('shows open requests with their open attempts and counts them only when they end', async () => {
+  test('shows open requests with their open attempts and counts attempts as they end', async () => {
     const ledger = open()
-    ledger.journal.open(openRequest({}), openAttempt({}))
-    ledger.journal.flush()
+    begin(ledger)
     expect((await ledger.store.requests({ limit: 5, cursor: null })).rows).toEqual([openRequest({})])
     expect((await ledger.store.request('r1'))?.attempts).toEqual([openAttempt({})])
-    const everything = { groupBy: [], bucket: null, fromMs: null, toMs: null } as const
-    expect((await ledger.store.usage(everything)).total.attempts).toBe(0)
+    expect((await ledger.store.usage(EVERYTHING)).total.attempts).toBe(0)
+    ledger.journal.attempt(attemptRow({ outcome: 'timeout' }))
+    ledger.journal.open(openRequest({}), openAttempt({ attempt: 2 }), nobody)
+    expect((await ledger.store.usage(EVERYTHING)).total.attempts).toBe(1)
+    ledger.journal.attempt(attemptRow({ attempt: 2 }))
+    ledger.journal.request(requestRow({ attempts: 2 }), nobody)
+    expect((await ledger.store.usage(EVERYTHING)).total.attempts).toBe(2)
+    expect((await ledger.store.requests({ limit: 5, cursor: null })).rows).toHaveLength(1)
+  })
+
+  test('lists running and ended requests in one order, page by page', async () => {
+    const ledger = open()
+    for (const [index, id] of ['a', 'b', 'c', 'd'].entries()) {
+      const timeMs = START_MS + index
+      ledger.journal.open(openRequest({ id, timeMs }), openAttempt({ requestId: id }), nobody)
+      if (id === 'b' || id === 'd') continue
+      ledger.journal.attempt(attemptRow({ requestId: id }))
+      ledger.journal.request(requestRow({ id, timeMs }), nobody)
+    }
+    const first = await ledger.store.requests({ limit: 2, cursor: null })
+    const second = await ledger.store.requests({ limit: 2, cursor: first.nextCursor })
+    expect([...first.rows, ...second.rows].map((row) => row.id)).toEqual(['d', 'c', 'b', 'a'])
+    expect(second.nextCursor).toBeNull()
   })
 
   test('answers usage exactly between two instants inside an hour', async () => {
     const ledger = open()
     for (const minute of [0, 10, 59, 60, 61, 130]) {
-      const row = attemptRow({ requestId: `m${minute}`, startedAtMs: START_MS + minute * 60_000 })
-      ledger.journal.attempt(row)
+      await whole(ledger, `m${minute}`, { startedAtMs: START_MS + minute * 60_000 })
     }
-    ledger.journal.flush()
     const attempts = async (from: number, to: number): Promise<number> => {
       const query = { groupBy: [], bucket: null, fromMs: START_MS + from, toMs: START_MS + to } as const
       return (await ledger.store.usage(query)).total.attempts
@@ -153,9 +183,29 @@ describe('the journal', () => {
 
   test('refuses a row that the file could not hold, so that it cannot hold up others', () => {
     const ledger = open()
+    begin(ledger)
+    ledger.journal.flush()
     const usage = { ...attemptRow({}).usage, inputTokens: Number.NaN }
     expect(() => ledger.journal.attempt(attemptRow({ usage }))).toThrow('counts')
     expect(ledger.journal.pendingRows).toBe(0)
+  })
+
+  test('begins a new segment when one is long, and drops old ones only after a checkpoint', async () => {
+    const ledger = open()
+    ledger.recover((row) => row)
+    begin(ledger, 'runs')
+    for (let index = 0; index < 40; index += 1) {
+      await whole(ledger, `s${index}`, { upstreamRequestId: 'x'.repeat(500_000) })
+      ledger.journal.flush()
+    }
+    const segments = (): string[] => readdirSync(folder.path).filter((name) => name.includes('.log.'))
+    const before = ledger.segment
+    expect(segments().length).toBeGreaterThan(1)
+    ledger.checkpoint()
+    ledger.checkpointed(before)
+    expect(segments()).toHaveLength(1)
+    expect(logged('runs')).toBe('open')
+    expect((await ledger.store.usage(EVERYTHING)).total.attempts).toBe(40)
   })
 })
 
@@ -177,20 +227,20 @@ describe('recovery', () => {
   test('books what a crash left open as interrupted, once, and leaves the rest alone', async () => {
     const first = open()
     first.recover(estimate)
-    first.journal.open(openRequest({ id: 'done' }), openAttempt({ requestId: 'done' }))
-    first.journal.attempt(attemptRow({ requestId: 'done' }))
-    first.journal.request(requestRow({ id: 'done' }), () => {})
-    first.journal.open(openRequest({ id: 'left' }), openAttempt({ requestId: 'left' }))
+    await whole(first, 'done')
+    begin(first, 'left')
     first.journal.attempt(attemptRow({ requestId: 'left', outcome: 'timeout' }))
-    first.journal.open(openRequest({ id: 'left' }), openAttempt({ requestId: 'left', attempt: 2 }))
-    first.journal.flush()
-    first.checkpoint()
+    await new Promise((resolve) =>
+      first.journal.open(
+        openRequest({ id: 'left' }),
+        openAttempt({ requestId: 'left', attempt: 2 }),
+        resolve,
+      ),
+    )
     crash(first)
 
     const second = open()
     expect(second.epoch).toBe(first.epoch + 1)
-    second.journal.open(openRequest({ id: 'new' }), openAttempt({ requestId: 'new' }))
-    second.journal.flush()
     expect(second.recover(estimate)).toBe(1)
     expect(second.recover(estimate)).toBe(0)
     const left = await second.store.request('left')
@@ -199,85 +249,115 @@ describe('recovery', () => {
     expect(left?.attempts.map((row) => row.outcome)).toEqual(['timeout', 'interrupted'])
     expect(left?.attempts[1]).toMatchObject({ usageSource: 'recovered', cost: { amountNano: 42n } })
     expect((await second.store.request('done'))?.request.outcome).toBe('success')
-    expect((await second.store.request('new'))?.request.outcome).toBe('open')
+    await new Promise((resolve) =>
+      second.journal.open(openRequest({ id: 'new' }), openAttempt({ requestId: 'new' }), resolve),
+    )
     crash(second)
 
     const third = open()
     expect(third.recover(estimate)).toBe(1)
     expect((await third.store.request('new'))?.request.outcome).toBe('interrupted')
-    const { total } = await third.store.usage({ groupBy: [], bucket: null, fromMs: null, toMs: null })
+    const { total } = await third.store.usage(EVERYTHING)
     expect(total).toMatchObject({ requests: 3, attempts: 4, estimatedAttempts: 2 })
   })
 
-  test('finds what was left open however many requests ended since', () => {
-    const first = open()
-    first.recover(estimate)
-    first.journal.open(openRequest({ id: 'old' }), openAttempt({ requestId: 'old' }))
-    for (let index = 0; index < 50; index += 1) {
-      first.journal.request(requestRow({ id: `n${index}`, attempts: 0 }), () => {})
-      first.journal.flush()
-    }
-    first.checkpoint()
+  test('brings what was acknowledged and not yet in the tables into them, once', async () => {
+    const first = open({ shipping: true })
+    await whole(first, 'a')
+    first.journal.flush()
+    await whole(first, 'b')
     crash(first)
-    expect(open().recover(estimate)).toBe(1)
+    for (const round of [1, 2]) {
+      const again = open({ shipping: true })
+      expect(again.recover(estimate), `round ${round}`).toBe(0)
+      expect((await again.store.usage(EVERYTHING)).total.attempts).toBe(2)
+      expect(countRows('SELECT count(*) AS count FROM request')).toBe(2)
+      expect(again.outbox.rowsWaiting).toBe(4)
+      crash(again)
+    }
   })
 
-  test('has nothing to do after an orderly end', async () => {
+  test('believes a log up to the piece that a loss of power tore', async () => {
+    const first = open()
+    await whole(first, 'kept')
+    const name = readdirSync(folder.path).find((entry) => entry.includes('.log.')) ?? ''
+    const bytes = readFileSync(join(folder.path, name)).length
+    await whole(first, 'torn')
+    crash(first)
+    truncateSync(join(folder.path, name), bytes + 20)
+    const second = open()
+    second.recover(estimate)
+    expect((await second.store.request('kept'))?.request.outcome).toBe('success')
+    expect(await second.store.request('torn')).toBeNull()
+  })
+
+  test('has nothing to do after an orderly end, which leaves no log', async () => {
     const first = open()
     first.recover(estimate)
-    first.journal.attempt(attemptRow({}))
-    await committed(first)
+    await whole(first)
     first.close()
+    expect(readdirSync(folder.path).filter((entry) => entry.includes('.log.'))).toEqual([])
     expect(open().recover(estimate)).toBe(0)
   })
 })
 
 describe('a disk that cannot be written', () => {
-  /** A ledger whose file may grow no further until told so. */
-  function openFull(): { ledger: SqliteLedger; relieve(): void } {
-    const driver = openNodeSqlite(file)
-    const ledger = openSqliteLedger(driver, {
-      clock: realClock,
-      schedule: setImmediate,
-      makeInstance: () => 'full',
-      shipping: false,
-      pendingRowsMax: 6,
-    })
-    ledgers.push(ledger)
-    driver.exec('PRAGMA max_page_count = 1')
-    return { ledger, relieve: () => driver.exec('PRAGMA max_page_count = 1000000') }
-  }
   const long = (id: string): AttemptRow =>
     attemptRow({ requestId: id, upstreamRequestId: 'x'.repeat(20_000) })
 
-  test('is reported to who waits, keeps the rows, and writes them once when there is room', async () => {
-    const { ledger, relieve } = openFull()
-    ledger.journal.attempt(long('r1'))
-    expect((await committed(ledger))?.message).toContain('full')
-    expect(ledger.journal.pendingRows).toBe(3)
-    ledger.journal.attempt(long('r2'))
-    expect((await committed(ledger, 'r2'))?.message).toContain('full')
-    relieve()
+  test('in the tables: rows stay in the log, and are written once when there is room', async () => {
+    const ledger = open()
+    const driver = drivers.get(ledger)
+    driver?.exec('PRAGMA max_page_count = 1')
+    expect(await whole(ledger, 'r1', long('r1'))).toBeNull()
+    expect(ledger.journal.flush()).toBe(false)
+    expect(ledger.journal.failure?.message).toContain('full')
+    expect(ledger.journal.pendingRows).toBe(1)
+    expect((await ledger.store.request('r1'))?.attempts).toEqual([long('r1')])
+    driver?.exec('PRAGMA max_page_count = 1000000')
     expect(ledger.journal.flush()).toBe(true)
     expect(ledger.journal.failure).toBeNull()
-    expect((await ledger.store.request('r1'))?.attempts).toEqual([long('r1')])
-    const { total } = await ledger.store.usage({ groupBy: [], bucket: null, fromMs: null, toMs: null })
-    expect(total.attempts).toBe(2)
-    expect(ledger.journal.pendingRows).toBe(0)
+    expect((await ledger.store.usage(EVERYTHING)).total.attempts).toBe(1)
+  })
+
+  /** A log that takes nothing until told so. */
+  function fullLog(): { log: AppendLog; relieve(): void } {
+    const log = openNodeAppendLog(file)
+    const append = log.append.bind(log)
+    let isFull = true
+    log.append = (piece) => {
+      if (isFull) throw new Error('no space left on device')
+      append(piece)
+    }
+    return {
+      log,
+      relieve: () => {
+        isFull = false
+      },
+    }
+  }
+
+  test('in the log: who waits is told, rows are kept, and written once when there is room', async () => {
+    const { log, relieve } = fullLog()
+    const ledger = open({ log })
+    expect((await whole(ledger, 'r1'))?.message).toContain('no space')
+    expect((await whole(ledger, 'r2'))?.message).toContain('no space')
+    expect(ledger.journal.failure?.message).toContain('no space')
+    expect(countRows('SELECT count(*) AS count FROM request')).toBe(0)
+    relieve()
+    expect(ledger.journal.flush()).toBe(true)
+    expect((await ledger.store.usage(EVERYTHING)).total.attempts).toBe(2)
+    expect(countRows('SELECT count(*) AS count FROM request')).toBe(2)
   })
 
   test('stops new requests at the bound and still takes the ends of those that run', async () => {
-    const { ledger, relieve } = openFull()
-    for (const id of ['a', 'b', 'c']) {
-      ledger.journal.open(openRequest({ id }), openAttempt({ requestId: id, model: 'm'.repeat(20_000) }))
-    }
-    ledger.journal.flush()
-    expect(() => ledger.journal.open(openRequest({ id: 'd' }), openAttempt({ requestId: 'd' }))).toThrow(
-      expect.objectContaining({ code: 'store_unavailable' }),
-    )
+    const { log, relieve } = fullLog()
+    const ledger = open({ log, pendingRowsMax: 6 })
+    for (const id of ['a', 'b', 'c']) begin(ledger, id)
+    expect(() => begin(ledger, 'd')).toThrow(expect.objectContaining({ code: 'store_unavailable' }))
     ledger.journal.attempt(attemptRow({ requestId: 'a' }))
-    relieve()
     expect(await committed(ledger, 'a')).toEqual(expect.any(Error))
+    relieve()
     expect(ledger.journal.flush()).toBe(true)
     expect((await ledger.store.request('a'))?.request.outcome).toBe('success')
   })
@@ -291,7 +371,7 @@ describe('the file', () => {
 
   test('is free again after closing, and can be read beside its owner', async () => {
     const ledger = open()
-    ledger.journal.attempt(attemptRow({}))
+    await whole(ledger)
     ledger.journal.flush()
     expect(countRows('SELECT count(*) AS count FROM attempt')).toBe(1)
     ledger.close()
@@ -313,7 +393,10 @@ describe('the file', () => {
 
   test('is left as it was when a step of its schema fails', () => {
     const driver = openNodeSqlite(file)
-    const broken = { number: 2, sql: 'CREATE TABLE half (x INTEGER) STRICT; CREATE TABLE attempt (x) STRICT' }
+    const broken = {
+      number: 2,
+      sql: 'CREATE TABLE half (x INTEGER) STRICT; CREATE TABLE attempt (x INTEGER) STRICT',
+    }
     expect(() => migrate(driver, [...MIGRATIONS, broken])).toThrow()
     expect(driver.prepare("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'half'").get()).toEqual({
       count: 0,

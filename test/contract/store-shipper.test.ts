@@ -7,7 +7,15 @@ import { StoreUnavailableError } from '#store/errors.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper, type Shipper, type ShipperState } from '#store/shipper.ts'
 import type { SqliteLedger } from '#store/sqlite/store.ts'
-import { attemptRow, batchOf, HOUR_MS, requestRow, START_MS } from '../support/ledger-rows.ts'
+import {
+  attemptRow,
+  batchOf,
+  HOUR_MS,
+  openAttempt,
+  openRequest,
+  requestRow,
+  START_MS,
+} from '../support/ledger-rows.ts'
 import { realClock } from '../support/real-clock.ts'
 import { type RedisServer, startRedis } from '../support/redis-server.ts'
 import { openLedger, temporaryFolder } from '../support/sqlite-ledger.ts'
@@ -47,6 +55,8 @@ function write(requests: number): void {
   for (let index = 0; index < requests; index += 1) {
     const id = `s${written++}`
     const startedAtMs = START_MS + (index % 3) * HOUR_MS
+    const open = openAttempt({ requestId: id, startedAtMs })
+    ledger.journal.open(openRequest({ id, timeMs: startedAtMs }), open, () => {})
     ledger.journal.attempt(attemptRow({ requestId: id, startedAtMs }))
     ledger.journal.request(requestRow({ id, timeMs: startedAtMs }), () => {})
   }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Log } from '#core/telemetry.ts'
 import { startGateway } from '#runtime/node/gateway.ts'
-import { ask, type AskOptions, type ClientAnswer, type ClientStream, openStream } from './http-client.ts'
+import { type AskOptions, ask, type ClientAnswer, type ClientStream, openStream } from './http-client.ts'
 
 export const KEY = 'sk-test-0123456789'
 export const ADMIN_TOKEN = 'admin-test-0123456789'
@@ -51,8 +51,16 @@ export interface RequestDetail extends Json {
     readonly policy: string
     readonly sort: string
     readonly sloRelaxed: boolean
-    readonly candidates: readonly { readonly target: string; readonly reason: string; readonly samples: number }[]
-    readonly excluded: readonly { readonly target: string; readonly reason: string; readonly detail: string }[]
+    readonly candidates: readonly {
+      readonly target: string
+      readonly reason: string
+      readonly samples: number
+    }[]
+    readonly excluded: readonly {
+      readonly target: string
+      readonly reason: string
+      readonly detail: string
+    }[]
   }
 }
 
@@ -65,7 +73,12 @@ export interface AttemptDetail extends Json {
   readonly usage: Readonly<Record<string, number | string>>
   readonly cost: {
     readonly amount: string
-    readonly lines: readonly { readonly item: string; readonly quantity: number; readonly price: string; readonly amount: string }[]
+    readonly lines: readonly {
+      readonly item: string
+      readonly quantity: number
+      readonly price: string
+      readonly amount: string
+    }[]
   } | null
 }
 
@@ -87,7 +100,7 @@ export async function startLocalGateway(input: GatewayInput): Promise<LocalGatew
   const logs: LogLine[] = []
   const gateway = await startGateway({
     configPath,
-    env: { SLUICE_STORE: storeIn(folder), ...input.env },
+    env: { SLUICE_STORE: storeIn(folder), SLUICE_JOURNAL: join(folder, 'journal.db'), ...input.env },
     log: collectLog(logs),
   })
   return {
@@ -144,7 +157,10 @@ export interface SluiceProcess {
 }
 
 /** The `sluice` command as a process. Of this process's environment only what Node needs is handed on. */
-export function startSluice(args: readonly string[], env: Readonly<Record<string, string>> = {}): SluiceProcess {
+export function startSluice(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): SluiceProcess {
   const { PATH = '', HOME = '', TMPDIR } = process.env
   const child = spawn(process.execPath, [COMMAND, ...args], {
     env: { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...env },

@@ -1,12 +1,12 @@
 // A client that knows nothing of ours: requests as bytes, answers as bytes, and the moment of each piece.
 
-import { type ClientRequest, type IncomingMessage, request as httpRequest, type Agent } from 'node:http'
+import { type Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 
 export interface AskOptions {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** A string goes as it is, anything else as JSON. */
+  /** Text and bytes go as they are, anything else as JSON. */
   readonly body?: unknown
   /** Sent as a bearer token. */
   readonly key?: string
@@ -19,7 +19,12 @@ export interface ClientAnswer {
   readonly text: string
   readonly json: Record<string, unknown>
   /** Of an error body. */
-  readonly error: { readonly message: string; readonly type: string; readonly code: string; readonly param: unknown }
+  readonly error: {
+    readonly message: string
+    readonly type: string
+    readonly code: string
+    readonly param: unknown
+  }
 }
 
 /** @throws when the connection breaks before the end of the answer */
@@ -73,21 +78,26 @@ export async function askAndLeave(url: string, options: AskOptions, when: Promis
 }
 
 function send(url: string, options: AskOptions): ClientRequest {
-  const body =
-    options.body === undefined || typeof options.body === 'string' ? options.body : JSON.stringify(options.body)
+  const body = bytesOf(options.body)
+  const isChunked = options.headers?.['transfer-encoding'] !== undefined
   const request = httpRequest(url, {
-    method: options.method ?? (body === undefined ? 'GET' : 'POST'),
+    method: options.method ?? (body === null ? 'GET' : 'POST'),
     agent: options.agent ?? false,
     headers: {
-      ...(body === undefined
-        ? {}
-        : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
+      ...(body === null ? {} : { 'content-type': 'application/json' }),
+      ...(body === null || isChunked ? {} : { 'content-length': String(body.length) }),
       ...(options.key === undefined ? {} : { authorization: `Bearer ${options.key}` }),
       ...options.headers,
     },
   })
   request.end(body)
   return request
+}
+
+function bytesOf(body: unknown): Uint8Array | null {
+  if (body === undefined) return null
+  if (body instanceof Uint8Array) return body
+  return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
 }
 
 function readStream(request: ClientRequest, response: IncomingMessage): ClientStream {
@@ -102,7 +112,10 @@ function readStream(request: ClientRequest, response: IncomingMessage): ClientSt
   response.on('data', (part: Buffer) => parts.push(part))
   request.on('error', () => undefined)
   const headers = Object.fromEntries(
-    Object.entries(response.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
+    Object.entries(response.headers).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.join(', ') : (value ?? ''),
+    ]),
   )
   return {
     status: response.statusCode ?? 0,

@@ -16,7 +16,7 @@ function turn(): void {
   for (let index = 0; index < REQUESTS_PER_TURN; index += 1) {
     const id = `${word}-${count}`
     count += 1
-    ledger.journal.open(openRequest({ id }), openAttempt({ requestId: id }))
+    ledger.journal.open(openRequest({ id }), openAttempt({ requestId: id }), () => {})
     setImmediate(() => {
       ledger.journal.attempt(attemptRow({ requestId: id }))
       ledger.journal.request(requestRow({ id }), (error) => {

@@ -62,6 +62,8 @@ export async function startRawUpstream(first: Script | ScriptedAnswer = {}): Pro
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => undefined)
+    // Without it each answer in two writes would wait for the other side's delayed acknowledgement.
+    socket.setNoDelay(true)
     serve(
       socket,
       (request) => {
@@ -168,11 +170,12 @@ async function respond(
   let over = false
   let aborted = false
   const { promise, resolve } = Promise.withResolvers<void>()
-  socket.once('close', () => {
+  const onClose = (): void => {
     if (over) return
     aborted = true
     resolve()
-  })
+  }
+  socket.once('close', onClose)
   const script = await answer({
     ...taken,
     get json() {
@@ -193,10 +196,15 @@ async function respond(
   }
   if (script.ending === 'hang') return false
   over = true
+  socket.off('close', onClose)
   return finish(socket, script, count)
 }
 
-async function finish(socket: Socket, script: ScriptedAnswer, count: (bytes: number) => void): Promise<boolean> {
+async function finish(
+  socket: Socket,
+  script: ScriptedAnswer,
+  count: (bytes: number) => void,
+): Promise<boolean> {
   if (script.ending === 'reset') {
     socket.resetAndDestroy()
     return false

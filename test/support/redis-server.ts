@@ -75,6 +75,20 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   }
 }
 
+/** Sends one inline command, such as `SCRIPT FLUSH`, and returns the first line of the reply. */
+export function sendRedisCommand(url: string, command: string): Promise<string> {
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port) })
+    socket.once('connect', () => socket.write(`${command}\r\n`))
+    socket.once('data', (data) => {
+      socket.destroy()
+      resolve(data.toString().trim())
+    })
+    socket.once('error', reject)
+  })
+}
+
 /** Path of a redis-server, installed by the system's package manager when there is none. */
 export function ensureRedis(): string {
   const found = findRedis()

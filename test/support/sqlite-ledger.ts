@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openNodeAppendLog } from '#runtime/node/append-log.ts'
 import { openNodeSqlite } from '#runtime/node/sqlite.ts'
 import { openSqliteLedger, type SqliteLedger, type SqliteLedgerOptions } from '#store/sqlite/store.ts'
 import { realClock } from './real-clock.ts'
@@ -13,8 +14,10 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
 }
 
 export function openLedger(path: string, options: Partial<SqliteLedgerOptions> = {}): SqliteLedger {
-  return openSqliteLedger(openNodeSqlite(path), {
+  const driver = openNodeSqlite(path)
+  return openSqliteLedger(driver, {
     clock: realClock,
+    log: openNodeAppendLog(path),
     schedule: setImmediate,
     makeInstance: () => 'instance-1',
     shipping: false,

@@ -27,6 +27,8 @@ import { watchFile } from './watch.ts'
 /** Time for a load balancer to see `/readyz` fail before the listener closes. */
 const DRAIN_LISTEN_MS = 500
 
+const TURNS_MAX = 100
+
 export interface GatewayOptions {
   readonly configPath: string
   readonly env: Readonly<Record<string, string | undefined>>
@@ -140,6 +142,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       isReady = false
       watcher.close()
       await drain(server, live.settings.server.drainMs)
+      await untilAllEnded(deps)
       await upstream.close()
       await ledger.close()
     },
@@ -214,4 +217,11 @@ async function drain(server: Server, drainMs: number): Promise<void> {
     })
     server.closeIdleConnections()
   })
+}
+
+/** A connection that was cut tells its request some turns later; before that its upstream must not break. */
+async function untilAllEnded(deps: Deps): Promise<void> {
+  for (let turn = 0; turn < TURNS_MAX && deps.load.inFlight > 0; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }

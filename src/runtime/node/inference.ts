@@ -90,12 +90,14 @@ function readBody(
       run()
     }
     const refuse = (error: unknown): void => {
+      // Node reads the rest away once the answer is out: it must not come here again.
+      request.off('data', onData)
       request.pause()
       response.setHeader('connection', 'close')
       settle(() => reject(error))
     }
     const late = (why: string): void => refuse(new GatewayError('request_timeout', `the request body ${why}`))
-    request.on('data', (chunk: Buffer) => {
+    const onData = (chunk: Buffer): void => {
       length += chunk.length
       if (length > bytesMax) return refuse(tooLarge(response, bytesMax))
       try {
@@ -105,7 +107,8 @@ function readBody(
       }
       if (parts.length > 0) idle.refresh()
       parts.push(chunk)
-    })
+    }
+    request.on('data', onData)
     request.on('end', () => {
       const only = parts[0]
       settle(() => resolve(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, length)))

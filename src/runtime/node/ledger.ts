@@ -2,18 +2,20 @@
 // shipped to Redis.
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { AttemptRow, Journal, LedgerStore } from '#core/ledger.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
 import { openSqliteLedger, type SqliteLedger } from '#store/sqlite/store.ts'
+import { openNodeAppendLog } from './append-log.ts'
+import { type Checkpointer, startCheckpointer } from './checkpointer.ts'
 import { openNodeSqlite } from './sqlite.ts'
 import { clock } from './system.ts'
 
-const CHECKPOINT_MS = 1_000
+const TICK_MS = 1_000
 /** How long a stop waits for Redis to take the last rows; what is left ships at the next start. */
 const FLUSH_MS = 3_000
 const JOURNAL_PATH = 'data/journal.db'
@@ -39,46 +41,55 @@ export interface LedgerOptions {
 
 export function openLedger(options: LedgerOptions): NodeLedger {
   const isRedis = /^rediss?:/.test(options.url)
-  const path = journalPath(options, isRedis)
-  mkdirSync(dirname(path), { recursive: true })
-  const ledger = openSqliteLedger(openNodeSqlite(path), {
+  const path = databasePath(options, isRedis)
+  const driver = openNodeSqlite(path)
+  const ledger = openSqliteLedger(driver, {
     clock,
+    log: openNodeAppendLog(isRedis ? path : (options.journalPath ?? path)),
     schedule: setImmediate,
     makeInstance: () => randomBytes(8).toString('hex'),
     shipping: isRedis,
   })
   const recovered = ledger.recover(options.estimate)
   if (recovered > 0) options.log.warn('journal.recovered', { attempts: recovered })
-  const timer = setInterval(() => tick(ledger, isRedis, options), CHECKPOINT_MS)
-  timer.unref()
-  return isRedis ? withRedis(ledger, timer, options) : alone(ledger, timer, path)
+  // Nothing has been refused yet: a start must not look like an outage.
+  options.metrics.storeUp(true)
+  const checkpointer = startCheckpointer(path, ledger, (error) =>
+    options.log.error('journal.checkpoint_failed', { message: error.message }),
+  )
+  return isRedis ? withRedis(ledger, checkpointer, options) : alone(ledger, checkpointer, path, options)
 }
 
-function journalPath(options: LedgerOptions, isRedis: boolean): string {
+function databasePath(options: LedgerOptions, isRedis: boolean): string {
   if (options.url === 'memory:') return join(mkdtempSync(join(tmpdir(), 'sluice-')), 'ledger.db')
   if (!isRedis) return options.url.replace(/^sqlite:(\/\/(?=\/))?/, '')
   return options.journalPath ?? JOURNAL_PATH
 }
 
-function tick(ledger: SqliteLedger, isRedis: boolean, options: LedgerOptions): void {
-  const failure = ledger.checkpoint()
-  if (failure !== null) options.log.error('journal.checkpoint_failed', { message: failure.message })
-  if (!isRedis) options.metrics.storeUp(ledger.journal.failure === null)
-}
-
-function alone(ledger: SqliteLedger, timer: NodeJS.Timeout, path: string): NodeLedger {
+function alone(
+  ledger: SqliteLedger,
+  checkpointer: Checkpointer,
+  path: string,
+  options: LedgerOptions,
+): NodeLedger {
+  const timer = setInterval(() => {
+    options.metrics.storeUp(ledger.journal.failure === null)
+    options.metrics.journal(ledger.journal.pendingRows, 0)
+  }, TICK_MS)
+  timer.unref()
   return {
     journal: ledger.journal,
     store: ledger.store,
     describe: `sqlite ${path}`,
     async close() {
       clearInterval(timer)
+      await checkpointer.stop()
       ledger.close()
     },
   }
 }
 
-function withRedis(ledger: SqliteLedger, timer: NodeJS.Timeout, options: LedgerOptions): NodeLedger {
+function withRedis(ledger: SqliteLedger, checkpointer: Checkpointer, options: LedgerOptions): NodeLedger {
   const store = createRedisStore({ url: options.url })
   let wasUp: boolean | null = null
   const shipper = createShipper({
@@ -99,10 +110,10 @@ function withRedis(ledger: SqliteLedger, timer: NodeJS.Timeout, options: LedgerO
     store,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     async close() {
-      clearInterval(timer)
       const left = await shipper.stop(FLUSH_MS)
       if (left > 0) options.log.warn('store.rows_left', { rows: left })
       await store.close()
+      await checkpointer.stop()
       ledger.close()
     },
   }

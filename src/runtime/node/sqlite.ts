@@ -1,4 +1,4 @@
-// SQLite files on Node. The only file that imports node:sqlite; what is stored there is src/store/sqlite's.
+// SQLite files on Node. What is stored there is src/store/sqlite's.
 
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'

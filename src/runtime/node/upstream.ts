@@ -2,7 +2,7 @@
 
 import { lookup as dnsLookup } from 'node:dns'
 import { isIP } from 'node:net'
-import { Agent, type Dispatcher } from 'undici'
+import { Agent, type Dispatcher, errors } from 'undici'
 import type {
   Headers,
   TransportFault,
@@ -151,11 +151,8 @@ const FAULTS: Readonly<Record<string, TransportFault>> = {
 }
 
 function faultOf(error: Error): TransportFault {
+  // Its code is undefined for some of what the parser finds (undici 8.12.4).
+  if (error instanceof errors.HTTPParserError) return 'protocol'
   const code = (error as { code?: unknown }).code
-  if (typeof code === 'string') {
-    const known = FAULTS[code]
-    if (known !== undefined) return known
-    if (code.startsWith('HPE_')) return 'protocol'
-  }
-  return 'reset'
+  return (typeof code === 'string' ? FAULTS[code] : undefined) ?? 'reset'
 }

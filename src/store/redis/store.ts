@@ -14,11 +14,11 @@ import type {
 } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf } from '../cursor.ts'
+import { parseAttempt, parseRequest, rowText } from '../row-json.ts'
 import { DAY_MS, dayStartMs, hourStartMs, seriesText, UsageReportBuilder } from '../usage-report.ts'
 import { RedisConnection, type RedisConnectionOptions } from './connection.ts'
 import { countTexts, parseCounters } from './counters.ts'
 import { COUNTERS_KEPT_DAYS, COUNTERS_TTL_SECONDS, KEYS, ROWS_MAX } from './keys.ts'
-import { parseAttempt, parseRequest, rowText } from './row-json.ts'
 import { SCRIPTS } from './scripts.gen.ts'
 import { hashesOf } from './usage.ts'
 

@@ -1,256 +1,258 @@
-// The instance's journal: rows queue in memory and one transaction per turn of the event loop writes them all.
-// What a row looks like on disk stands in writer.ts.
+// The instance's journal: rows go to an append-only log, all of a turn of the event loop in one write, and are durable
+// then. Ended requests move from there to the tables in larger transactions, a few times a second.
 
+import { assert } from '#core/assert.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { AttemptRow, Journal, RequestRow } from '#core/ledger.ts'
 import { JOURNAL_PENDING_ROWS_MAX } from '#core/limits.ts'
 import type { Clock, Timer } from '#core/ports.ts'
-import type { SqlDriver, SqlStatement } from './driver.ts'
-import { type JournalEntry, type LiveRequest, liveRequest, requestFromAttempt } from './journal-entry.ts'
-import { assertAttempt, assertRequest, number, text } from './rows.ts'
-import type { LedgerWriter } from './writer.ts'
+import type { AppendLog } from './append-log.ts'
+import type { LedgerBook } from './book.ts'
+import { LiveRequest, replay } from './live-request.ts'
+import { assertAttempt, assertRequest } from './row-checks.ts'
 
 const RETRY_MS_FIRST = 50
 const RETRY_MS_MAX = 2_000
+/** How long an ended request waits for the tables; reports look into the log's memory too, so nobody waits for it. */
+const BOOK_MS = 250
+/** Requests of one transaction: it keeps the event loop for about 5 ms. */
+const BOOK_REQUESTS_MAX = 500
+const SEGMENT_BYTES_MAX = 16 * 1024 * 1024
 
 export interface JournalOptions {
-  readonly driver: SqlDriver
-  readonly writer: LedgerWriter
+  readonly log: AppendLog
+  readonly book: LedgerBook
   readonly clock: Clock
   /** Runs a function at the end of this turn of the event loop. */
   readonly schedule: (run: () => void) => void
+  /** Acknowledge only what survives the loss of power. */
+  readonly syncs: boolean
   readonly pendingRowsMax: number | undefined
 }
 
 type Committed = (error: Error | null) => void
 
 export class SqliteJournal implements Journal {
-  readonly #writer: LedgerWriter
-  readonly #clock: Clock
-  readonly #schedule: (run: () => void) => void
+  readonly #options: JournalOptions
   readonly #pendingRowsMax: number
-  readonly #findRequest: SqlStatement
-  readonly #findAttempts: SqlStatement
-  readonly #live = new Map<string, LiveRequest>()
-  #queue: JournalEntry[] = []
-  #supersededRows = 0
+  /** Not in the tables yet: running requests, and ended ones that wait. */
+  readonly #live: Map<string, LiveRequest>
+  #ended: LiveRequest[] = []
+  #lines = ''
+  #lineCount = 0
   /** Callers who have not heard yet. */
   #waiting: Committed[] = []
   #scheduled = false
+  #bookTimer: Timer | null = null
   #retryMs = 0
   #retryTimer: Timer | null = null
-  #failure: Error | null = null
+  #logFailure: Error | null = null
+  #bookFailure: Error | null = null
+  #isStopped = false
+  #firstNeededSegment = 0
 
   constructor(options: JournalOptions) {
-    this.#writer = options.writer
-    this.#clock = options.clock
-    this.#schedule = options.schedule
+    this.#options = options
     this.#pendingRowsMax = options.pendingRowsMax ?? JOURNAL_PENDING_ROWS_MAX
-    this.#findRequest = options.driver.prepare('SELECT number, outcome FROM request WHERE id = ?')
-    this.#findAttempts = options.driver.prepare('SELECT attempt, outcome FROM attempt WHERE request = ?')
+    this.#live = replay(options.log.read())
+    this.#ended = [...this.#live.values()].filter((request) => request.ended)
   }
 
+  /** Rows that wait for the disk, in the log or in the tables. */
   get pendingRows(): number {
-    return this.#queue.length - this.#supersededRows
+    return this.#lineCount + this.#ended.length
   }
 
   /** Why the last write failed; null while the disk is well. */
   get failure(): Error | null {
-    return this.#failure
+    return this.#logFailure ?? this.#bookFailure
   }
 
-  /** Request rows below this number are final, with all their attempts. */
-  get firstLiveNumber(): number {
-    let first = this.#writer.requestNumber + 1
-    for (const live of this.#live.values()) first = Math.min(first, live.number)
-    return first
+  /** Segments of the log below this one hold nothing that the tables do not have. */
+  get firstNeededSegment(): number {
+    return this.#firstNeededSegment
   }
 
-  /**
-   * Final rows are always taken, as their number is bounded by what was opened.
-   * @throws GatewayError `store_unavailable` when too many rows wait for the disk.
-   */
-  open(request: RequestRow, attempt: AttemptRow): void {
+  /** Running requests, and ended ones that the tables do not have yet. */
+  live(): Iterable<LiveRequest> {
+    return this.#live.values()
+  }
+
+  find(id: string): LiveRequest | null {
+    return this.#live.get(id) ?? null
+  }
+
+  /** @throws GatewayError `store_unavailable` when too many rows wait for the disk. */
+  open(request: RequestRow, attempt: AttemptRow, written: Committed): void {
     if (this.pendingRows >= this.#pendingRowsMax) {
       throw new GatewayError('store_unavailable', 'the journal cannot be written')
     }
     assertRequest(request)
     assertAttempt(attempt)
-    const live = this.#live.get(request.id) ?? this.#begin(request.id)
-    if (live.opened === null && !live.final) {
-      live.opened = request
-      live.openRequestEntry = this.#push(live, 'open-request', request, null)
+    assert(attempt.outcome === 'open', 'an opened attempt is open')
+    let live = this.#live.get(request.id)
+    if (live === undefined) {
+      live = new LiveRequest(request)
+      this.#live.set(request.id, live)
+      this.#push(live.requestLine())
     }
-    if (live.attempts[attempt.attempt] !== undefined) return
-    live.attempts[attempt.attempt] = 'open'
-    live.openAttempts += 1
-    live.openAttemptEntries.push(this.#push(live, 'open-attempt', null, attempt))
+    live.setAttempt(attempt)
+    this.#push(live.attemptLine(attempt.attempt))
+    this.#waiting.push(written)
   }
 
   attempt(row: AttemptRow): void {
     assertAttempt(row)
-    const live = this.#live.get(row.requestId) ?? this.#restore(row.requestId) ?? this.#begin(row.requestId)
-    const state = live.attempts[row.attempt]
-    if (state === 'final') return
-    if (live.opened === null && !live.final && !live.derived) {
-      live.derived = true
-      this.#push(live, 'derived-request', requestFromAttempt(row), null)
-    }
-    if (state === 'open') {
-      live.openAttempts -= 1
-      const opened = live.openAttemptEntries.find((entry) => entry.attempt?.attempt === row.attempt)
-      this.#supersede(opened ?? null)
-    }
-    live.attempts[row.attempt] = 'final'
-    this.#push(live, 'attempt', null, row)
+    assert(row.outcome !== 'open', 'a closed attempt has an outcome')
+    const live = this.#live.get(row.requestId)
+    assert(live !== undefined, 'a request is opened before its attempts end')
+    assert(live.hasAttempt(row.attempt), 'an attempt is opened before it ends')
+    live.setAttempt(row)
+    this.#push(live.attemptLine(row.attempt))
   }
 
   /** `committed` is called once, never during this call, and must not throw. */
   request(row: RequestRow, committed: Committed): void {
     assertRequest(row)
-    const live = this.#live.get(row.id) ?? this.#begin(row.id)
-    live.final = true
-    this.#supersede(live.openRequestEntry)
-    this.#push(live, 'request', row, null)
+    assert(row.outcome !== 'open', 'a closed request has an outcome')
+    const live = this.#live.get(row.id) ?? new LiveRequest(row)
+    assert(live.openAttempts === 0 && !live.ended, 'a request ends once, after its attempts')
+    live.end(row)
+    this.#live.set(row.id, live)
+    this.#push(live.requestLine())
+    this.#ended.push(live)
     this.#waiting.push(committed)
   }
 
-  /** Writes what waits, now. True when nothing waits any more. */
+  /** Writes what waits, into the log and into the tables, now. True when nothing waits any more. */
   flush(): boolean {
-    this.#scheduled = false
-    const entries = this.#queue
-    if (entries.length === 0) return true
-    this.#failure = this.#write(entries)
-    if (this.#failure === null) {
-      this.#queue = []
-      this.#supersededRows = 0
-      this.#retryMs = 0
-      for (const entry of entries) this.#release(entry)
-    } else {
-      this.#retryLater()
-    }
-    this.#answer(this.#failure)
-    return this.#queue.length === 0
+    this.#writeLog()
+    this.#writeBook()
+    return this.#lineCount === 0 && this.#ended.length === 0
+  }
+
+  /** Begins a segment with what the tables do not have; older ones may go once the tables are safe. */
+  rotate(): void {
+    let lines = ''
+    for (const request of this.#live.values()) lines += request.lines()
+    this.#options.log.rotate(lines)
+    this.#firstNeededSegment = this.#options.log.segment
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#retryTimer?.cancel()
+    this.#bookTimer?.cancel()
     this.#retryTimer = null
+    this.#bookTimer = null
   }
 
-  #write(entries: readonly JournalEntry[]): Error | null {
-    try {
-      this.#writer.transaction(() => {
-        for (const entry of entries) if (!entry.superseded) this.#writeEntry(entry)
-      })
-      return null
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error))
-    }
-  }
-
-  #writeEntry(entry: JournalEntry): void {
-    const { live, request, attempt } = entry
-    if (attempt !== null) {
-      if (entry.kind === 'attempt') this.#writer.closeAttempt(live.number, attempt)
-      else this.#writer.openAttempt(live.number, attempt)
-    } else if (request !== null) {
-      if (entry.kind !== 'derived-request' && live.derived) this.#writer.deleteRequest(live.number)
-      if (entry.kind === 'request') this.#closeRequest(live, request)
-      else if (!this.#writer.openRequest(live.number, request)) this.#adopt(live)
-    }
-  }
-
-  #closeRequest(live: LiveRequest, request: RequestRow): void {
-    const isWritten = live.openRequestEntry === null && !live.derived
-    this.#writer.closeRequest(live.number, request, isWritten ? live.opened : null)
-  }
-
-  #push(
-    live: LiveRequest,
-    kind: JournalEntry['kind'],
-    request: RequestRow | null,
-    attempt: AttemptRow | null,
-  ): JournalEntry {
-    const entry = { live, kind, request, attempt, superseded: false }
-    this.#queue.push(entry)
-    live.queuedRows += 1
-    if (!this.#scheduled) {
-      this.#scheduled = true
-      this.#schedule(() => this.#turn())
-    }
-    return entry
+  #push(line: string): void {
+    this.#lines += line
+    this.#lineCount++
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#options.schedule(() => this.#turn())
   }
 
   #turn(): void {
-    if (this.#retryTimer === null) {
-      this.flush()
-      return
-    }
-    // The disk is not asked more often than the backoff says, but nobody waits for it in the dark.
     this.#scheduled = false
-    this.#answer(this.#failure)
+    // The disk is not asked more often than the backoff says, but nobody waits for it in the dark.
+    if (this.#retryTimer === null) this.#writeLog()
+    else this.#answer(this.#logFailure)
+    if (this.#ended.length >= BOOK_REQUESTS_MAX) this.#writeBook()
+    else if (this.#ended.length > 0) this.#bookSoon()
+  }
+
+  #writeLog(): void {
+    if (this.#lineCount > 0) {
+      const { log } = this.#options
+      try {
+        log.append(this.#lines)
+        this.#lines = ''
+        this.#lineCount = 0
+        this.#logFailure = null
+        if (this.#bookFailure === null) this.#retryMs = 0
+      } catch (error) {
+        this.#logFailure = toError(error)
+        this.#retryLater()
+      }
+    }
+    if (!this.#options.syncs || this.#logFailure !== null) return this.#answer(this.#logFailure)
+    const waiting = this.#waiting
+    this.#waiting = []
+    if (waiting.length > 0) this.#options.log.sync((error) => tell(waiting, error))
+  }
+
+  #writeBook(): void {
+    this.#bookTimer?.cancel()
+    this.#bookTimer = null
+    // What is not in the log may not be in the tables: after a crash the log is what is believed.
+    if (this.#logFailure !== null) return
+    while (this.#ended.length > 0) {
+      const slice = this.#ended.slice(0, BOOK_REQUESTS_MAX)
+      try {
+        this.#bookSlice(slice)
+        this.#bookFailure = null
+        this.#retryMs = 0
+      } catch (error) {
+        this.#bookFailure = toError(error)
+        return this.#retryLater()
+      }
+      this.#ended = this.#ended.slice(slice.length)
+      for (const request of slice) this.#live.delete(request.id)
+    }
+    if (this.#options.log.bytes > SEGMENT_BYTES_MAX) this.#rotateIfPossible()
+  }
+
+  #bookSlice(slice: readonly LiveRequest[]): void {
+    const { book, clock } = this.#options
+    const nowMs = clock.nowMs()
+    book.transaction(() => {
+      for (const request of slice) book.add(request.toEnded(), nowMs)
+    })
+  }
+
+  #rotateIfPossible(): void {
+    try {
+      this.rotate()
+    } catch (error) {
+      // The old segment goes on, and the next turn tries again.
+      this.#logFailure = toError(error)
+      this.#retryLater()
+    }
+  }
+
+  #bookSoon(): void {
+    if (this.#bookTimer !== null || this.#retryTimer !== null || this.#isStopped) return
+    this.#bookTimer = this.#options.clock.after(BOOK_MS, () => {
+      this.#bookTimer = null
+      this.#writeBook()
+    })
   }
 
   #answer(failure: Error | null): void {
     const waiting = this.#waiting
     if (waiting.length === 0) return
     this.#waiting = []
-    for (const committed of waiting) committed(failure)
+    tell(waiting, failure)
   }
 
   #retryLater(): void {
+    if (this.#isStopped) return
     this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs === 0 ? RETRY_MS_FIRST : this.#retryMs * 2)
     this.#retryTimer?.cancel()
-    this.#retryTimer = this.#clock.after(this.#retryMs, () => {
+    this.#retryTimer = this.#options.clock.after(this.#retryMs, () => {
       this.#retryTimer = null
       this.flush()
     })
   }
+}
 
-  #begin(id: string): LiveRequest {
-    const live = liveRequest(id, this.#writer.nextRequestNumber())
-    this.#live.set(id, live)
-    return live
-  }
+function tell(waiting: readonly Committed[], failure: Error | null): void {
+  for (const committed of waiting) committed(failure)
+}
 
-  /** A row that comes after its request's end: the file knows the rest. */
-  #restore(id: string): LiveRequest | null {
-    const live = liveRequest(id, 0)
-    if (!this.#adopt(live)) return null
-    this.#live.set(id, live)
-    return live
-  }
-
-  /** Takes over what the file knows of a request. False: nothing. */
-  #adopt(live: LiveRequest): boolean {
-    const found = this.#findRequest.get(live.id)
-    if (found === undefined) return false
-    live.number = number(found, 'number')
-    live.final = text(found, 'outcome') !== 'open'
-    for (const row of this.#findAttempts.all(live.number)) {
-      const attempt = number(row, 'attempt')
-      const state = text(row, 'outcome') === 'open' ? 'open' : 'final'
-      const before = live.attempts[attempt]
-      if (before === 'final') continue
-      live.openAttempts += Number(state === 'open') - Number(before === 'open')
-      live.attempts[attempt] = state
-    }
-    return true
-  }
-
-  #supersede(entry: JournalEntry | null): void {
-    if (entry === null || entry.superseded) return
-    entry.superseded = true
-    this.#supersededRows += 1
-  }
-
-  #release(entry: JournalEntry): void {
-    const { live } = entry
-    live.queuedRows -= 1
-    if (live.queuedRows > 0) return
-    live.openRequestEntry = null
-    live.openAttemptEntries = []
-    if (live.final && live.openAttempts === 0) this.#live.delete(live.id)
-  }
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }

@@ -1,116 +1,105 @@
-// Final rows that wait for the shared store, in order, and what becomes of them after. Who sends them is shipper.ts.
+// Ended requests that wait for the shared store, in order, and what becomes of them after. Who sends them is shipper.ts.
 
-import { assert } from '#core/assert.ts'
 import type { LedgerBatch, LedgerRow } from '#core/ledger.ts'
+import { parseDetail } from '../row-json.ts'
 import type { ShippableJournal } from '../shipper.ts'
+import type { LedgerBook } from './book.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
-import { ATTEMPT_COLUMNS, attemptOf, number, REQUEST_COLUMNS, requestOf } from './rows.ts'
-import type { LedgerWriter } from './writer.ts'
+import type { SqliteJournal } from './journal.ts'
+import { number, text } from './row-checks.ts'
 
 /** With more rows than this waiting nothing is pruned: the shipper is behind and every row may still be needed. */
-const OUTBOX_ROWS_TO_PRUNE_MAX = 10_000
+const ROWS_TO_PRUNE_MAX = 10_000
 
 export interface OutboxOptions {
   readonly driver: SqlDriver
-  readonly writer: LedgerWriter
+  readonly book: LedgerBook
+  readonly journal: SqliteJournal
   readonly instance: string
-  /** Request rows below this number have no rows to come. */
-  readonly firstLiveNumber: () => number
 }
 
 export class LedgerOutbox implements ShippableJournal {
   readonly instance: string
-  readonly #writer: LedgerWriter
-  readonly #firstLiveNumber: () => number
+  readonly #book: LedgerBook
+  readonly #journal: SqliteJournal
   readonly #waiting: SqlStatement
-  readonly #attempts: SqlStatement
-  readonly #requests: SqlStatement
   readonly #oldest: SqlStatement
-  readonly #delete: SqlStatement
+  readonly #shipped: SqlStatement
   readonly #setShipped: SqlStatement
-  readonly #firstWaiting: SqlStatement
-  readonly #prunable: SqlStatement
+  readonly #pruneRequests: SqlStatement
   readonly #pruneAttempts: SqlStatement
 
   constructor(options: OutboxOptions) {
     const { driver } = options
     this.instance = options.instance
-    this.#writer = options.writer
-    this.#firstLiveNumber = options.firstLiveNumber
-    this.#waiting = driver.prepare('SELECT sequence, epoch FROM outbox ORDER BY sequence LIMIT ?')
-    this.#attempts = driver.prepare(`SELECT o.sequence, ${ATTEMPT_COLUMNS} FROM outbox AS o
-      JOIN attempt AS a ON a.request = o.request AND a.attempt = o.attempt
-      JOIN request AS r ON r.number = a.request JOIN series AS s ON s.id = a.series
-      WHERE o.sequence BETWEEN ? AND ?`)
-    this.#requests = driver.prepare(`SELECT o.sequence, ${REQUEST_COLUMNS} FROM outbox AS o
-      JOIN request AS r ON r.number = o.request LEFT JOIN decision AS d ON d.request = r.number
-      WHERE o.sequence BETWEEN ? AND ? AND o.attempt = 0`)
-    this.#oldest = driver.prepare('SELECT at_ms FROM outbox ORDER BY sequence LIMIT 1')
-    this.#delete = driver.prepare('DELETE FROM outbox WHERE sequence <= ?')
+    this.#book = options.book
+    this.#journal = options.journal
+    this.#waiting = driver.prepare(`SELECT sequence, epoch, rows, text FROM request WHERE sequence > ?
+      ORDER BY sequence LIMIT ?`)
+    this.#oldest = driver.prepare(
+      'SELECT written_at_ms FROM request WHERE sequence > ? ORDER BY sequence LIMIT 1',
+    )
+    this.#shipped = driver.prepare(
+      "SELECT CAST(value AS INTEGER) AS value FROM meta WHERE name = 'shipped_sequence'",
+    )
     this.#setShipped = driver.prepare(`INSERT INTO meta (name, value) VALUES ('shipped_sequence', ?)
       ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
-    this.#firstWaiting = driver.prepare('SELECT min(request) AS number FROM outbox')
-    this.#prunable =
-      driver.prepare(`SELECT number FROM request WHERE time_ms < ? AND number < ? AND outcome <> 'open'
-      ORDER BY time_ms, id LIMIT ?`)
-    this.#pruneAttempts = driver.prepare('DELETE FROM attempt WHERE request = ?')
+    this.#pruneRequests = driver.prepare(`DELETE FROM request WHERE number IN (SELECT number FROM request
+      WHERE time_ms < ? AND (sequence IS NULL OR sequence <= ?) ORDER BY time_ms, id LIMIT ?)`)
+    this.#pruneAttempts = driver.prepare(`DELETE FROM attempt WHERE (started_at_ms, request, attempt) IN
+      (SELECT started_at_ms, request, attempt FROM attempt WHERE started_at_ms < ? LIMIT ?)`)
   }
 
   get rowsWaiting(): number {
-    return this.#writer.outboxRows
+    return this.#book.rowsWaiting
   }
 
   oldestWaitingAtMs(): number | null {
-    const row = this.#oldest.get()
-    return row === undefined ? null : number(row, 'at_ms')
+    const row = this.#oldest.get(this.#shippedSequence())
+    return row === undefined ? null : number(row, 'written_at_ms')
   }
 
+  /** Whole requests, of which at least one; so a batch may hold a few rows more than asked for. */
   unshipped(rowsMax: number): LedgerBatch | null {
-    const waiting = this.#waiting.all(rowsMax)
-    const [first] = waiting
+    this.#journal.flush()
+    const found = this.#waiting.all(this.#shippedSequence(), rowsMax)
+    const first = found[0]
     if (first === undefined) return null
     const epoch = number(first, 'epoch')
-    const firstSequence = number(first, 'sequence')
-    const ofEpoch = waiting.filter((row) => number(row, 'epoch') === epoch).length
-    const lastSequence = firstSequence + ofEpoch - 1
-    const rows = new Array<LedgerRow | undefined>(ofEpoch)
-    for (const row of this.#attempts.all(firstSequence, lastSequence)) {
-      rows[number(row, 'sequence') - firstSequence] = { kind: 'attempt', row: attemptOf(row) }
+    const rows: LedgerRow[] = []
+    for (const row of found) {
+      if (number(row, 'epoch') !== epoch || rows.length >= rowsMax) break
+      const { request, attempts } = parseDetail(text(row, 'text'))
+      for (const attempt of attempts) rows.push({ kind: 'attempt', row: attempt })
+      rows.push({ kind: 'request', row: request })
     }
-    for (const row of this.#requests.all(firstSequence, lastSequence)) {
-      rows[number(row, 'sequence') - firstSequence] = { kind: 'request', row: requestOf(row) }
-    }
-    return { instance: this.instance, epoch, firstSequence, rows: rows.map(present) }
+    return { instance: this.instance, epoch, firstSequence: number(first, 'sequence'), rows }
   }
 
   shipped(batch: LedgerBatch): void {
     const lastSequence = batch.firstSequence + batch.rows.length - 1
-    this.#writer.transaction(() => {
+    const before = this.#shippedSequence()
+    if (lastSequence <= before) return
+    this.#book.transaction(() => {
       this.#setShipped.run(String(lastSequence))
-      this.#writer.shipped(Number(this.#delete.run(lastSequence).changes))
+      this.#book.shipped(lastSequence - before)
     })
   }
 
+  /** Deletes requests that ended before this and wait for nothing. Returns how many. */
   prune(beforeMs: number, requestsMax: number): number {
-    if (this.rowsWaiting > OUTBOX_ROWS_TO_PRUNE_MAX) return 0
-    const firstWaiting = this.#firstWaiting.get()?.['number']
-    const bound = Math.min(
-      this.#firstLiveNumber(),
-      typeof firstWaiting === 'number' ? firstWaiting : Number.MAX_SAFE_INTEGER,
-    )
-    const found = this.#prunable.all(beforeMs, bound, requestsMax)
-    if (found.length === 0) return 0
-    this.#writer.transaction(() => {
-      for (const row of found) {
-        this.#pruneAttempts.run(number(row, 'number'))
-        this.#writer.deleteRequest(number(row, 'number'))
-      }
+    if (this.rowsWaiting > ROWS_TO_PRUNE_MAX) return 0
+    let pruned = 0
+    this.#book.transaction(() => {
+      const { changes } = this.#pruneRequests.run(beforeMs, this.#shippedSequence(), requestsMax)
+      pruned = Number(changes)
+      this.#pruneAttempts.run(beforeMs, 2 * requestsMax)
     })
-    return found.length
+    return pruned
   }
-}
 
-function present(row: LedgerRow | undefined): LedgerRow {
-  assert(row !== undefined, 'a row in the outbox is in the ledger')
-  return row
+  #shippedSequence(): number {
+    const row = this.#shipped.get()
+    return row === undefined ? 0 : number(row, 'value')
+  }
 }

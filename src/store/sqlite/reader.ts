@@ -1,21 +1,29 @@
-// Answers questions from the file: usage, the listing of requests, one request with its attempts. Nothing is written here.
+// Answers questions: usage, the listing of requests, one request with its attempts. What the tables do not have yet is
+// read from the journal. Nothing is written here but what waits, first.
 
-import type { RequestDetail, RequestPage, UsageQuery, UsageReport, UsageTotals } from '#core/ledger.ts'
+import type {
+  RequestDetail,
+  RequestPage,
+  RequestRow,
+  UsageQuery,
+  UsageReport,
+  UsageTotals,
+} from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Nano } from '#core/money.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf, positionTimeMs } from '../cursor.ts'
-import { HOUR_MS, hourStartMs, parseSeries, type Series, UsageReportBuilder } from '../usage-report.ts'
-import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
+import { parseDetail } from '../row-json.ts'
 import {
-  ATTEMPT_COLUMNS,
-  ATTEMPT_TABLES,
-  attemptOf,
-  number,
-  REQUEST_COLUMNS,
-  REQUEST_TABLES,
-  requestOf,
-  text,
-} from './rows.ts'
+  HOUR_MS,
+  hourStartMs,
+  parseSeries,
+  type Series,
+  totalsOf,
+  UsageReportBuilder,
+} from '../usage-report.ts'
+import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
+import type { SqliteJournal } from './journal.ts'
+import { number, text } from './row-checks.ts'
 
 /** Sorts after every id. */
 const LAST_ID = '\u{10ffff}'
@@ -33,11 +41,10 @@ const USAGE_BY_SERIES = `SELECT s.text AS series_text, min(u.hour_ms) AS time_ms
 const USAGE_OF_ROWS = `SELECT s.text AS series_text, min(a.started_at_ms) AS time_ms, sum(a.attempt = 1) AS requests,
   count(*) AS attempts, sum(a.input_tokens) AS input_tokens, sum(a.cached_input_tokens) AS cached_input_tokens,
   sum(a.output_tokens) AS output_tokens, sum(a.reasoning_tokens) AS reasoning_tokens,
-  CAST(coalesce(sum(a.cost_nano), 0) AS TEXT) AS cost_nano,
-  sum(a.usage_source IN ('estimated', 'recovered')) AS estimated_attempts,
+  CAST(coalesce(sum(a.cost_nano), 0) AS TEXT) AS cost_nano, sum(a.estimated) AS estimated_attempts,
   sum(a.cost_nano IS NULL) AS unpriced_attempts
   FROM attempt AS a JOIN series AS s ON s.id = a.series
-  WHERE a.started_at_ms >= ? AND a.started_at_ms < ? AND a.outcome <> 'open' GROUP BY a.series`
+  WHERE a.started_at_ms >= ? AND a.started_at_ms < ? GROUP BY a.series`
 
 /** Half-open, epoch ms. */
 interface Span {
@@ -46,32 +53,29 @@ interface Span {
 }
 
 export class LedgerReader {
+  readonly #journal: SqliteJournal
   readonly #usageBy: Readonly<Record<'hour' | 'day' | 'all', SqlStatement>>
   readonly #usageOfRows: SqlStatement
   readonly #page: SqlStatement
   readonly #request: SqlStatement
-  readonly #attempts: SqlStatement
   readonly #series = new Map<string, Series>()
 
-  constructor(driver: SqlDriver) {
+  constructor(driver: SqlDriver, journal: SqliteJournal) {
+    this.#journal = journal
     this.#usageBy = {
       hour: driver.prepare(USAGE_BY_HOUR),
       day: driver.prepare(USAGE_BY_DAY),
       all: driver.prepare(USAGE_BY_SERIES),
     }
     this.#usageOfRows = driver.prepare(USAGE_OF_ROWS)
-    this.#page = driver.prepare(`SELECT ${REQUEST_COLUMNS} FROM ${REQUEST_TABLES}
-      WHERE (r.time_ms, r.id) < (?, ?) AND r.outcome <> '' ORDER BY r.time_ms DESC, r.id DESC LIMIT ?`)
-    this.#request = driver.prepare(
-      `SELECT ${REQUEST_COLUMNS} FROM ${REQUEST_TABLES} WHERE r.id = ? AND r.outcome <> ''`,
-    )
-    this.#attempts = driver.prepare(
-      `SELECT ${ATTEMPT_COLUMNS} FROM ${ATTEMPT_TABLES} WHERE a.request = ? ORDER BY a.attempt`,
-    )
+    this.#page = driver.prepare(`SELECT text FROM request WHERE (time_ms, id) < (?, ?)
+      ORDER BY time_ms DESC, id DESC LIMIT ?`)
+    this.#request = driver.prepare('SELECT text FROM request WHERE id = ?')
   }
 
   /** Exact to the millisecond: counters for whole hours, rows for what is left at both ends. */
   usage(query: UsageQuery): UsageReport {
+    this.#journal.flush()
     const builder = new UsageReportBuilder(query)
     const { hours, ends } = split(query)
     if (hours.fromMs < hours.toMs) {
@@ -81,26 +85,52 @@ export class LedgerReader {
     for (const end of ends) {
       for (const row of this.#usageOfRows.all(end.fromMs, end.toMs)) this.#add(builder, row)
     }
+    this.#addLive(builder, query)
     this.#series.clear()
     return builder.report()
   }
 
   requests(page: { readonly limit: number; readonly cursor: string | null }): RequestPage {
+    this.#journal.flush()
     const limit = Math.min(page.limit, PAGE_ROWS_MAX)
     const before = page.cursor === null ? null : decodeCursor(page.cursor)
     const beforeMs = before === null ? Number.MAX_SAFE_INTEGER : positionTimeMs(before)
-    const rows = this.#page.all(beforeMs, before === null ? LAST_ID : positionId(before), limit + 1)
-    const found = rows.slice(0, limit).map(requestOf)
+    const written = this.#page.all(beforeMs, before === null ? LAST_ID : positionId(before), limit + 1)
+    const rows = [
+      ...written.map((row) => parseDetail(text(row, 'text')).request),
+      ...this.#liveBefore(before),
+    ].sort((left, right) => (positionOf(left.timeMs, left.id) < positionOf(right.timeMs, right.id) ? 1 : -1))
+    const found = rows.slice(0, limit)
     const last = found.at(-1)
     const hasMore = rows.length > limit && last !== undefined
     return { rows: found, nextCursor: hasMore ? encodeCursor(positionOf(last.timeMs, last.id)) : null }
   }
 
   request(id: string): RequestDetail | null {
+    const live = this.#journal.find(id)
+    if (live !== null) return live.detail()
     const row = this.#request.get(id)
-    if (row === undefined) return null
-    const attempts = this.#attempts.all(number(row, 'request_number')).map(attemptOf)
-    return { request: requestOf(row), attempts }
+    return row === undefined ? null : parseDetail(text(row, 'text'))
+  }
+
+  /** Ended attempts of running requests. */
+  #addLive(builder: UsageReportBuilder, query: UsageQuery): void {
+    for (const live of this.#journal.live()) {
+      for (const row of live.detail().attempts) {
+        const isInRange =
+          (query.fromMs === null || row.startedAtMs >= query.fromMs) &&
+          (query.toMs === null || row.startedAtMs < query.toMs)
+        if (row.outcome !== 'open' && isInRange) builder.add(row, row.startedAtMs, totalsOf(row))
+      }
+    }
+  }
+
+  #liveBefore(before: string | null): readonly RequestRow[] {
+    const rows: RequestRow[] = []
+    for (const { row } of this.#journal.live()) {
+      if (before === null || positionOf(row.timeMs, row.id) < before) rows.push(row)
+    }
+    return rows
   }
 
   #add(builder: UsageReportBuilder, row: SqlRow): void {

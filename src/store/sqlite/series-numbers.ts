@@ -3,8 +3,7 @@
 import { assert } from '#core/assert.ts'
 import { type Series, seriesText } from '../usage-report.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
-import { number, tagsText } from './rows.ts'
-import { INSERT_SERIES, SELECT_SERIES } from './statements.ts'
+import { number } from './row-checks.ts'
 
 /** Series kept at hand; past it they are looked up again. */
 const CACHED_MAX = 20_000
@@ -15,22 +14,21 @@ export class SeriesNumbers {
   readonly #numbers = new Map<string, number>()
 
   constructor(driver: SqlDriver) {
-    this.#insert = driver.prepare(INSERT_SERIES)
-    this.#select = driver.prepare(SELECT_SERIES)
+    this.#insert = driver.prepare('INSERT INTO series (text) VALUES (?) ON CONFLICT DO NOTHING')
+    this.#select = driver.prepare('SELECT id FROM series WHERE text = ?')
   }
 
   /** The number of a series, made when it is new. */
   of(series: Series): number {
-    const name = `${series.key}\n${series.model}\n${series.target}\n${tagsText(series.tags)}`
-    const known = this.#numbers.get(name)
+    const text = textOf(series)
+    const known = this.#numbers.get(text)
     if (known !== undefined) return known
-    const text = seriesText(series)
     this.#insert.run(text)
     const row = this.#select.get(text)
     assert(row !== undefined, 'a series that was written is there')
     if (this.#numbers.size >= CACHED_MAX) this.#numbers.clear()
     const found = number(row, 'id')
-    this.#numbers.set(name, found)
+    this.#numbers.set(text, found)
     return found
   }
 
@@ -38,4 +36,24 @@ export class SeriesNumbers {
   forget(): void {
     this.#numbers.clear()
   }
+}
+
+// Tags of a key are one frozen object for as long as the settings live: with it the text is made once per pair.
+const texts = new WeakMap<Series['tags'], Map<string, string>>()
+const TEXTS_MAX = 1_000
+
+function textOf(series: Series): string {
+  let byName = texts.get(series.tags)
+  if (byName === undefined) {
+    byName = new Map()
+    texts.set(series.tags, byName)
+  }
+  const name = `${series.key}\n${series.model}\n${series.target}`
+  let text = byName.get(name)
+  if (text === undefined) {
+    if (byName.size >= TEXTS_MAX) byName.clear()
+    text = seriesText(series)
+    byName.set(name, text)
+  }
+  return text
 }

@@ -1,27 +1,29 @@
-// The ledger in one SQLite file: this instance's journal, and a store on the same tables. How rows are written and
-// read stands in the files beside.
+// The ledger in one SQLite file and its log: this instance's journal, and a store on the same tables. How rows are
+// written and read stands in the files beside.
 
 import type { AttemptRow, LedgerStore } from '#core/ledger.ts'
 import type { Clock } from '#core/ports.ts'
+import type { AppendLog } from './append-log.ts'
 import { LedgerArchive } from './archive.ts'
+import { LedgerBook } from './book.ts'
 import type { SqlDriver } from './driver.ts'
 import { SqliteJournal } from './journal.ts'
 import { migrate } from './migrate.ts'
 import { LedgerOutbox } from './outbox.ts'
 import { LedgerReader } from './reader.ts'
 import { recoverOpen } from './recovery.ts'
-import { text } from './rows.ts'
-import { LedgerWriter } from './writer.ts'
+import { text } from './row-checks.ts'
 
 export interface SqliteLedgerOptions {
   readonly clock: Clock
+  readonly log: AppendLog
   /** Runs a function at the end of this turn of the event loop: `setImmediate` on Node. */
   readonly schedule: (run: () => void) => void
   /** Makes the name of a new instance; kept in the file and never made again. */
   readonly makeInstance: () => string
   /** True: final rows also wait in the outbox for a shared store. */
   readonly shipping: boolean
-  /** What a commit survives: the death of the process (default), or the loss of power too (40 times the wait). */
+  /** What an acknowledged row survives: the death of the process (default), or the loss of power too. */
   readonly durability?: 'process' | 'power'
   readonly pendingRowsMax?: number
 }
@@ -39,21 +41,23 @@ export interface SqliteLedger {
    * Call once after opening. Returns the number of attempts.
    */
   recover(estimate: (row: AttemptRow) => AttemptRow): number
-  /**
-   * Moves the log into the file, which syncs: call it from a timer, never from a request.
-   * Returns why it could not; the next call tries again.
-   */
-  checkpoint(): Error | null
+  /** Segments of the log below this one may go once a checkpoint that begins now has ended. */
+  readonly segment: number
+  /** Such a checkpoint has ended; `segment` is what it was when it began. */
+  checkpointed(segment: number): void
+  /** Moves the write-ahead log into the file, which syncs: for a thread of its own, or the end. */
+  checkpoint(): void
   /** Deletes final requests older than this, a small batch per call; counters stay. Returns how many. */
   prune(beforeMs: number, requestsMax: number): number
   /** Deletes counters of hours before this. */
   pruneUsage(beforeMs: number): void
-  /** Writes what waits and closes the file. @throws the last write error when rows could not be written */
+  /** Writes what waits and closes the files. @throws the last write error when rows could not be written */
   close(): void
 }
 
 /** @throws StoreFileError when the file is of a newer version */
 export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions): SqliteLedger {
+  const { log } = options
   // No automatic checkpoints: one in a commit would sync on the request path.
   driver.exec('PRAGMA wal_autocheckpoint = 0')
   driver.exec(`PRAGMA synchronous = ${options.durability === 'power' ? 'FULL' : 'NORMAL'}`)
@@ -67,33 +71,23 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     meta.write('instance', instance)
     meta.write('epoch', String(epoch))
   })
-  const outboxTarget = options.shipping ? { epoch, nowMs: () => options.clock.nowMs() } : null
-  const writer = new LedgerWriter(driver, outboxTarget)
+  const book = new LedgerBook(driver, epoch, options.shipping)
   const journal = new SqliteJournal({
-    driver,
-    writer,
+    log,
+    book,
     clock: options.clock,
     schedule: options.schedule,
+    syncs: options.durability === 'power',
     pendingRowsMax: options.pendingRowsMax,
   })
-  const firstLiveNumber = (): number => journal.firstLiveNumber
-  const outbox = new LedgerOutbox({ driver, writer, instance, firstLiveNumber })
-  const reader = new LedgerReader(driver)
-  const archive = new LedgerArchive(driver, writer)
+  const left = [...journal.live()].filter((request) => !request.ended)
+  const outbox = new LedgerOutbox({ driver, book, journal, instance })
+  const reader = new LedgerReader(driver, journal)
+  const archive = new LedgerArchive(driver, book)
   const deleteUsage = driver.prepare('DELETE FROM usage_hour WHERE hour_ms < ?')
   const version = driver.prepare('SELECT sqlite_version() AS version').get()
-  const span = {
-    firstNumber: Number(meta.read('first_open_number') ?? '1'),
-    lastNumber: writer.requestNumber,
-  }
   let isRecovered = false
   let isClosed = false
-
-  /** Where the next recovery has to start looking. Unknown until this one is done. */
-  function keepFirstOpen(): void {
-    if (!isRecovered || journal.failure !== null) return
-    driver.transaction(() => meta.write('first_open_number', String(journal.firstLiveNumber)))
-  }
 
   function close(): void {
     if (isClosed) return
@@ -101,8 +95,13 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     journal.stop()
     const isFlushed = journal.flush()
     journal.stop()
-    if (isFlushed) keepFirstOpen()
     const { failure } = journal
+    if (isFlushed) {
+      journal.rotate()
+      driver.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+      log.drop(log.segment)
+    }
+    log.close()
     driver.close()
     if (!isFlushed && failure !== null) throw failure
   }
@@ -121,19 +120,17 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
       close: async () => close(),
     },
     recover(estimate) {
-      const recovered = recoverOpen(driver, writer, span, estimate)
+      if (isRecovered) return 0
       isRecovered = true
+      const recovered = recoverOpen(journal, left, estimate)
+      if (journal.flush()) journal.rotate()
       return recovered
     },
-    checkpoint() {
-      try {
-        keepFirstOpen()
-        driver.exec('PRAGMA wal_checkpoint(PASSIVE)')
-        return null
-      } catch (error) {
-        return error instanceof Error ? error : new Error(String(error))
-      }
+    get segment() {
+      return journal.firstNeededSegment
     },
+    checkpointed: (segment) => log.drop(segment),
+    checkpoint: () => driver.exec('PRAGMA wal_checkpoint(PASSIVE)'),
     prune: (beforeMs, requestsMax) => outbox.prune(beforeMs, requestsMax),
     pruneUsage: (beforeMs) => void deleteUsage.run(beforeMs),
     close,

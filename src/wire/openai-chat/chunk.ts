@@ -4,19 +4,10 @@
 import type { AnswerState } from '#core/answer.ts'
 import type { Quirks } from '#core/provider.ts'
 import type { TokenUsage } from '#core/usage.ts'
+import { type CallMemory, callLength, repairCalls } from './tool-calls.ts'
 import { readUsage } from './usage.ts'
 
 export type MutableJson = Record<string, unknown>
-
-/** Memory of one stream for loose tool calls: which index belongs to which id. */
-export interface RepairMemory {
-  readonly indexById: Map<string, number>
-  last: number
-}
-
-export function newRepairMemory(): RepairMemory {
-  return { indexById: new Map(), last: -1 }
-}
 
 export function choicesOf(body: MutableJson): readonly MutableJson[] {
   const choices = body['choices']
@@ -78,15 +69,6 @@ function contentLength(delta: MutableJson): number {
   return length
 }
 
-function callLength(call: unknown): number {
-  if (!isObject(call)) return 0
-  const fn = isObject(call['function']) ? call['function'] : isObject(call['custom']) ? call['custom'] : null
-  const name = typeof fn?.['name'] === 'string' ? fn['name'].length : 0
-  const given = fn?.['arguments'] ?? fn?.['input']
-  const id = typeof call['id'] === 'string' ? call['id'].length : 0
-  return name + id + (typeof given === 'string' ? given.length : 0)
-}
-
 /** Whether this vendor's objects may need repair at all. */
 export function needsRepair(quirks: Quirks): boolean {
   return (
@@ -105,7 +87,7 @@ export interface Repair {
 const UNCHANGED: Repair = Object.freeze({ changed: false, failedBy: null })
 
 /** Repairs in place. */
-export function repair(body: MutableJson, quirks: Quirks, memory: RepairMemory): Repair {
+export function repair(body: MutableJson, quirks: Quirks, memory: CallMemory): Repair {
   if (!needsRepair(quirks)) return UNCHANGED
   let changed = false
   let failedBy: string | null = null
@@ -113,7 +95,8 @@ export function repair(body: MutableJson, quirks: Quirks, memory: RepairMemory):
     const delta = deltaOf(choice)
     if (delta !== null && quirks.reasoningField !== undefined) changed = renameReasoning(delta) || changed
     if (delta !== null && quirks.looseToolCalls === true) {
-      changed = repairCalls(delta, memory, choice['message'] === delta) || changed
+      const whole = choice['message'] === delta
+      changed = repairCalls(delta, whole ? null : memory.of(choice['index'])) || changed
     }
     const reason = choice['finish_reason']
     const mapped = typeof reason === 'string' ? quirks.finishReasons?.[reason] : undefined
@@ -132,54 +115,6 @@ function renameReasoning(delta: MutableJson): boolean {
   if (delta['reasoning_content'] === undefined) delta['reasoning_content'] = delta['reasoning']
   delete delta['reasoning']
   return true
-}
-
-/** Tool calls as OpenAI has them: an array, each with an index of its own, ids and names only where they begin. */
-function repairCalls(delta: MutableJson, memory: RepairMemory, whole: boolean): boolean {
-  const sent = delta['tool_calls']
-  if (sent === undefined || sent === null) return false
-  const calls = (Array.isArray(sent) ? sent : [sent]).filter((call) => callLength(call) > 0)
-  if (calls.length === 0) {
-    delete delta['tool_calls']
-    return true
-  }
-  delta['tool_calls'] = calls.map((call: MutableJson, position) => repairCall(call, memory, whole, position))
-  return true
-}
-
-function repairCall(call: MutableJson, memory: RepairMemory, whole: boolean, position: number): MutableJson {
-  const { id, index, type, function: fn, ...rest } = call
-  const own = isObject(fn) ? fn : {}
-  const name = typeof own['name'] === 'string' && own['name'] !== '' ? { name: own['name'] } : {}
-  const body = { ...name, arguments: typeof own['arguments'] === 'string' ? own['arguments'] : '' }
-  const hasId = typeof id === 'string' && id !== ''
-  if (whole) {
-    return {
-      ...rest,
-      id: hasId ? id : `call_${position}`,
-      type: typeof type === 'string' ? type : 'function',
-      function: body,
-    }
-  }
-  const known = hasId ? memory.indexById.get(id) : undefined
-  const begins = hasId ? known === undefined : 'name' in name && !isIndex(index)
-  if (begins) {
-    memory.last = isIndex(index) && ![...memory.indexById.values()].includes(index) ? index : memory.last + 1
-    if (hasId) memory.indexById.set(id, memory.last)
-    return {
-      ...rest,
-      index: memory.last,
-      id: hasId ? id : `call_${memory.last}`,
-      type: 'function',
-      function: body,
-    }
-  }
-  const at = known ?? (isIndex(index) ? index : Math.max(0, memory.last))
-  return { ...rest, index: at, function: body }
-}
-
-function isIndex(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0
 }
 
 function isObject(value: unknown): value is MutableJson {

@@ -6,21 +6,14 @@ import type { ErrorRule, Quirks } from '#core/provider.ts'
 import type { AnswerDecoder } from '#core/wire-format.ts'
 import { decodeUtf8 } from '../bytes.ts'
 import { isDone, looksLikeObject, type SseEvent, SseSplitter } from '../sse.ts'
-import {
-  choicesOf,
-  deltaOf,
-  type MutableJson,
-  newRepairMemory,
-  type RepairMemory,
-  repair,
-  usageOf,
-} from './chunk.ts'
+import { choicesOf, deltaOf, type MutableJson, repair, usageOf } from './chunk.ts'
 import { isErrorBody, readErrorValue, toFailure } from './failure.ts'
+import { CallMemory } from './tool-calls.ts'
 
 /** Decoder of a stream; a loose tool-call form is always tolerated here. */
 export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): AnswerDecoder {
   const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
-  const memory = newRepairMemory()
+  const memory = new CallMemory()
   const tolerant: Quirks = { ...quirks, looseToolCalls: true }
   let events: ChatEvent[] = []
   let started = false
@@ -81,7 +74,7 @@ export function decodeChatAnswer(
   if (isErrorBody(parsed))
     return [{ type: 'failure', failure: toFailure(readErrorValue(parsed), 200, rules, null) }]
   const events: ChatEvent[] = [startOf(parsed)]
-  decodeBody(parsed, { ...quirks, looseToolCalls: true }, newRepairMemory(), rules, events)
+  decodeBody(parsed, { ...quirks, looseToolCalls: true }, new CallMemory(), rules, events)
   return events
 }
 
@@ -98,7 +91,7 @@ function startOf(body: MutableJson): ChatEvent {
 function decodeBody(
   body: MutableJson,
   quirks: Quirks,
-  memory: RepairMemory,
+  memory: CallMemory,
   rules: readonly ErrorRule[],
   events: ChatEvent[],
 ): boolean {
@@ -146,15 +139,15 @@ function decodeDelta(delta: MutableJson, choice: number, events: ChatEvent[]): v
   }
 }
 
-const REASONS: Readonly<Record<string, FinishReason>> = {
-  stop: 'stop',
-  length: 'length',
-  tool_calls: 'tool_calls',
-  content_filter: 'content_filter',
-  function_call: 'function_call',
-}
+const REASONS: ReadonlyMap<string, FinishReason> = new Map([
+  ['stop', 'stop'],
+  ['length', 'length'],
+  ['tool_calls', 'tool_calls'],
+  ['content_filter', 'content_filter'],
+  ['function_call', 'function_call'],
+])
 
 /** An unknown word counts as a plain stop: the answer is there, only its reason has no name in OpenAI's set. */
 function finishOf(reason: string): FinishReason {
-  return REASONS[reason] ?? 'stop'
+  return REASONS.get(reason) ?? 'stop'
 }

@@ -209,7 +209,8 @@ export function encodeChatAnswer(events: readonly ChatEvent[], options: EncodeOp
 }
 
 function messageOf(choice: CollectedChoice): Record<string, unknown> {
-  const calls = [...choice.calls.values()].map((call) => ({
+  const inOrder = [...choice.calls].sort(([a], [b]) => a - b)
+  const calls = inOrder.map(([, call]) => ({
     id: call.id,
     type: 'function',
     function: { name: call.name, arguments: call.arguments },

@@ -61,18 +61,16 @@ export function readErrorValue(value: unknown): ErrorWords {
 export function isErrorBody(value: unknown): boolean {
   const body = object(value)
   if (body === null) return true
-  const error = body['error']
-  if (error !== undefined && error !== null && error !== false) return true
-  const status = object(body['base_resp'])?.['status_code']
-  if (status !== undefined && status !== 0 && status !== '0') return true
-  if (body['error_code'] !== undefined && body['error_code'] !== 0) return true
+  // As the official SDKs see it (openai-node core/streaming.ts): only a truthy `error` is one.
+  if (body['error']) return true
+  if (isCode(object(body['base_resp'])?.['status_code']) || isCode(body['error_code'])) return true
   if (Array.isArray(body['choices'])) return false
-  if (body['object'] === 'error') return true
-  const code = body['code']
-  return (
-    (code !== undefined && code !== null && code !== 0 && code !== '0' && code !== '') ||
-    body['detail'] !== undefined
-  )
+  return body['object'] === 'error' || isCode(body['code']) || body['detail'] !== undefined
+}
+
+/** Vendors that always send a code say 0 for success. */
+function isCode(code: unknown): boolean {
+  return code !== undefined && code !== null && code !== 0 && code !== '0' && code !== ''
 }
 
 export function classify(
@@ -118,8 +116,10 @@ function matchesText(pattern: string | RegExp, text: string | null): boolean {
 
 const CONTEXT_LENGTH =
   /context[_ ](length|window|size)|maximum context|max(imum)? (input|prompt|model) (length|tokens)|exceed(s|ed)? (the )?(model|context|max)[^.]{0,40}(token|length|limit)|(prompt|input|messages?)[^.]{0,30} (is |are )?too (long|many tokens|large)|range of input length|上下文长度|输入(长度|过长)|超(过|出)[^。]{0,12}(长度|最大)/i
+/** The words for rates and for lengths are much the same. */
+const RATE = /rate limit|per[- ]?(min|sec|hour|day)|\b(rp[ms]|tp[md]|qp[ms])\b|每(分钟|秒)/i
 const MODERATION =
-  /content[_ -]?(filter|policy|moderation|management)|moderation|inappropriate content|sensitive|unsafe|prohibited|risk control|high risk|敏感|违规|不安全|内容安全/i
+  /content[_ -]?(filter|policy|moderation|management)|moderation|inappropriate content|(?<!case[- ])\bsensitive|unsafe|prohibited[_ ]content|risk control|high risk|敏感|违规|不安全|内容安全/i
 
 /** What no table names but every vendor says in much the same words. */
 function kindByShape(words: ErrorWords): FailureKind | null {
@@ -128,7 +128,7 @@ function kindByShape(words: ErrorWords): FailureKind | null {
     return 'context_length'
   if (/content_filter|content_policy|moderation|data_inspection|sensitive|unsafe/i.test(names))
     return 'moderation'
-  if (CONTEXT_LENGTH.test(words.message)) return 'context_length'
+  if (CONTEXT_LENGTH.test(words.message) && !RATE.test(words.message)) return 'context_length'
   if (MODERATION.test(words.message)) return 'moderation'
   if (/insufficient_(quota|balance)|arrear|overdue|billing/i.test(names)) return 'quota'
   if (/rate_limit|too_many_requests/i.test(names)) return 'rate_limit'
@@ -173,7 +173,8 @@ export function readRetryAfter(
   else if (seconds === undefined) return null
   else if (/^\d{1,12}(\.\d+)?$/.test(seconds)) waitMs = Number(seconds) * 1000
   else {
-    const at = Date.parse(seconds)
+    // An HTTP date begins with a day's name; Date.parse takes almost any number for a year.
+    const at = /^[a-z]{3}/i.test(seconds) ? Date.parse(seconds) : Number.NaN
     if (Number.isNaN(at)) return null
     waitMs = at - nowMs
   }

@@ -5,10 +5,11 @@ import { type AnswerTransform, newAnswerState } from '#core/answer.ts'
 import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
 import type { ErrorRule, Quirks } from '#core/provider.ts'
 import type { TokenUsage } from '#core/usage.ts'
-import { decodeUtf8, encodeUtf8, indexOfAscii } from '../bytes.ts'
+import { concatBytes, decodeUtf8, encodeUtf8, indexOfAscii } from '../bytes.ts'
 import { isDone, looksLikeObject, type SseEvent, SseSplitter } from '../sse.ts'
-import { choicesOf, learn, type MutableJson, needsRepair, newRepairMemory, repair, usageOf } from './chunk.ts'
+import { choicesOf, learn, type MutableJson, needsRepair, repair, usageOf } from './chunk.ts'
 import { isErrorBody, readErrorValue, toFailure } from './failure.ts'
+import { CallMemory } from './tool-calls.ts'
 import { writeUsage } from './usage.ts'
 
 export interface PassOptions {
@@ -25,7 +26,7 @@ export interface PassOptions {
 export function passStream(options: PassOptions): AnswerTransform {
   const state = newAnswerState()
   const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
-  const memory = newRepairMemory()
+  const memory = new CallMemory()
   const watches = quirkMarks(options.quirks)
   const run = new Run(options.out)
   let usageShown = false
@@ -50,10 +51,11 @@ export function passStream(options: PassOptions): AnswerTransform {
 
   /** True when nothing in this event concerns us. */
   function isPlain(data: Uint8Array): boolean {
-    if (valueByte(data, '"usage"') === BRACE) return false
-    if (valueByte(data, '"finish_reason"') === QUOTE) return false
-    const error = valueByte(data, '"error"')
-    if (error !== -1 && error !== LETTER_N) return false
+    // Without choices it is an error of some shape, or nothing that we know.
+    if (!hasValue(data, '"choices"', isBracket)) return false
+    if (hasValue(data, '"usage"', isBrace)) return false
+    if (hasValue(data, '"finish_reason"', isQuote)) return false
+    if (hasValue(data, '"error"', isNotNull)) return false
     for (const mark of watches) {
       if (indexOfAscii(data, mark, 0) !== -1) return false
     }
@@ -115,14 +117,13 @@ export function passStream(options: PassOptions): AnswerTransform {
   return {
     state,
     push(chunk) {
-      if (!splitter.push(chunk, onEvent)) {
-        state.failure ??= toFailure({ code: null, type: null, message: 'an event without end' }, 0, [], null)
-        state.failure = { ...state.failure, kind: 'protocol' }
-      }
+      const isBounded = splitter.push(chunk, onEvent)
+      if (!isBounded && !state.done) state.failure ??= protocolFailure('an event without end')
       run.flush()
     },
     end() {
-      splitter.end(onEvent)
+      // What follows must not run into an event that the upstream did not end.
+      splitter.end((event) => onEvent({ ...event, raw: concatBytes([event.raw, BLANK_LINE]) }))
       // A client that asked for usage gets it in OpenAI's place even where the vendor only has another one.
       if (
         options.wantsUsage &&
@@ -140,17 +141,32 @@ export function passStream(options: PassOptions): AnswerTransform {
   }
 }
 
-const BRACE = 123
-const QUOTE = 34
-const LETTER_N = 110
+const BLANK_LINE = encodeUtf8('\n\n')
 
-/** First byte of the value of a key, -1 when the key is not there. Inside strings quotes are escaped, so a hit is a key. */
-function valueByte(data: Uint8Array, key: string): number {
-  const at = indexOfAscii(data, key, 0)
-  if (at === -1) return -1
-  let next = at + key.length
-  while (data[next] === 32 || data[next] === 58) next++
-  return data[next] ?? -1
+const isBracket = (byte: number): boolean => byte === 91
+const isBrace = (byte: number): boolean => byte === 123
+const isQuote = (byte: number): boolean => byte === 34
+/** Not the `n` of null. */
+const isNotNull = (byte: number): boolean => byte !== 110
+
+/**
+ * Has some member of this name a value that begins so? Inside strings quotes are escaped, so a hit is a key or a
+ * whole string; only a key has a colon behind it.
+ */
+function hasValue(data: Uint8Array, key: string, begins: (byte: number) => boolean): boolean {
+  let at = indexOfAscii(data, key, 0)
+  while (at !== -1) {
+    const colon = skipSpace(data, at + key.length)
+    if (data[colon] === 58 && begins(data[skipSpace(data, colon + 1)] ?? 0)) return true
+    at = indexOfAscii(data, key, at + key.length)
+  }
+  return false
+}
+
+function skipSpace(data: Uint8Array, from: number): number {
+  let at = from
+  while (data[at] === 32 || data[at] === 9 || data[at] === 10 || data[at] === 13) at++
+  return at
 }
 
 /** Byte marks of events that this vendor's quirks must look into. */
@@ -232,7 +248,7 @@ export function passAnswer(
     return { state, bytes: body }
   }
   learn(state, parsed)
-  const { changed, failedBy } = repair(parsed, options.quirks, newRepairMemory())
+  const { changed, failedBy } = repair(parsed, options.quirks, new CallMemory())
   if (failedBy !== null) {
     state.failure = toFailure(
       { code: failedBy, type: null, message: `finish_reason ${failedBy}` },

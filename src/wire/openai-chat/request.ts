@@ -20,10 +20,15 @@ export function checkChatRequest(body: unknown): asserts body is ChatRequest {
   checkTools(body)
 }
 
+/** Names are kept in memory, in rows and in labels. */
+const MODEL_CHARS_MAX = 512
+
 export function checkModel(body: Json): void {
   const model = body['model']
   if (typeof model !== 'string') throw wrong('model', model, 'the name of a model as a string')
   if (model === '') throw invalid('model', '`model` is empty; GET /v1/models lists the names')
+  if (model.length > MODEL_CHARS_MAX)
+    throw invalid('model', `\`model\` is longer than ${MODEL_CHARS_MAX} characters`)
 }
 
 function checkMessage(message: unknown, path: string): void {
@@ -144,19 +149,19 @@ export function readNeeds(request: ChatRequest): readonly Need[] {
 const STREAM_NEED: Need = { capability: 'stream', param: 'stream' }
 const UNSTREAMED_NEED: Need = { capability: 'unstreamed', param: 'stream' }
 
-const MEDIA: Readonly<Record<string, Capability>> = {
-  image_url: 'vision',
-  input_audio: 'audio_input',
-  video_url: 'video_input',
-  video: 'video_input',
-}
+const MEDIA: ReadonlyMap<string, Capability> = new Map([
+  ['image_url', 'vision'],
+  ['input_audio', 'audio_input'],
+  ['video_url', 'video_input'],
+  ['video', 'video_input'],
+])
 
 function addMediaNeeds(request: ChatRequest, needs: Need[]): void {
   for (let index = 0; index < request.messages.length; index++) {
     const content = request.messages[index]?.content
     if (!Array.isArray(content)) continue
     for (const part of content as readonly { readonly type: string }[]) {
-      const capability = MEDIA[part.type]
+      const capability = MEDIA.get(part.type)
       if (capability !== undefined && !needs.some((need) => need.capability === capability)) {
         needs.push({ capability, param: `messages[${index}].content` })
       }

@@ -18,6 +18,9 @@ export const THINKING_FIELDS = [
 
 const SILENT: ThinkingRequest = Object.freeze({ enabled: null, effort: null, budgetTokens: null })
 
+/** What chat templates call the switch. */
+const TEMPLATE_SWITCHES: readonly string[] = ['enable_thinking', 'thinking']
+
 /** Words of effort that mean "do not think". */
 const OFF_WORDS = new Set(['none', 'off', 'disabled'])
 
@@ -42,15 +45,15 @@ function readSwitch(request: Json): boolean | 'auto' | null {
   if (typeof reasoning?.['enabled'] === 'boolean') return reasoning['enabled']
   if (typeof reasoning?.['effort'] === 'string') return !OFF_WORDS.has(reasoning['effort'])
   const template = object(request['chat_template_kwargs'])
-  const said = template?.['enable_thinking'] ?? template?.['thinking']
+  const said = TEMPLATE_SWITCHES.map((key) => template?.[key]).find((value) => typeof value === 'boolean')
   return typeof said === 'boolean' ? said : null
 }
 
 function readEffort(request: Json): string | null {
-  const own = request['reasoning_effort']
-  if (typeof own === 'string') return own
   const nested = object(request['reasoning'])?.['effort']
-  return typeof nested === 'string' ? nested : null
+  if (typeof nested === 'string') return nested
+  const own = request['reasoning_effort']
+  return typeof own === 'string' ? own : null
 }
 
 function readBudget(request: Json): number | null {
@@ -76,23 +79,40 @@ export function writeThinking(request: Json, thinking: ThinkingRequest, quirks: 
   const own = ownFields(quirks.thinking)
   const sent = THINKING_FIELDS.filter((field) => request[field] !== undefined && request[field] !== null)
   const foreign = sent.filter((field) => !own.includes(field))
-  const dropped: string[] = []
-  const said = sent.some((field) => own.includes(field))
-  if (thinking.enabled !== null || thinking.effort !== null || thinking.budgetTokens !== null) {
-    // Own words that were sent alone are already right; foreign ones, or a mixture, are translated whole.
-    if (foreign.length > 0 || !said || needsWord(thinking, quirks.thinking)) {
-      if (!say(set, request, thinking, quirks)) dropped.push(...sent.filter((field) => !set.has(field)))
-    }
-  }
-  const remove = [...foreign, ...dropped].filter((field) => !set.has(field))
-  return { set, remove, dropped }
+  // A form that is not known cannot be translated.
+  if (thinking.enabled === null && thinking.effort === null && thinking.budgetTokens === null)
+    return { set, remove: foreign, dropped: foreign }
+  // Own words that were sent alone are already right; foreign ones, or a mixture, are translated whole.
+  if (foreign.length === 0 && !hasForeignWord(request, quirks.thinking))
+    return { set, remove: [], dropped: [] }
+  if (!say(set, request, thinking, quirks)) return { set, remove: sent, dropped: sent }
+  const remove = sent.filter((field) => !set.has(field))
+  return { set, remove, dropped: remove.filter((field) => isUnsaid(field, request, thinking, quirks)) }
 }
 
-/** An effort word that the vendor does not know must be translated even in its own field. */
-function needsWord(thinking: ThinkingRequest, dialect: ThinkingSwitch): boolean {
-  if (!('efforts' in dialect) || dialect.efforts === undefined) return false
-  if (thinking.effort !== null) return !dialect.efforts.includes(thinking.effort)
-  return thinking.enabled === false && dialect.style === 'reasoning_effort'
+/** A word that the vendor does not know must be translated even in a field of its own. */
+function hasForeignWord(request: Json, dialect: ThinkingSwitch): boolean {
+  if (dialect.style === 'chat_template_kwargs') {
+    const template = object(request['chat_template_kwargs'])
+    const said = TEMPLATE_SWITCHES.some((key) => typeof template?.[key] === 'boolean')
+    if (said && typeof template?.[dialect.key] !== 'boolean') return true
+  }
+  const word = request['reasoning_effort']
+  if (typeof word !== 'string' || !('efforts' in dialect) || dialect.efforts === undefined) return false
+  return !dialect.efforts.includes(word) && !(dialect.style === 'reasoning_effort' && word === dialect.off)
+}
+
+/** Was there more in a field that goes than the switch that is said otherwise? */
+function isUnsaid(field: string, request: Json, thinking: ThinkingRequest, quirks: Quirks): boolean {
+  const dialect = quirks.thinking
+  if (field === 'chat_template_kwargs') {
+    const keys = Object.keys(object(request[field]) ?? {})
+    return keys.some((key) => !TEMPLATE_SWITCHES.includes(key))
+  }
+  if (field !== 'thinking_budget' || thinking.enabled === false) return false
+  if (dialect.style === 'thinking') return dialect.budget !== true
+  if (dialect.style === 'enable_thinking') return dialect.budgetField === undefined
+  return dialect.style !== 'reasoning'
 }
 
 function ownFields(dialect: ThinkingSwitch): readonly string[] {
@@ -138,10 +158,7 @@ function say(set: Map<string, unknown>, request: Json, thinking: ThinkingRequest
       setEffort(set, thinking, dialect.efforts, on)
       return true
     case 'chat_template_kwargs':
-      set.set('chat_template_kwargs', {
-        ...object(request['chat_template_kwargs']),
-        [dialect.key]: on !== false,
-      })
+      set.set('chat_template_kwargs', templateWith(object(request['chat_template_kwargs']), dialect.key, on))
       setEffort(set, thinking, dialect.efforts, on)
       return true
     case 'reasoning_effort':
@@ -162,6 +179,15 @@ function say(set: Map<string, unknown>, request: Json, thinking: ThinkingRequest
   }
 }
 
+/** A template may know the switch by either name; none may say otherwise. */
+function templateWith(sent: Json | null, key: string, on: boolean | 'auto'): Json {
+  const template: Record<string, unknown> = { ...sent }
+  for (const name of [...TEMPLATE_SWITCHES, key]) {
+    if (name === key || name in template) template[name] = on !== false
+  }
+  return template
+}
+
 function setEffort(
   set: Map<string, unknown>,
   thinking: ThinkingRequest,
@@ -173,18 +199,22 @@ function setEffort(
 }
 
 function budgetOfEffort(effort: string | null, quirks: Quirks): number | null {
-  return effort === null ? null : (quirks.effortBudgets?.[effort] ?? null)
+  const budgets = quirks.effortBudgets
+  return effort !== null && budgets !== undefined && Object.hasOwn(budgets, effort)
+    ? (budgets[effort] ?? null)
+    : null
 }
 
 const EFFORT_ORDER = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max', 'ultra']
 
-/** The vendor's word nearest to the one asked for; on a tie the smaller effort, which costs less. */
+/** The vendor's word nearest to the one asked for, never "off"; on a tie the smaller effort, which costs less. */
 function nearestEffort(effort: string, known: readonly string[]): string {
   if (known.includes(effort)) return effort
   const asked = EFFORT_ORDER.indexOf(effort)
-  let best = known[0] ?? effort
+  const words = known.filter((word) => !OFF_WORDS.has(word))
+  let best = words[0] ?? effort
   let distance = Number.POSITIVE_INFINITY
-  for (const word of known) {
+  for (const word of words) {
     const gap = Math.abs(EFFORT_ORDER.indexOf(word) - asked)
     if (gap < distance) {
       best = word

@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { SseSplitter } from '#wire/sse.ts'
+import { isDone, looksLikeObject, SseSplitter } from '#wire/sse.ts'
 import { CHUNKINGS } from '../../support/chunkings.ts'
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -86,3 +87,89 @@ test('a chunk that passes whole is handed on without a copy', () => {
   })
   expect((raw as Uint8Array | null)?.buffer).toBe(chunk.buffer)
 })
+
+/** The data of each event, by the letter of the HTML standard: whole text, no cuts. */
+function reference(text: string): string[] {
+  const found: string[] = []
+  let data: string[] = []
+  for (const line of text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/)) {
+    if (line === '') {
+      if (data.length > 0) found.push(data.join('\n'))
+      data = []
+    } else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''))
+  }
+  return found
+}
+
+test('any stream in any pieces splits as the standard says', () => {
+  const line = fc.oneof(
+    fc.string({ unit: 'grapheme', maxLength: 6 }).map((text) => `data: ${text.replace(/[\r\n]/g, '')}`),
+    fc.constantFrom(
+      'data:',
+      'data:x',
+      'data:  y',
+      ': comment',
+      'id: 1',
+      'event: message',
+      'retry: 5',
+      'data: [DONE]',
+    ),
+  )
+  const ending = fc.constantFrom('\n', '\r\n', '\r')
+  const block = fc.tuple(fc.array(fc.tuple(line, ending), { minLength: 1, maxLength: 3 }), ending, fc.nat(2))
+  const stream = fc
+    .array(block, { maxLength: 5 })
+    .map((blocks) =>
+      blocks
+        .map(([lines, end, more]) => lines.map(([text, stop]) => text + stop).join('') + end.repeat(1 + more))
+        .join(''),
+    )
+  fc.assert(
+    fc.property(stream, fc.array(fc.nat(60), { maxLength: 8 }), fc.boolean(), (text, lengths, bom) => {
+      const bytes = encode((bom ? '\ufeff' : '') + text)
+      const chunks: Uint8Array[] = []
+      let at = 0
+      for (const length of lengths) {
+        chunks.push(bytes.slice(at, at + length))
+        at += length
+      }
+      chunks.push(bytes.slice(at))
+      const { events, ok } = split(chunks)
+      expect(ok).toBe(true)
+      expect(events.map((event) => event.data).filter((data) => data !== null)).toEqual(reference(text))
+    }),
+    { seed: 51, numRuns: 2000 },
+  )
+})
+
+test('events handed out stay what they were when more bytes come', () => {
+  const splitter = new SseSplitter(1000)
+  const raws: Uint8Array[] = []
+  const text = Array.from({ length: 50 }, (_, index) => `data: {"n":${index}}\n\n`).join('')
+  for (const byte of encode(text)) splitter.push(Uint8Array.of(byte), (event) => raws.push(event.raw))
+  expect(raws.map(decode).join('')).toBe(text)
+})
+
+test('many events together may be larger than the bound of one', () => {
+  const text = `data: ${'x'.repeat(400)}\n\n`.repeat(20)
+  expect(split([encode(text)], 500)).toMatchObject({ ok: true, events: { length: 20 } })
+})
+
+test.each([
+  { data: '[DONE]', done: true },
+  { data: '[DONE] ', done: true },
+  { data: '[DONE', done: false },
+  { data: ' [DONE]', done: false },
+  { data: '"[DONE]"', done: false },
+])('$data is the end mark: $done', ({ data, done }) => expect(isDone(encode(data))).toBe(done))
+
+test.each([
+  { data: '{}', is: true },
+  { data: ' \t{"a":1}\r', is: true },
+  { data: '{', is: false },
+  { data: '}', is: false },
+  { data: '', is: false },
+  { data: ' ', is: false },
+  { data: '[{}]', is: false },
+  { data: 'x{}', is: false },
+])('$data looks like an object: $is', ({ data, is }) => expect(looksLikeObject(encode(data))).toBe(is))

@@ -1,0 +1,137 @@
+// The journal's log on Node: segments beside the database, each a row of pieces with their length and checksum.
+
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { StoreFileError } from '#store/errors.ts'
+import type { AppendLog } from '#store/sqlite/append-log.ts'
+
+/** Length and CRC-32 of what follows, each four bytes, big-endian. */
+const HEAD_BYTES = 8
+const APPEND_NEW = 'ax'
+const OWNER_ONLY = 0o600
+
+/** Segments are `PATH.log.1`, `PATH.log.2`, …; a new one is begun at each opening. @throws StoreFileError */
+export function openNodeAppendLog(path: string): AppendLog {
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    return new NodeAppendLog(path)
+  } catch (cause) {
+    if (cause instanceof StoreFileError) throw cause
+    throw new StoreFileError(`cannot open ${path}.log: ${messageOf(cause)}`, { cause })
+  }
+}
+
+class NodeAppendLog implements AppendLog {
+  readonly path: string
+  segment: number
+  bytes = 0
+  #file: number
+
+  constructor(path: string) {
+    this.path = path
+    this.segment = Math.max(0, ...this.#segments()) + 1
+    this.#file = openSync(this.#name(this.segment), APPEND_NEW, OWNER_ONLY)
+  }
+
+  append(piece: string): void {
+    this.#write(this.#file, piece)
+  }
+
+  sync(done: (error: Error | null) => void): void {
+    fdatasync(this.#file, (error) => done(error))
+  }
+
+  *read(): Iterable<string> {
+    for (const segment of this.#segments()) {
+      if (segment < this.segment) yield* pieces(readFileSync(this.#name(segment)))
+    }
+  }
+
+  rotate(piece: string): void {
+    const next = this.segment + 1
+    const file = openSync(this.#name(next), APPEND_NEW, OWNER_ONLY)
+    const before = this.bytes
+    try {
+      this.bytes = 0
+      if (piece !== '') this.#write(file, piece)
+    } catch (error) {
+      this.bytes = before
+      closeSync(file)
+      unlinkSync(this.#name(next))
+      throw error
+    }
+    closeSync(this.#file)
+    this.#file = file
+    this.segment = next
+  }
+
+  drop(belowSegment: number): void {
+    for (const segment of this.#segments()) if (segment < belowSegment) unlinkSync(this.#name(segment))
+  }
+
+  close(): void {
+    closeSync(this.#file)
+    // An empty segment says nothing.
+    if (this.bytes === 0 && existsSync(this.#name(this.segment))) unlinkSync(this.#name(this.segment))
+  }
+
+  #write(file: number, piece: string): void {
+    const length = Buffer.byteLength(piece)
+    const frame = Buffer.allocUnsafe(HEAD_BYTES + length)
+    frame.write(piece, HEAD_BYTES, 'utf8')
+    frame.writeUInt32BE(length, 0)
+    frame.writeUInt32BE(crc32(frame.subarray(HEAD_BYTES)), 4)
+    let written = 0
+    try {
+      while (written < frame.length) written += writeSync(file, frame, written)
+    } catch (error) {
+      // Half a piece would end the segment for a reader: what follows must not be lost behind it.
+      if (written > 0) ftruncateSync(file, fstatSync(file).size - written)
+      throw error
+    }
+    this.bytes += frame.length
+  }
+
+  #segments(): number[] {
+    const folder = dirname(this.path)
+    const prefix = `${basename(this.path)}.log.`
+    return readdirSync(folder)
+      .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
+      .map((name) => Number(name.slice(prefix.length)))
+      .sort((left, right) => left - right)
+  }
+
+  #name(segment: number): string {
+    return join(dirname(this.path), `${basename(this.path)}.log.${segment}`)
+  }
+}
+
+function* pieces(bytes: Buffer): Iterable<string> {
+  let at = 0
+  while (at + HEAD_BYTES <= bytes.length) {
+    const length = bytes.readUInt32BE(at)
+    const end = at + HEAD_BYTES + length
+    if (end > bytes.length) return
+    const body = bytes.subarray(at + HEAD_BYTES, end)
+    if (crc32(body) !== bytes.readUInt32BE(at + 4)) return
+    yield body.toString('utf8')
+    at = end
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,15 @@
+// How requests say who asks and for which model; the same at nearly all vendors.
+
+import type { Incoming } from './dialect.ts'
+import { isFields } from './openai-body.ts'
+
+/** The token behind `Bearer`; null: there is none. */
+export function bearerKey(incoming: Incoming): string | null {
+  const match = /^bearer +(\S+)$/i.exec(incoming.headers['authorization'] ?? '')
+  return match?.[1] ?? null
+}
+
+export function modelField(incoming: Incoming): string {
+  const model = isFields(incoming.body) ? incoming.body['model'] : undefined
+  return typeof model === 'string' ? model : ''
+}

@@ -1,0 +1,55 @@
+// Counts and prices are checked when a row is queued: a row that SQLite refuses would hold up all others. And the
+// small readers of columns.
+
+import { assert } from '#core/assert.ts'
+import type { AttemptRow, RequestRow } from '#core/ledger.ts'
+import type { SqlRow } from './driver.ts'
+
+export function assertAttempt(row: AttemptRow): void {
+  const usage = row.usage
+  assert(
+    isCount(row.attempt) &&
+      row.attempt > 0 &&
+      isCount(usage.inputTokens) &&
+      isCount(usage.cachedInputTokens) &&
+      isCount(usage.cacheWriteTokens) &&
+      isCount(usage.outputTokens) &&
+      isCount(usage.reasoningTokens) &&
+      isCount(row.startedAtMs) &&
+      Number.isFinite(row.durationMs) &&
+      (row.ttftMs === null || Number.isFinite(row.ttftMs)) &&
+      (row.cost === null || (isAmount(row.cost.amountNano) && isAmount(row.cost.nativeNano))),
+    'numbers of an attempt row are counts',
+  )
+}
+
+export function assertRequest(row: RequestRow): void {
+  assert(
+    isCount(row.timeMs) &&
+      isCount(row.attempts) &&
+      Number.isFinite(row.durationMs) &&
+      (row.costNano === null || isAmount(row.costNano)),
+    'numbers of a request row are counts',
+  )
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
+}
+
+/** A thousandth of what 64 bits hold (nine million yuan), so that sums have room. */
+function isAmount(value: bigint): boolean {
+  return BigInt.asIntN(54, value) === value
+}
+
+export function text(row: SqlRow, column: string): string {
+  const value = row[column]
+  assert(typeof value === 'string', `column ${column} is a text`)
+  return value
+}
+
+export function number(row: SqlRow, column: string): number {
+  const value = row[column]
+  assert(typeof value === 'number', `column ${column} is a number`)
+  return value
+}

@@ -1,0 +1,248 @@
+import { describe, expect, test } from 'vitest'
+import { newAnswerState } from '#core/answer.ts'
+import type { AttemptRow, RequestRow } from '#core/ledger.ts'
+import type { AttemptEnd } from '#pipeline/attempt.ts'
+import type { Deps, Exchange } from '#pipeline/context.ts'
+import { readCall } from '#pipeline/ingress.ts'
+import { bookEnd, bookOpen, requestRow } from '#pipeline/settle.ts'
+import { createMetrics } from '#telemetry/prometheus.ts'
+import { vendor } from '../settings/fixtures.ts'
+import { encode, FakeClock, liveWith } from './support.ts'
+
+const USAGE = {
+  inputTokens: 1_000,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 500,
+  reasoningTokens: 0,
+}
+
+function setUp(
+  prices: object = {
+    'main/*': { currency: 'CNY', unit: 'per_million_tokens', tiers: [{ input: '2', output: '8' }] },
+  },
+) {
+  const live = liveWith([vendor], {
+    providers: { main: { use: 'vendor', api_key: 'secret-of-vendor' } },
+    models: { assistant: { targets: ['main/small'] } },
+    prices,
+  })
+  const [target] = live.settings.models.get('assistant')?.targets ?? []
+  if (target === undefined) throw new Error('no target')
+  const opened: [RequestRow, AttemptRow][] = []
+  const closed: AttemptRow[] = []
+  const clock = new FakeClock()
+  const deps = {
+    clock,
+    metrics: createMetrics(),
+    journal: {
+      open: (request: RequestRow, attempt: AttemptRow) => opened.push([request, attempt]),
+      attempt: (row: AttemptRow) => closed.push(row),
+      request: () => undefined,
+      pendingRows: 0,
+    },
+  } as unknown as Deps
+  const exchange = {
+    id: 'req_1',
+    live,
+    api: 'chat',
+    key: { name: 'demo', digest: 'd', models: null, tags: { app: 'web' } },
+    model: 'assistant',
+    startedAtMs: clock.nowMs(),
+    startedMs: clock.monotonicMs(),
+    attempts: [],
+    attemptsStarted: 0,
+    call: null,
+    decision: null,
+  } as unknown as Exchange
+  const call = readCall(
+    'chat',
+    encode('{"model":"assistant","messages":[{"role":"user","content":"hello there"}]}'),
+  )
+  return { deps, exchange, call, facts: live.factsOf(target), opened, closed, clock }
+}
+
+function ended(changes: Partial<AttemptEnd> = {}, state: Partial<AttemptEnd['state']> = {}): AttemptEnd {
+  return {
+    outcome: 'success',
+    failure: null,
+    committed: true,
+    state: { ...newAnswerState(), content: true, finished: true, usage: USAGE, ...state },
+    body: null,
+    httpStatus: 200,
+    headers: {},
+    ttftMs: 320.6,
+    durationMs: 2_100.4,
+    sent: true,
+    ...changes,
+  }
+}
+
+function book(end: AttemptEnd, prices?: object) {
+  const all = setUp(prices)
+  const open = bookOpen(all.deps, all.exchange, all.call, all.facts, 'first', all.clock.nowMs())
+  bookEnd(all.deps, all.exchange, all.call, all.facts, open, end)
+  const [row] = all.closed
+  if (row === undefined) throw new Error('no row')
+  return { ...all, open, row }
+}
+
+const failure = (kind: 'moderation' | 'server' | 'rate_limit' | 'truncated', status = 500) => ({
+  kind,
+  status,
+  vendorCode: null,
+  vendorMessage: '',
+  retryAfterMs: null,
+})
+
+describe('an attempt is booked before it is sent', () => {
+  test('as open, under its request, with the input it would be charged for', () => {
+    const { opened, call } = book(ended())
+    expect(opened).toMatchObject([
+      [
+        { id: 'req_1', outcome: 'open', status: 0, attempts: 1, costNano: null },
+        {
+          requestId: 'req_1',
+          attempt: 1,
+          role: 'first',
+          outcome: 'open',
+          key: 'demo',
+          target: 'main/small',
+          usageSource: 'estimated',
+          cost: null,
+        },
+      ],
+    ])
+    expect(opened[0]?.[1].usage.inputTokens).toBe(call.inputTokensEstimate)
+  })
+
+  test('and numbered within its request', () => {
+    const { deps, exchange, call, facts, clock } = setUp()
+    const numbers = (['first', 'retry', 'fallback'] as const).map(
+      (role) => bookOpen(deps, exchange, call, facts, role, clock.nowMs()).attempt,
+    )
+    expect(numbers).toEqual([1, 2, 3])
+  })
+})
+
+describe('an attempt that ended', () => {
+  test('is priced with the upstream’s own count, in integers', () => {
+    const { row } = book(ended({}, { responseModel: 'small-250828', upstreamId: 'chatcmpl-1' }))
+    expect(row).toMatchObject({
+      requestId: 'req_1',
+      attempt: 1,
+      outcome: 'success',
+      httpStatus: 200,
+      usage: USAGE,
+      usageSource: 'provider',
+      responseModel: 'small-250828',
+      upstreamRequestId: 'chatcmpl-1',
+      ttftMs: 321,
+      durationMs: 2_100,
+    })
+    expect(row.cost).toMatchObject({ amountNano: 6_000_000n, currency: 'CNY', nativeNano: 6_000_000n })
+  })
+
+  test('without a price has no cost, which is not a cost of zero', () => {
+    const { row, exchange } = book(ended(), {})
+    expect(row.cost).toBeNull()
+    expect(requestRow(exchange, 0, 200, 'success', null).costNano).toBeNull()
+  })
+
+  test('without a count is estimated, and says so', () => {
+    const { row, call } = book(ended({}, { usage: null, outputBytes: 400 }))
+    expect(row).toMatchObject({
+      usageSource: 'estimated',
+      usage: { inputTokens: call.inputTokensEstimate, outputTokens: 100 },
+    })
+    expect(row.cost?.amountNano).toBeGreaterThan(0n)
+  })
+
+  const free = [
+    {
+      name: 'refused under an error status',
+      end: { outcome: 'failed', failure: failure('server'), httpStatus: 500 },
+    },
+    {
+      name: 'never written',
+      end: { outcome: 'failed', failure: failure('server', 0), httpStatus: 0, sent: false },
+    },
+    {
+      name: 'refused by the content filter under 200',
+      end: { outcome: 'failed', failure: failure('moderation', 200) },
+    },
+    {
+      name: 'refused for its rate under 200',
+      end: { outcome: 'failed', failure: failure('rate_limit', 200) },
+    },
+  ] as const
+  test.each(free)('costs nothing when it was $name', ({ end }) => {
+    const { row } = book(ended({ ...end, ttftMs: null }, { usage: null, content: false, finished: false }))
+    expect(row).toMatchObject({
+      outcome: end.failure.kind,
+      usage: { inputTokens: 0, outputTokens: 0 },
+      ttftMs: null,
+    })
+    expect(row.cost?.amountNano).toBe(0n)
+  })
+
+  test('costs what was used when it was cut, or when the client left', () => {
+    const cut = book(
+      ended({ outcome: 'failed', failure: failure('truncated', 200) }, { usage: null, outputBytes: 40 }),
+    )
+    expect(cut.row).toMatchObject({
+      outcome: 'truncated',
+      usageSource: 'estimated',
+      usage: { outputTokens: 10 },
+    })
+    const left = book(ended({ outcome: 'cancelled' }, { usage: null, outputBytes: 40 }))
+    expect(left.row).toMatchObject({
+      outcome: 'cancelled',
+      usageSource: 'estimated',
+      usage: { outputTokens: 10 },
+    })
+  })
+
+  test('that failed but counted is charged what it counted', () => {
+    const { row } = book(ended({ outcome: 'failed', failure: failure('moderation', 200) }))
+    expect(row).toMatchObject({ outcome: 'moderation', usageSource: 'provider', usage: USAGE })
+    expect(row.cost?.amountNano).toBe(6_000_000n)
+  })
+
+  test.each([
+    { headers: { 'x-request-id': 'a', 'request-id': 'c' }, id: 'a' },
+    { headers: { 'x-baidu-request-id': 'b' }, id: 'b' },
+    { headers: { 'request-id': 'c' }, id: 'c' },
+    { headers: {}, id: 'body-id' },
+  ])('has the upstream’s id from $headers', ({ headers, id }) => {
+    expect(
+      book(ended({ headers: headers as Record<string, string> }, { upstreamId: 'body-id' })).row
+        .upstreamRequestId,
+    ).toBe(id)
+  })
+
+  test('is counted in the metrics as it is in the books', async () => {
+    const { deps } = book(ended({}, { droppedEvents: 2 }))
+    const text = await deps.metrics.render()
+    expect(text).toContain(
+      'sluice_cost_cny_total{gen_ai_provider_name="vendor",gen_ai_request_model="small"} 0.006',
+    )
+    expect(text).toContain('sluice_stream_events_dropped_total 2')
+  })
+})
+
+test('a request costs the sum of its attempts', () => {
+  const { deps, exchange, call, facts, clock } = setUp()
+  for (const role of ['first', 'fallback'] as const) {
+    const open = bookOpen(deps, exchange, call, facts, role, clock.nowMs())
+    bookEnd(deps, exchange, call, facts, open, ended())
+  }
+  clock.advance(1_234)
+  expect(requestRow(exchange, clock.monotonicMs(), 200, 'success', null)).toMatchObject({
+    attempts: 2,
+    costNano: 12_000_000n,
+    currency: 'CNY',
+    durationMs: 1_234,
+    tags: { app: 'web' },
+  })
+})
