@@ -42,7 +42,7 @@ export const provider = {
     { match: /vision/, can: ['vision'], thinksByDefault: true },
     // "Thinking mode is enabled by default". A forced tool_choice is then a 400 (Thinking mode does not support this
     // tool_choice), and works with thinking disabled: the request decides, not the model.
-    { match: /^deepseek-/, thinksByDefault: true },
+    { match: /^deepseek-/, thinksByDefault: true, cannotWhileThinking: ['tool_choice'] },
   ],
   errors: [
     { code: 'insufficient_system_resource', kind: 'overloaded' },

@@ -31,6 +31,7 @@ export const ERRORS: readonly ErrorRule[] = [
   { code: /^(ServerOverloaded|InflightBatchsizeExceeded)$/, kind: 'overloaded' },
   { code: /RateLimitExceeded|^RequestBurstTooFast$/, kind: 'rate_limit' },
   { code: 'InternalServiceError', kind: 'server' },
-  // Parameters; named because inside a stream there is no status to fall to.
-  { code: /^(Missing|Invalid)(Parameter|Role|ArgumentError|ImageURL)/, kind: 'invalid_request' },
+  // Parameter codes fall to their status, unless the text says context length or content filter; inside a stream
+  // there is no status to fall to.
+  { status: 200, code: /^(Missing|Invalid)(Parameter|Role|ArgumentError|ImageURL)/, kind: 'invalid_request' },
 ]

@@ -17,8 +17,8 @@ const V2: readonly ErrorRule[] = [
   { code: /rate_limit_exceeded$|^Offline_batch_reasoning_refused$/i, kind: 'rate_limit' },
   { type: 'rate_limit_exceeded', kind: 'rate_limit' },
   { code: /^(dispatch_)?internal_error$/i, kind: 'server' },
-  // Named because inside a stream there is no status to fall to.
-  { code: /^(malformed_json|method_not_supported|invalid_\w+)$/, kind: 'invalid_request' },
+  // What is left falls to its status; inside a stream there is none to fall to.
+  { status: 200, code: /^(malformed_json|invalid_\w+)$/, kind: 'invalid_request' },
 ]
 
 const V1: readonly ErrorRule[] = [

@@ -16,6 +16,8 @@ type Json = Readonly<Record<string, unknown>>
 
 export const v1Format: UpstreamFormat = {
   name: 'ernie-v1',
+  // A named tool is only a hint there, and there is no word for the rest.
+  cannot: ['n', 'logprobs', 'tool_choice', 'json_schema'],
   baseUrl: V1_ORIGIN,
   encode: encodeV1,
   openStream: openV1Stream,

@@ -36,16 +36,23 @@ export const provider = {
     developerToSystem: true,
     // The penalties and logit_bias "are ignored"; `user` is an unknown field. None is an error.
     drops: ['presence_penalty', 'frequency_penalty', 'logit_bias', 'user'],
-    // M3 knows `adaptive` and `disabled` only (`enabled` is a 400, cherry-studio#16431), others always think. The
-    // thoughts stand as `<think>` in the content unless the client sends `reasoning_split`.
+    // Models of before M3 always think. The thoughts stand as `<think>` in the content unless the client sends
+    // `reasoning_split`.
     thinking: { style: 'none' },
     // Streamed calls may come without an index (lobe-chat model-runtime/src/providers/minimax@f32a576).
     looseToolCalls: true,
+    // `role: ""` on later chunks (MiniMax-M2.5#2), which the AI SDK refuses.
+    emptyWords: true,
   },
   models: [
     // Role play: plain chat (platform.minimax.io/docs/api-reference/text-chat).
     { match: /(^|-)m2-her$/i, cannot: ['tools', 'vision', 'video_input'] },
-    { match: /^minimax-m3/i, thinksByDefault: true },
+    // `enabled` is a 400 (cherry-studio#16431).
+    {
+      match: /^minimax-m3/i,
+      quirks: { thinking: { style: 'thinking', on: 'adaptive' } },
+      thinksByDefault: true,
+    },
     // "Image and video understanding" came with M3.
     { match: /^minimax-m[12]/i, cannot: ['vision', 'video_input'], thinksByDefault: true },
   ],

@@ -65,6 +65,7 @@ export const provider = {
     {
       match: /^kimi-k2\.\d/,
       cannot: ['n'],
+      cannotWhileThinking: ['tool_choice'],
       quirks: {
         thinking: { style: 'thinking' },
         // "thinking is enabled but reasoning_content is missing in assistant tool call message"; "" will do.

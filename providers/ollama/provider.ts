@@ -32,6 +32,8 @@ export const provider = {
     },
     // Streamed calls of several messages may all carry index 0.
     looseToolCalls: true,
+    // tool_choice is absent from ChatCompletionRequest (openai/openai.go@fb30760), so `none` would be ignored.
+    noToolsForNone: true,
     // Answers to requests that only load or unload a model.
     finishReasons: { load: 'error', unload: 'error' },
   },

@@ -1,5 +1,5 @@
-// OpenAI's errors: https://platform.openai.com/docs/guides/error-codes. The codes of context length,
-// quota, rate, model and key are those that the shared reading knows; here stands what it cannot.
+// OpenAI's errors: https://platform.openai.com/docs/guides/error-codes. The codes of context length, quota,
+// rate, model and key are those that the shared reading knows; here stands what it cannot.
 
 import type { ErrorRule } from '#core/provider.ts'
 

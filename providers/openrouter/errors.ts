@@ -11,13 +11,14 @@ export const ERRORS: readonly ErrorRule[] = [
   { message: /key limit exceeded|insufficient credits/i, kind: 'quota' },
   // "Rate limit exceeded: free-models-per-day": back tomorrow, or with credits.
   { code: '429', message: /per-day/, kind: 'quota' },
-  { message: /maximum context length|context length of this/i, kind: 'context_length' },
   // 400 "x is not a valid model ID"; 404 "No endpoints found …", "No allowed providers are available …"
   { message: /is not a valid model id|no endpoints found|no allowed providers/i, kind: 'model_unavailable' },
-  { code: /^(400|413|422)$/, kind: 'invalid_request' },
-  { code: /^(401|403)$/, kind: 'auth' },
-  { code: '404', kind: 'model_unavailable' },
-  { code: /^(408|504|524)$/, kind: 'timeout' },
-  { code: '429', kind: 'rate_limit' },
-  { code: /^(503|529)$/, kind: 'overloaded' },
+  // Under an error status the words of context length and content filter are the shared reading's.
+  { status: 200, message: /maximum context length|prompt is too long/i, kind: 'context_length' },
+  { status: 200, code: /^(400|413|422)$/, kind: 'invalid_request' },
+  { status: 200, code: /^(401|403)$/, kind: 'auth' },
+  { status: 200, code: '404', kind: 'model_unavailable' },
+  { status: 200, code: /^(408|504|524)$/, kind: 'timeout' },
+  { status: 200, code: '429', kind: 'rate_limit' },
+  { status: 200, code: /^(503|529)$/, kind: 'overloaded' },
 ]

@@ -11,6 +11,11 @@ export function isNativeOnly(model: string): boolean {
   return /^qwen2?-audio(-|$)|^farui-/.test(model)
 }
 
+/** Models that refuse `enable_thinking`, or refuse to be told not to think. */
+export function hasThinkingSwitch(model: string): boolean {
+  return !isNativeOnly(model) && !/^(qwq|qvq)-|-thinking(-|$)|^deepseek-r1/.test(model)
+}
+
 /** The open Qwen3 hybrids think unless told otherwise, and must be told so in an unstreamed call (else 400). */
 export const OPEN_HYBRID = /^qwen3-(0\.6b|1\.7b|4b|8b|14b|32b|30b-a3b|235b-a22b)$/
 

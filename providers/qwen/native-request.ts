@@ -3,7 +3,7 @@
 import type { ChatMessage, ChatRequest, ContentPart, ThinkingRequest } from '#core/chat.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { EncodedRequest, EncodeInput } from '#core/wire-format.ts'
-import { isMultimodal, OPEN_HYBRID } from './models.ts'
+import { hasThinkingSwitch, isMultimodal, OPEN_HYBRID } from './models.ts'
 import { EFFORT_BUDGETS } from './thinking.ts'
 
 /** Fields with the same name and meaning under `parameters` (dashscope-sdk-python aigc/generation.py). */
@@ -38,6 +38,10 @@ const ELSEWHERE = new Set([
   'stream_options',
   'max_tokens',
   'max_completion_tokens',
+])
+
+/** Said by `enable_thinking` and `thinking_budget`, where the model has them. */
+const THINKING = new Set([
   'enable_thinking',
   'thinking_budget',
   'thinking',
@@ -66,7 +70,7 @@ export function encodeNative(input: EncodeInput): EncodedRequest {
     fromOrigin: true,
     headers: streaming ? { 'x-dashscope-sse': 'enable' } : {},
     body: JSON.stringify({ model, input: { messages }, parameters }),
-    dropped: droppedFields(request),
+    dropped: droppedFields(input),
   }
 }
 
@@ -97,6 +101,7 @@ function canIncrement(input: EncodeInput): boolean {
 
 function addThinking(parameters: Record<string, unknown>, input: EncodeInput): void {
   const { thinking, model, streaming } = input
+  if (!hasThinkingSwitch(model)) return
   const enabled = thinkingSwitch(thinking)
   if (enabled !== null) parameters['enable_thinking'] = enabled
   // Open hybrids think by default, and thinking is a 400 in unstreamed calls.
@@ -112,11 +117,12 @@ function thinkingSwitch(thinking: ThinkingRequest): boolean | null {
   return said ? true : null
 }
 
-function droppedFields(request: ChatRequest): readonly string[] {
+function droppedFields({ request, model }: EncodeInput): readonly string[] {
   const known = new Set<string>(PARAMETERS)
+  const isSaid = (field: string): boolean =>
+    known.has(field) || ELSEWHERE.has(field) || (THINKING.has(field) && hasThinkingSwitch(model))
   return Object.keys(request).filter(
-    (field) =>
-      !known.has(field) && !ELSEWHERE.has(field) && request[field] !== undefined && request[field] !== null,
+    (field) => !isSaid(field) && request[field] !== undefined && request[field] !== null,
   )
 }
 

@@ -22,6 +22,6 @@ export const ERRORS: readonly ErrorRule[] = [
   { code: /^(20012|300(03|04|05|06|07|10))$/, kind: 'model_unavailable' },
   { code: /^30\d{3}$/, kind: 'auth' },
   { code: /^505(01|04|06|09)$/, kind: 'timeout' },
-  // What is left of 50xxx and 60xxx falls to its status: server.
-  { code: /^20\d{3}$/, kind: 'invalid_request' },
+  // What is left falls to its status; behind a 200 there is none to fall to.
+  { status: 200, code: /^20\d{3}$/, kind: 'invalid_request' },
 ]

@@ -31,6 +31,8 @@ export const provider = {
     // `reasoning` alone, or both names with the same text; `reasoning_content` alone where the client sends
     // `reasoning_format: "deepseek-style"`.
     reasoningField: 'reasoning',
+    // Chunks carry `finish_reason: ""` and `role: ""` (the documented stream).
+    emptyWords: true,
     thinking: { style: 'none' },
   },
   models: [

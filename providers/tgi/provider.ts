@@ -22,6 +22,9 @@ export const provider = {
     drops: ['logit_bias'],
     // Every fragment of a call repeats its id and has a null name (create_event_from_stream_token).
     looseToolCalls: true,
+    toolCallsEndInStop: true,
+    // `stop: Option<Vec<String>>` (router/src/lib.rs@db931fc): a string is a 422.
+    stopAsList: true,
     // FinishReason::format
     finishReasons: { eos_token: 'stop', stop_sequence: 'stop' },
     thinking: { style: 'none' },

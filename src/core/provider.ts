@@ -83,8 +83,16 @@ export interface ErrorRule {
 
 /** How a dialect says "think" and "do not think". */
 export type ThinkingSwitch =
-  /** `thinking: {type: 'enabled' | 'disabled'}`, with `reasoning_effort` beside it where `efforts` is given. */
-  | { readonly style: 'thinking'; readonly efforts?: readonly string[]; readonly budget?: boolean }
+  /**
+   * `thinking: {type: 'enabled' | 'disabled'}`, with `reasoning_effort` beside it where `efforts` is given; `on` is
+   * the only word for thinking where that is not `enabled`.
+   */
+  | {
+      readonly style: 'thinking'
+      readonly efforts?: readonly string[]
+      readonly budget?: boolean
+      readonly on?: string
+    }
   /** `enable_thinking: boolean`, with `thinking_budget` (tokens) beside it. */
   | { readonly style: 'enable_thinking'; readonly budgetField?: string; readonly efforts?: readonly string[] }
   /** `chat_template_kwargs: {enable_thinking: boolean}`. */
@@ -127,6 +135,14 @@ export interface Quirks {
   >
   /** Where the answer's reasoning stands if not in `reasoning_content`. */
   readonly reasoningField?: 'reasoning'
+  /** A turn that ends in tool calls says `stop`; agents go by `tool_calls`. Goes with `looseToolCalls`. */
+  readonly toolCallsEndInStop?: boolean
+  /** Chunks say `role: ""` or `finish_reason: ""` where OpenAI leaves the word out; strict SDKs refuse both. */
+  readonly emptyWords?: boolean
+  /** `stop` must be a list. */
+  readonly stopAsList?: boolean
+  /** `tool_choice: "none"` is not known: the tools themselves are left out. */
+  readonly noToolsForNone?: boolean
   /** Streamed or whole `tool_calls` may lack indexes, be an object, be empty or repeat empty names: events are rebuilt. */
   readonly looseToolCalls?: boolean
   /** Extra headers on every request. */
@@ -141,6 +157,10 @@ export interface ModelRule {
   readonly can?: readonly Capability[]
   readonly cannot?: readonly Capability[]
   readonly quirks?: Partial<Quirks>
+  /** What the model cannot do while it thinks. */
+  readonly cannotWhileThinking?: readonly Capability[]
+  /** Path of chat completions below the base URL where it is not the provider's. */
+  readonly chatPath?: string
   /** The model thinks unless told otherwise: longer default deadlines. */
   readonly thinksByDefault?: boolean
   readonly contextWindow?: number

@@ -51,6 +51,15 @@ export interface Metrics {
   readonly contentType: string
 }
 
+/** A value that is JSON text already, without secrets. */
+export class JsonText {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
 type LogMethod = (event: string, fields?: Readonly<Record<string, unknown>>) => void
 
 /** Events are named noun.verb (`attempt.failed`); fields are data, never prose made of data. */

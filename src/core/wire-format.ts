@@ -1,6 +1,7 @@
 // The contract of an upstream format that is not OpenAI chat. Pure and synchronous: bytes in, values out.
 
 import type { ChatEvent, ChatRequest, ThinkingRequest } from './chat.ts'
+import type { Capability } from './provider.ts'
 
 /** What an attempt knows when it encodes. */
 export interface EncodeInput {
@@ -32,6 +33,8 @@ export interface AnswerDecoder {
 
 export interface UpstreamFormat {
   readonly name: string
+  /** What cannot be said in this format, whatever the model. */
+  readonly cannot?: readonly Capability[]
   /** Base URL of this format where it is not the provider's. */
   readonly baseUrl?: string
   encode(input: EncodeInput): EncodedRequest

@@ -36,12 +36,13 @@ export function requireMetricsReader(context: Context, options: AccessOptions): 
   requireAdmin(context, options)
 }
 
-const FORWARDING = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'] as const
+const FORWARDING =
+  /^(forwarded|x-forwarded-.+|x-real-ip|via|cf-connecting-ip|true-client-ip|x-client-ip|x-cluster-client-ip)$/
 
 /** A loopback listener, asked by a loopback name, not through a proxy: no page of a browser elsewhere can do that. */
 function isLocal(context: Context, options: AccessOptions): boolean {
   if (!options.listensOnLoopback) return false
-  if (FORWARDING.some((name) => context.req.header(name) !== undefined)) return false
+  if (Object.keys(context.req.header()).some((name) => FORWARDING.test(name))) return false
   const host = (context.req.header('host') ?? '').replace(/:\d+$/, '').toLowerCase()
   return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
 }

@@ -42,7 +42,7 @@ export function createApp<E extends object>(options: AppOptions<E>): Hono<{ Bind
   return app
 }
 
-export function errorResponse(error: GatewayError): Response {
+function errorResponse(error: GatewayError): Response {
   return new Response(errorBody(error), {
     status: error.status,
     headers: { ...errorHeaders(error), ...CORS_HEADERS },

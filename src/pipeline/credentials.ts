@@ -19,17 +19,28 @@ interface Token {
   readonly secret: string
 }
 
+/** The last refusal of a token endpoint. */
+interface Refusal {
+  readonly secret: string
+  readonly error: unknown
+  readonly waitMs: number
+  readonly untilMs: number
+}
+
 /** A token is renewed when less than this share of its life, or this time, is left. */
 const RENEW_AHEAD_SHARE = 0.1
 const RENEW_AHEAD_MS_MAX = 10 * 60_000
 const EXCHANGE_TIMEOUT_MS = 10_000
+const REFUSED_MS_FIRST = 1_000
+const REFUSED_MS_MAX = 60_000
 const EXCHANGE_BODY_BYTES_MAX = 64 * 1024
 
 const NONE: Signature = Object.freeze({ headers: {}, query: {} })
 
 export class TokenCache {
   readonly #tokens = new Map<string, Token & { readonly renewAtMs: number }>()
-  readonly #pending = new Map<string, Promise<Token>>()
+  readonly #pending = new Map<string, { readonly secret: string; readonly token: Promise<Token> }>()
+  readonly #refused = new Map<string, Refusal>()
   readonly #clock: Clock
   readonly #upstream: Upstream
   readonly #hmacSha256: HmacSha256
@@ -59,9 +70,12 @@ export class TokenCache {
     }
   }
 
-  /** The upstream said that the token is stale. */
-  invalidate(provider: string): void {
-    this.#tokens.delete(provider)
+  /** The upstream refused this signature as stale; a token that has been renewed since stays. */
+  invalidate(provider: string, refused: Signature | null = null): void {
+    const cached = this.#tokens.get(provider)
+    if (cached !== undefined && (refused === null || holds(refused, cached.token))) {
+      this.#tokens.delete(provider)
+    }
   }
 
   #signJwt(
@@ -110,7 +124,11 @@ export class TokenCache {
   ): Promise<Token> {
     const { name } = facts.settings
     const running = this.#pending.get(name)
-    if (running !== undefined) return running
+    // A key that was changed meanwhile needs a token of its own.
+    if (running?.secret === secret) return running.token
+    const refused = this.#refused.get(name)
+    if (refused?.secret === secret && this.#clock.nowMs() < refused.untilMs)
+      return Promise.reject(refused.error)
     const fetching = this.#fetch(request, facts.settings.allowPrivate)
       .then(({ status, body }) => {
         const answer = credential.read(status, body)
@@ -118,11 +136,26 @@ export class TokenCache {
         const nowMs = this.#clock.nowMs()
         const token = { token: answer.token, expiresAtMs: nowMs + answer.expiresInSeconds * 1000, secret }
         this.#store(name, token, nowMs)
+        this.#refused.delete(name)
         return token
       })
-      .finally(() => this.#pending.delete(name))
-    this.#pending.set(name, fetching)
+      .catch((error: unknown) => {
+        this.#refuse(name, secret, error)
+        throw error
+      })
+      .finally(() => {
+        if (this.#pending.get(name)?.token === fetching) this.#pending.delete(name)
+      })
+    this.#pending.set(name, { secret, token: fetching })
     return fetching
+  }
+
+  /** A token endpoint that says no is not asked again by every request. */
+  #refuse(name: string, secret: string, error: unknown): void {
+    const before = this.#refused.get(name)
+    const doubledMs = before?.secret === secret ? before.waitMs * 2 : REFUSED_MS_FIRST
+    const waitMs = Math.min(doubledMs, REFUSED_MS_MAX)
+    this.#refused.set(name, { secret, error, waitMs, untilMs: this.#clock.nowMs() + waitMs })
   }
 
   #store(name: string, token: Token, nowMs: number): void {
@@ -192,6 +225,11 @@ export class CredentialError extends Error {
     const kind = this.status >= 400 && this.status < 500 ? 'auth' : 'connection'
     return { kind, status: this.status, vendorCode: null, vendorMessage: this.message, retryAfterMs: null }
   }
+}
+
+function holds(signature: Signature, token: string): boolean {
+  const values = [...Object.values(signature.headers), ...Object.values(signature.query)]
+  return values.some((value) => value.endsWith(token))
 }
 
 function bearer(token: string): Signature {

@@ -1,6 +1,6 @@
 // Attempts in the order of the plan until one answers. Fallback is possible until the client has had content.
 
-import type { GatewayError, UpstreamFailure } from '#core/errors.ts'
+import { GatewayError, type UpstreamFailure } from '#core/errors.ts'
 import type { AttemptRole } from '#core/ledger.ts'
 import { EARLY_HEAD_MS, PING_INTERVAL_MS } from '#core/limits.ts'
 import { formatNano, type Nano } from '#core/money.ts'
@@ -50,7 +50,12 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
   const renewed = new Set<string>()
   for (;;) {
     const facts = exchange.live.factsOf(target)
-    const end = await attemptOne(deps, exchange, call, facts, plan, role)
+    const text = encodeOrNull(deps, exchange, call, facts, left.length > 0)
+    if (text === null) {
+      target = left.shift() as TargetSettings
+      continue
+    }
+    const end = await attemptOne(deps, exchange, call, facts, plan, text, role)
     if (end.outcome === 'cancelled' || exchange.clientGone) return { kind: 'cancelled' }
     if (end.failure === null) return { kind: 'answered', facts, body: end.body }
     const error = toGatewayError(end.failure)
@@ -58,7 +63,6 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
     if (end.committed) return { kind: 'failed', error, facts }
     if (end.failure.renew === true && !renewed.has(facts.settings.name)) {
       renewed.add(facts.settings.name)
-      deps.tokens.invalidate(facts.settings.name)
       role = 'retry'
       continue
     }
@@ -82,6 +86,30 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
   }
 }
 
+/**
+ * A dialect may have no words for what a request says (the order of its turns, a kind of tool): then it is no attempt,
+ * and the next target is asked. null: go on. @throws GatewayError when there is no next one
+ */
+function encodeOrNull(
+  deps: Deps,
+  exchange: Exchange,
+  call: Call,
+  facts: TargetFacts,
+  hasNext: boolean,
+): UpstreamText | null {
+  try {
+    return encodeUpstream(call, facts)
+  } catch (error) {
+    if (!hasNext || !(error instanceof GatewayError)) throw error
+    deps.log.info('attempt.skipped', {
+      request_id: exchange.id,
+      target: facts.target.id,
+      message: error.message,
+    })
+    return null
+  }
+}
+
 /** A refusal for content goes only to providers that the policy names. */
 function afterModeration(left: readonly TargetSettings[], plan: PlannedCall): TargetSettings[] {
   const allowed = plan.policy.onModeration
@@ -94,11 +122,11 @@ async function attemptOne(
   call: Call,
   facts: TargetFacts,
   plan: PlannedCall,
+  text: UpstreamText,
   role: AttemptRole,
 ): Promise<AttemptEnd> {
   const startedAtMs = deps.clock.nowMs()
   const health = deps.health.of(facts.target.id)
-  const text = encodeUpstream(call, facts)
   const open = await bookOpen(deps, exchange, call, facts, role, startedAtMs)
   exchange.dropped = text.dropped
   health.sent(startedAtMs)
@@ -152,22 +180,22 @@ async function run(
   exchange.onGone = attempt.cancel
   sink.onDrain = attempt.resume
   const end = await attempt.ended
+  if (end.failure?.renew === true) deps.tokens.invalidate(facts.settings.name, signature)
   exchange.onGone = null
   sink.onDrain = null
   return end
 }
 
-export const STREAM_HEADERS: Readonly<Record<string, string>> = {
+const STREAM_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
   'x-accel-buffering': 'no',
 }
 
 function sign(text: UpstreamText, signature: Signature, facts: TargetFacts): UpstreamRequest {
-  for (const [name, value] of Object.entries(signature.query)) text.url.searchParams.set(name, value)
   return {
     method: 'POST',
-    url: text.url,
+    url: withQuery(text.url, signature.query),
     headers: {
       'content-type': 'application/json',
       accept: text.streaming ? 'text/event-stream' : 'application/json',
@@ -178,6 +206,14 @@ function sign(text: UpstreamText, signature: Signature, facts: TargetFacts): Ups
     body: text.body,
     allowPrivate: facts.settings.allowPrivate,
   }
+}
+
+function withQuery(url: URL, query: Signature['query']): URL {
+  const entries = Object.entries(query)
+  if (entries.length === 0) return url
+  const signed = new URL(url)
+  for (const [name, value] of entries) signed.searchParams.set(name, value)
+  return signed
 }
 
 /** Cost of the request with this attempt's usage as it stands, for `usage.cost`. */

@@ -56,7 +56,12 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
 
 /** Vendor text made fit to be shown: no addresses, no keys, no stacks, one line, bounded. */
 export function scrub(text: string): string {
-  let clean = text.replace(STACK, '').replace(/\s+/g, ' ').trim()
+  // Patterns search in what could be shown only: a vendor may echo a long prompt.
+  let clean = text
+    .slice(0, 4 * UPSTREAM_MESSAGE_CHARS_MAX)
+    .replace(STACK, '')
+    .replace(/\s+/g, ' ')
+    .trim()
   for (const [pattern, mark] of SECRETS) clean = clean.replace(pattern, mark)
   return clean.length <= UPSTREAM_MESSAGE_CHARS_MAX ? clean : `${clean.slice(0, UPSTREAM_MESSAGE_CHARS_MAX)}…`
 }

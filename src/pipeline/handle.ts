@@ -1,9 +1,11 @@
 // One request's way, top to bottom: authenticate → ingress → plan → dispatch → settle → observe.
 
+import { decisionText } from '#core/decision.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { RequestOutcome } from '#core/ledger.ts'
 import { JOURNAL_PENDING_ROWS_MAX, REQUEST_BODIES_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from '#core/limits.ts'
 import { formatNano } from '#core/money.ts'
+import { JsonText } from '#core/telemetry.ts'
 import { authenticate } from './authenticate.ts'
 import type { Deps, Exchange, Incoming } from './context.ts'
 import { dispatch, type Outcome } from './dispatch.ts'
@@ -150,7 +152,13 @@ function settle(
   exchange.closed = true
   const durationMs = deps.clock.monotonicMs() - exchange.startedMs
   const end = (): void => {
-    if (!exchange.clientGone) finish()
+    try {
+      if (!exchange.clientGone) finish()
+    } catch (error) {
+      // This runs at the journal's commit, where a throw would end the process and every other request with it.
+      deps.log.error('request.crashed', { request_id: exchange.id, error: textOf(error) })
+      exchange.sink.destroy()
+    }
     observe(deps, exchange, status, outcome, error, durationMs)
   }
   if (exchange.key === null) return end()
@@ -197,15 +205,18 @@ function observe(
     output_tokens: last?.usage.outputTokens ?? null,
     ttft_ms: exchange.ttftMs === null ? null : Math.round(exchange.ttftMs),
     duration_ms: Math.round(durationMs),
-    decision: exchange.decision,
+    decision: new JsonText(decisionText(exchange.decision)),
   })
 }
 
 function toGatewayError(deps: Deps, exchange: Exchange, error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  deps.log.error('request.crashed', { request_id: exchange.id, error: text })
+  deps.log.error('request.crashed', { request_id: exchange.id, error: textOf(error) })
   return new GatewayError('internal_error', 'the gateway failed; the request id helps to find out why', {
     cause: error,
   })
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -26,5 +26,9 @@ function ownHeaders(exchange: Exchange, target: string | null): Record<string, s
 
 /** Names from outside may hold what a header may not. */
 export function headerText(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, (character) => encodeURIComponent(character)).slice(0, 1000)
+  // Half a surrogate pair cannot be percent-encoded, so pairs are taken whole and halves replaced.
+  return text
+    .toWellFormed()
+    .replace(/[^\x20-\x7e]/gu, (character) => encodeURIComponent(character))
+    .slice(0, 1000)
 }

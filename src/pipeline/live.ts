@@ -24,8 +24,11 @@ export interface TargetFacts {
   readonly format: UpstreamFormat | null
   /** Without a trailing slash. */
   readonly baseUrl: string
+  /** The address of a path below the base URL, or below its origin; made once, so not to be changed. */
+  readonly urlOf: (path: string, fromOrigin: boolean) => URL
   readonly contextWindow: number | null
   readonly lacks: (capability: Capability) => boolean
+  readonly lacksWhileThinking: (capability: Capability) => boolean
   readonly thinksByDefault: boolean
 }
 
@@ -104,11 +107,16 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
     throw new GatewayError('internal_error', `no provider ${target.provider}`)
   const { provider } = providerSettings
   const rule = ruleOf(provider.models ?? [], target.model)
-  const listed = catalogue.facts(provider.id, target.model)
+  const listed = catalogue.facts({
+    providerName: target.provider,
+    providerId: provider.id,
+    model: target.model,
+  })
   const choice = { model: target.model, baseUrl: providerSettings.baseUrl, secret: providerSettings.apiKey }
   const name = provider.chooseFormat?.(choice) ?? null
   const format =
     name === null ? null : (provider.formats?.find((candidate) => candidate.name === name) ?? null)
+  const baseUrl = providerSettings.baseUrl ?? format?.baseUrl ?? provider.baseUrl ?? ''
   return {
     target,
     settings: providerSettings,
@@ -116,10 +124,30 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
     quirks: { ...provider.quirks, ...rule.quirks },
     rule,
     format,
-    baseUrl: providerSettings.baseUrl ?? format?.baseUrl ?? provider.baseUrl ?? '',
+    baseUrl,
+    urlOf: urlsBelow(baseUrl),
     contextWindow: target.contextWindow ?? rule.contextWindow ?? listed?.contextWindow ?? null,
-    lacks: lackOf(target, provider, rule, listed?.capabilities ?? null),
+    lacks: lackOf(target, provider, format, rule, listed?.capabilities ?? null),
+    lacksWhileThinking: (capability) =>
+      target.capabilities?.includes(capability) !== true &&
+      rule.cannotWhileThinking?.includes(capability) === true,
     thinksByDefault: rule.thinksByDefault === true,
+  }
+}
+
+/** A dialect has a handful of paths; a query in one could be anything. */
+const URLS_MAX = 16
+
+function urlsBelow(baseUrl: string): TargetFacts['urlOf'] {
+  const urls = new Map<string, URL>()
+  return (path, fromOrigin) => {
+    let url = urls.get(path)
+    if (url === undefined) {
+      if (urls.size >= URLS_MAX) urls.clear()
+      url = new URL((fromOrigin ? new URL(baseUrl).origin : baseUrl) + path)
+      urls.set(path, url)
+    }
+    return url
   }
 }
 
@@ -135,11 +163,13 @@ function ruleOf(rules: readonly ModelRule[], model: string): Omit<ModelRule, 'ma
 function lackOf(
   target: TargetSettings,
   provider: Provider,
+  format: UpstreamFormat | null,
   rule: Omit<ModelRule, 'match'>,
   listed: readonly string[] | null,
 ): (capability: Capability) => boolean {
   const own = target.capabilities
   return (capability) => {
+    if (format?.cannot?.includes(capability) === true) return true
     if (own !== null) {
       if (own.includes(capability)) return false
       if (LISTED.has(capability)) return true

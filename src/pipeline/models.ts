@@ -49,7 +49,7 @@ export function listModels(
 }
 
 function notAllowed(key: KeySettings, name: string): GatewayError {
-  const message = `key "${key.name}" may not use model "${name}"; it may use ${key.models?.join(', ') ?? 'none'}`
+  const message = `key "${key.name}" may not use model "${clip(name)}"; it may use ${key.models?.join(', ') ?? 'none'}`
   return new GatewayError('model_not_allowed', message, { param: 'model' })
 }
 

@@ -49,11 +49,12 @@ function readCandidate(deps: Deps, live: Live, call: Call, target: TargetSetting
 
 /** An unstreamed request to a stream-only target is collected, so it lacks nothing. */
 function lackOf(facts: TargetFacts, call: Call): (capability: Capability) => boolean {
+  const thinking = isThinking(facts, call)
   const needsOwnEndpoint = call.untranslatable !== null && !hasCompletions(facts)
   return (capability) => {
     if (capability === 'unstreamed') return needsOwnEndpoint
     if (capability === 'stream') return needsOwnEndpoint || facts.lacks('stream')
-    return facts.lacks(capability)
+    return facts.lacks(capability) || (thinking && facts.lacksWhileThinking(capability))
   }
 }
 

@@ -6,7 +6,7 @@ import type { ChatEvent } from '#core/chat.ts'
 import { JSON_DEPTH_MAX } from '#core/limits.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import type { AnswerDecoder } from '#core/wire-format.ts'
-import { encodeUtf8 } from '#wire/bytes.ts'
+import { encodeUtf8, utf8Length } from '#wire/bytes.ts'
 import { scanMembers, spliceMembers } from '#wire/json-members.ts'
 import { adaptRequest } from '#wire/openai-chat/adapt.ts'
 import { decodeChatAnswer, openChatDecoder } from '#wire/openai-chat/decode.ts'
@@ -44,7 +44,7 @@ function encodeOpenAi(call: Call, facts: TargetFacts, streaming: boolean): Upstr
   const path =
     call.api === 'completions' && passes
       ? (provider.completionsPath ?? '')
-      : (provider.chatPath ?? '/chat/completions')
+      : (facts.rule.chatPath ?? provider.chatPath ?? '/chat/completions')
   const { edits, dropped } = adaptRequest(call.chat, call.thinking, {
     model: facts.target.model,
     quirks,
@@ -57,7 +57,7 @@ function encodeOpenAi(call: Call, facts: TargetFacts, streaming: boolean): Upstr
       ? bytes
       : spliceMembers(bytes, scan, call.api === 'chat' || !passes ? edits : withoutMessages(edits))
   return {
-    url: new URL(facts.baseUrl + path),
+    url: facts.urlOf(path, false),
     headers: { ...quirks.headers, ...(streaming ? quirks.streamHeaders : undefined) },
     body,
     streaming,
@@ -76,9 +76,8 @@ function encodeForeign(call: Call, facts: TargetFacts, streaming: boolean): Upst
   const format = facts.format as NonNullable<TargetFacts['format']>
   const { model } = facts.target
   const encoded = format.encode({ request: call.chat, model, streaming, thinking: call.thinking })
-  const base = encoded.fromOrigin === true ? new URL(facts.baseUrl).origin : facts.baseUrl
   return {
-    url: new URL(base + encoded.path),
+    url: facts.urlOf(encoded.path, encoded.fromOrigin === true),
     headers: { ...facts.quirks.headers, ...encoded.headers },
     body: encoded.body,
     streaming,
@@ -240,14 +239,14 @@ function learnEvent(state: AnswerState, event: ChatEvent): void {
     case 'reasoning-delta':
     case 'refusal-delta':
       state.content = true
-      state.outputBytes += event.text.length
+      state.outputBytes += utf8Length(event.text)
       break
     case 'tool-call-start':
       state.content = true
-      state.outputBytes += event.name.length
+      state.outputBytes += utf8Length(event.name)
       break
     case 'tool-call-delta':
-      state.outputBytes += event.arguments.length
+      state.outputBytes += utf8Length(event.arguments)
       break
     case 'finish':
       state.finished = true

@@ -4,7 +4,7 @@
 import type { PriceEntry } from '#core/price.ts'
 import { holdsAt } from './instants.ts'
 import { type Price, readPrice } from './price.ts'
-import { indexList, type Row } from './price-lists.ts'
+import { indexList } from './price-lists.ts'
 
 export interface CatalogueSources {
   /** One list per provider folder. */
@@ -34,7 +34,7 @@ interface ModelFacts {
 export interface Catalogue {
   /** null: unknown, which is never a price of zero. */
   readonly find: (query: PriceQuery) => Price | null
-  readonly facts: (providerId: string, model: string) => ModelFacts | null
+  readonly facts: (query: Pick<PriceQuery, 'providerName' | 'providerId' | 'model'>) => ModelFacts | null
 }
 
 /** Clients and answers may name any model, so the memory for what was found is bounded. */
@@ -46,7 +46,7 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
   const lists = new Map(
     sources.lists.map(({ provider, entries }) => [provider, indexList(provider, entries, currency)]),
   )
-  const overridesFor = indexOverrides(sources.overrides)
+  const overrides = indexOverrides(sources.overrides)
   const found = new Map<string, readonly Price[]>()
   return {
     find(query) {
@@ -56,48 +56,71 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
       if (prices === undefined) {
         if (found.size >= FOUND_MAX) found.clear()
         const listed = lists.get(providerId)?.find(model, region) ?? []
-        prices = [...overridesFor(providerName, model, region), ...listed.map((row) => row.price)]
+        prices = [...overrides.pricesFor(providerName, model, region), ...listed.map((row) => row.price)]
         found.set(key, prices)
       }
       for (const price of prices) if (holdsAt(price.validity, atMs)) return price
       return null
     },
-    facts: (providerId, model) => factsOf(lists.get(providerId)?.findAnywhere(model) ?? []),
+    facts({ providerName, providerId, model }) {
+      const listed = lists.get(providerId)?.findAnywhere(model) ?? []
+      return factsOf([
+        ...overrides.entriesFor(providerName, model),
+        ...currentFirst(listed.map((row) => row.entry)),
+      ])
+    },
   }
+}
+
+interface Override {
+  readonly price: Price
+  readonly entry: PriceEntry
+}
+
+interface Overrides {
+  readonly pricesFor: (providerName: string, model: string, region: string) => readonly Price[]
+  readonly entriesFor: (providerName: string, model: string) => readonly PriceEntry[]
 }
 
 /** Overrides go by the names that the configuration spells out, nothing is guessed: exact, by alias, then `/*`. */
-function indexOverrides(
-  overrides: CatalogueSources['overrides'],
-): (providerName: string, model: string, region: string) => readonly Price[] {
-  const byPattern = new Map<string, Price>()
-  const byAlias = new Map<string, Price>()
-  for (const { pattern, entry } of overrides) {
-    const price = readPrice(entry, `config:${pattern}`)
+function indexOverrides(sources: CatalogueSources['overrides']): Overrides {
+  const byPattern = new Map<string, Override>()
+  const byAlias = new Map<string, Override>()
+  for (const { pattern, entry } of sources) {
+    const override = { price: readPrice(entry, `config:${pattern}`), entry }
     const providerName = pattern.slice(0, pattern.indexOf('/'))
-    byPattern.set(pattern, price)
-    for (const alias of entry.aliases ?? []) byAlias.set(`${providerName}/${alias}`, price)
+    byPattern.set(pattern, override)
+    for (const alias of entry.aliases ?? []) byAlias.set(`${providerName}/${alias}`, override)
   }
-  return (providerName, model, region) => {
+  const find = (providerName: string, model: string): readonly Override[] => {
     const name = `${providerName}/${model}`
-    return [byPattern.get(name), byAlias.get(name), byPattern.get(`${providerName}/*`)]
-      .filter((price) => price !== undefined)
-      .filter((price) => price.region === null || price.region === region)
+    const found = [byPattern.get(name), byAlias.get(name), byPattern.get(`${providerName}/*`)]
+    return found.filter((override) => override !== undefined)
+  }
+  return {
+    pricesFor: (providerName, model, region) =>
+      find(providerName, model)
+        .map((override) => override.price)
+        .filter((price) => price.region === null || price.region === region),
+    entriesFor: (providerName, model) => find(providerName, model).map((override) => override.entry),
   }
 }
 
-/** The first row that knows a fact says it; historic rows come last. */
-function factsOf(rows: readonly Row[]): ModelFacts | null {
-  if (rows.length === 0) return null
-  const entries = rows.map((row) => row.entry)
-  const ordered = [
+/** Historic rows come last. */
+function currentFirst(entries: readonly PriceEntry[]): readonly PriceEntry[] {
+  return [
     ...entries.filter((entry) => entry.historic !== true),
     ...entries.filter((entry) => entry.historic === true),
   ]
+}
+
+/** The first row that knows a fact says it. */
+function factsOf(entries: readonly PriceEntry[]): ModelFacts | null {
+  if (entries.length === 0) return null
   return {
-    contextWindow: first(ordered, (entry) => entry.context_window),
+    contextWindow: first(entries, (entry) => entry.context_window),
     // An empty list says that nobody wrote it down, not that the model can do nothing.
-    capabilities: first(ordered, (entry) =>
+    capabilities: first(entries, (entry) =>
       entry.capabilities?.length === 0 ? undefined : entry.capabilities,
     ),
   }

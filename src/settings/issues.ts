@@ -22,7 +22,7 @@ export interface Found {
 
 const SECRET_SETTINGS: ReadonlySet<unknown> = new Set(['key', 'api_key', 'token', 'base_url', 'store'])
 
-export const NOT_YET = 'not supported yet'
+const NOT_YET = 'not supported yet'
 
 export function reportIssue(issue: Issue, found: Found, report: Report): void {
   if (issue.code === 'unrecognized_keys') reportKeys(issue, report)

@@ -21,7 +21,7 @@ export function nearestName(word: string, known: Iterable<string>): string | nul
 }
 
 /** Levenshtein's: single insertions, deletions and substitutions. O(a × b). */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let row = 1; row <= a.length; row++) {
     const current = [row]

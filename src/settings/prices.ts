@@ -75,7 +75,8 @@ const PRICES = [
 function checkTiers(scope: Scope, path: Path, tiers: readonly (TierConfig | undefined)[]): void {
   const before: (readonly [number, TierConfig])[] = []
   for (const [index, tier] of indexed(tiers)) {
-    if (!PRICES.some((price) => tier[price] !== undefined)) {
+    const hasPrice = PRICES.some((price) => tier[price] !== undefined)
+    if (!hasPrice && !scope.report.hasWithin([...path, index])) {
       const allowed = `at least one of ${PRICES.join(', ')}`
       scope.report.add([...path, index], { message: 'has no price', found: 'none', allowed })
     }
@@ -139,10 +140,16 @@ function checkDates(scope: Scope, path: Path, dated: Dated): void {
 /** A bare date is 00:00 in Shanghai, as in the price lists. */
 function readDate(scope: Scope, path: Path, text: string | undefined): number | null {
   if (text === undefined) return null
-  const atMs = Date.parse(text.includes('T') ? text : `${text}T00:00:00+08:00`)
+  const atMs = isDay(text) ? Date.parse(text.includes('T') ? text : `${text}T00:00:00+08:00`) : Number.NaN
   if (!Number.isNaN(atMs)) return atMs
   scope.report.add(path, { message: 'is no date', found: describe(text), allowed: 'a day of the calendar' })
   return null
+}
+
+/** Date.parse takes the 31st of February for the 3rd of March. */
+function isDay(text: string): boolean {
+  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split('-').map(Number)
+  return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day
 }
 
 function entryOf(model: string, config: PriceConfig): PriceEntry {

@@ -87,6 +87,12 @@ export class Report {
     this.#closed.add(formatPath(path))
   }
 
+  /** A part of what stands at `path` has been cut out as wrong. */
+  hasWithin(path: Path): boolean {
+    const place = `${formatPath(path)}.`
+    return this.problems.some((problem) => problem.path.startsWith(place))
+  }
+
   nearest(name: string, known: Iterable<string>): string | null {
     const names = [...known]
     if (names.length === 0 || this.#searches >= NEAREST_SEARCHES_MAX) return null

@@ -59,4 +59,4 @@ export function isPlainName(name: string): boolean {
   return name.length <= NAME_CHARS_MAX && /^[^\s\p{C}]+$/u.test(name)
 }
 
-export const NAME_CHARS_MAX = 200
+const NAME_CHARS_MAX = 200

@@ -149,7 +149,8 @@ function chooseCalls(chat: ChatRequest, question: string): readonly Call[] {
 }
 
 /** Words too common to mean a tool. */
-const COMMON = /^(get|set|the|for|and|with|from|this|that|city|call|tool|current|given|list|name|user)$/
+const COMMON =
+  /^(with|from|this|that|what|when|where|which|have|will|your|about|would|should|need|tell|give|find|make|returns?|information|city|call|tool|current|given|list|name|user)$/
 
 /** A tool is asked for when the question holds its name, or a telling word of its name or description. */
 function asksFor(question: string, tool: Tool): boolean {
@@ -158,8 +159,7 @@ function asksFor(question: string, tool: Tool): boolean {
   const said = `${tool.name.replaceAll(/([a-z])([A-Z])/g, '$1 $2')} ${tool.description}`.toLowerCase()
   const words = said.match(/[a-z]{4,}/g) ?? []
   if (words.some((word) => !COMMON.test(word) && asked.includes(word))) return true
-  const pairs = said.match(/(?=([\u3400-\u9fff]{2}))/g) === null ? [] : chinesePairs(said)
-  return pairs.some((pair) => asked.includes(pair))
+  return chinesePairs(said).some((pair) => asked.includes(pair))
 }
 
 function chinesePairs(text: string): readonly string[] {

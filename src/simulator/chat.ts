@@ -8,6 +8,10 @@ export interface Message {
   readonly calls: readonly { readonly name: string; readonly arguments: string }[]
   /** The caller marks the prompt up to here for an explicit cache. */
   readonly isCacheMark?: boolean
+  /** The content came as a list of parts. */
+  readonly isList?: boolean
+  /** Earlier reasoning was given back with it. */
+  readonly hasReasoning?: boolean
 }
 
 export interface Tool {

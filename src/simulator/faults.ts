@@ -6,6 +6,7 @@ import type { FaultRule } from './settings.ts'
 export class FaultPicker {
   readonly #rules: readonly { readonly rule: FaultRule; seen: number }[]
   readonly #random: Random
+  readonly #seenBefore: number
 
   /** `seen`: requests before these rules were set, which `first` counts too. */
   constructor(rules: readonly FaultRule[], random: Random, seen: number) {
@@ -13,8 +14,6 @@ export class FaultPicker {
     this.#rules = rules.map((rule) => ({ rule, seen: 0 }))
     this.#seenBefore = seen
   }
-
-  readonly #seenBefore: number
 
   /** The first rule that fits; each request counts once on every rule for its model. */
   pick(model: string): FaultRule | null {

@@ -98,13 +98,8 @@ async function emit(generation: Generation): Promise<boolean> {
     left[piece.choice] = (left[piece.choice] ?? 0) - 1
     if (!(await send(generation, frames))) return false
     if (left[piece.choice] !== 0) continue
-    if (
-      !(await survives(
-        piece.choice,
-        left.every((count) => count === 0),
-      ))
-    )
-      return false
+    const isEnd = left.every((count) => count === 0)
+    if (!(await survives(piece.choice, isEnd))) return false
     const finish = plans[piece.choice]?.finish ?? 'stop'
     if (!(await send(generation, encoder.finish(piece.choice, finish, told(generation))))) return false
   }
@@ -130,18 +125,22 @@ async function close(generation: Generation): Promise<void> {
 
 /** Answers whole, when all tokens would have been emitted. */
 export async function answerWhole(generation: Generation): Promise<void> {
-  const { api, about, desk, encoder, fault, transmission } = generation
-  const stop = isMidway(fault) ? (fault?.fault === 'moderation_output' ? strikesAfter(fault) : null) : null
-  if (!(await emitUnseen(generation, stop))) return
-  const finish = stop !== null && api.moderates(desk) === 'finish' ? 'content_filter' : null
-  if (stop !== null && finish === null) {
+  const { api, about, desk, encoder, fault, plans, transmission } = generation
+  const isModerated = fault?.fault === 'moderation_output'
+  const pieces = [...interleave(plans)].slice(0, isModerated ? strikesAfter(fault) : undefined)
+  if (!(await emitUnseen(generation, pieces))) return
+  const isFinished = isModerated && api.moderates(desk) === 'finish'
+  if (isModerated && !isFinished) {
     const { status, headers, body } = api.refuse({ kind: 'moderation_output' }, about, desk)
     return transmission.whole(status, headers, body)
   }
-  if (fault?.fault === 'error_in_200') return inside200(generation)
-  const choices = generation.plans.map((plan) => ({
-    pieces: stop === null ? plan.pieces : plan.pieces.slice(0, stop),
-    finish: finish ?? plan.finish,
+  if (fault?.fault === 'error_in_200') {
+    const { headers, body } = api.refuse({ kind: errorKind(fault) }, about, desk)
+    return transmission.whole(200, headers, body)
+  }
+  const choices = plans.map((plan, index) => ({
+    pieces: pieces.filter((piece) => piece.choice === index),
+    finish: isFinished ? ('content_filter' as const) : plan.finish,
   }))
   const body = JSON.stringify(encoder.whole(choices, told(generation)))
   const headers = { 'content-type': api.jsonType, ...api.headers(about, desk) }
@@ -149,14 +148,13 @@ export async function answerWhole(generation: Generation): Promise<void> {
 }
 
 /** The time of all tokens passes; a caller who leaves has what was due by then on the bill. */
-async function emitUnseen(generation: Generation, piecesMax: number | null): Promise<boolean> {
-  const { api, about, desk, transmission, random, nowMs, plans } = generation
+async function emitUnseen(generation: Generation, pieces: readonly Piece[]): Promise<boolean> {
+  const { api, about, desk, transmission, random, nowMs } = generation
   if (api.headAtOnce && desk.options.keepAliveMs !== undefined) {
     transmission.head(200, { 'content-type': api.jsonType, ...api.headers(about, desk) })
   }
   if (!(await waitForFirstToken(generation, '\n'))) return false
   generation.onFirstToken()
-  const pieces = [...interleave(plans)].slice(0, piecesMax ?? undefined)
   const dues: number[] = []
   let dueAtMs = generation.firstTokenAtMs
   for (const _ of pieces) {
@@ -193,12 +191,6 @@ async function sendWhole(
     default:
       return transmission.whole(200, headers, body)
   }
-}
-
-function inside200(generation: Generation): void {
-  const { api, about, desk, transmission } = generation
-  const { headers, body } = api.refuse({ kind: errorKind(generation.fault) }, about, desk)
-  transmission.whole(200, headers, body)
 }
 
 /** Lets the fault strike; true: the answer goes on. */

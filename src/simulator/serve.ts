@@ -38,6 +38,7 @@ export interface Station {
   setBody(entry: LoggedRequest, body: string): void
 }
 
+const BODY_BYTES_MAX = 64 * 1024 * 1024
 const SLOW_HEAD_MS = 5_000
 const OVERSIZE_BYTES = 40 * 1024 * 1024
 const BAD_GATEWAY =
@@ -53,7 +54,7 @@ export async function serve(
 ): Promise<void> {
   const transmission = new Transmission(response)
   try {
-    const bodyText = await readBody(request, station.config.bodyBytesMax ?? 64 * 1024 * 1024)
+    const bodyText = await readBody(request, station.config.bodyBytesMax ?? BODY_BYTES_MAX)
     if (bodyText === null)
       transmission.whole(413, { 'content-type': 'text/html', connection: 'close' }, TOO_LARGE)
     else {
@@ -134,7 +135,9 @@ async function answer(
 }
 
 function nameOf(station: Station, asked: string): string {
-  return station.config.endpoints?.[asked] ?? asked
+  const name = station.config.endpoints?.[asked] ?? asked
+  if (station.dialect.anyModel !== true || station.models.has(name)) return name
+  return [...station.models.keys()][0] ?? name
 }
 
 /** Faults that need no answer; true: the request has been dealt with. */
@@ -154,26 +157,20 @@ async function strikeEarly(
     case 'html':
       transmission.whole(502, { 'content-type': 'text/html' }, BAD_GATEWAY)
       return true
-    case 'oversize':
-      transmission.head(200, { 'content-type': isStream(about.incoming) ? api.streamType : api.jsonType })
-      await transmission.writeLong(
-        isStream(about.incoming) ? 'data: {"choices":[{"index":0,"delta":{"content":"' : '{"padding":"',
-        fault.bytes ?? OVERSIZE_BYTES,
-        isStream(about.incoming) ? '"}}]}\n\n' : '"}',
-      )
+    case 'oversize': {
+      const isStream = api.isStreaming(about.incoming)
+      const before = isStream ? 'data: {"choices":[{"index":0,"delta":{"content":"' : '{"padding":"'
+      transmission.head(200, { 'content-type': isStream ? api.streamType : api.jsonType })
+      await transmission.writeLong(before, fault.bytes ?? OVERSIZE_BYTES, isStream ? '"}}]}\n\n' : '"}')
       transmission.end()
       return true
+    }
   }
   if (!isKind(fault.fault) || fault.fault === 'moderation_output') return false
   const refusal: Refusal = { kind: fault.fault, model: api.modelOf(about.incoming) }
   const reply = api.refuse(refusal, about, station.desk)
   transmission.whole(reply.status, reply.headers, reply.body)
   return true
-}
-
-function isStream(incoming: Incoming): boolean {
-  const asksBySse = incoming.headers['x-dashscope-sse'] === 'enable'
-  return asksBySse || (incoming.body as { readonly stream?: unknown } | null | undefined)?.stream === true
 }
 
 function isKind(fault: string): fault is RefusalKind {

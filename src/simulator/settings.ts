@@ -106,7 +106,7 @@ export interface DialectOptions {
   readonly reasoningField?: 'reasoning' | 'reasoning_content' | 'both'
   /** vllm: usage says how many tokens were cached. */
   readonly promptTokensDetails?: boolean
-  /** deepseek, llamacpp, tgi: a comment each so many ms until the first token. */
+  /** deepseek, llamacpp, tgi, vllm: a comment, or an empty line before a whole answer, each so many ms until the first token. */
   readonly keepAliveMs?: number
 }
 

@@ -72,7 +72,7 @@ export async function startSimulator(config: SimulatorConfig): Promise<Simulator
     serve(station, entry, request, response)
       // A caller that goes away while its body arrives, or a fault of our own: the connection is of no more use.
       .catch((error: unknown) => {
-        entry.aborted ||= request.aborted || (error as { code?: unknown }).code === 'ECONNRESET'
+        entry.aborted ||= (error as { code?: unknown }).code === 'ECONNRESET'
         if (!entry.aborted) console.error('simulator:', error)
         response.destroy()
       })

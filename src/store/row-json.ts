@@ -1,6 +1,7 @@
 // Ledger rows as JSON text, for files and streams. Money is a string there, as JSON numbers lose digits.
 
-import type { AttemptRow, Cost, Decision, LedgerRow, RequestRow } from '#core/ledger.ts'
+import { decisionText } from '#core/decision.ts'
+import type { AttemptRow, Cost, LedgerRow, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 
 /** What an attempt shares with its request, and so is not said again beside it. */
@@ -8,19 +9,6 @@ type Shared = 'requestId' | 'key' | 'tags' | 'model'
 
 export function rowText(entry: LedgerRow): string {
   return entry.kind === 'attempt' ? attemptText(entry.row) : requestText(entry.row)
-}
-
-// A decision is written when its request opens, when it ends, and to the log; it never changes in between.
-const decisionTexts = new WeakMap<Decision, string>()
-
-export function decisionText(decision: Decision | null): string {
-  if (decision === null) return 'null'
-  let text = decisionTexts.get(decision)
-  if (text === undefined) {
-    text = JSON.stringify(decision)
-    decisionTexts.set(decision, text)
-  }
-  return text
 }
 
 export function requestText(row: RequestRow): string {

@@ -1,7 +1,7 @@
 // The log: one JSON object a line, bounded, without secrets. Where lines go and how they wait there is the
 // writer's business.
 
-import type { Log } from '#core/telemetry.ts'
+import { JsonText, type Log } from '#core/telemetry.ts'
 import { isSecretField, redactText } from './redact.ts'
 
 const LEVELS = { debug: 10, info: 20, warn: 30, error: 40 } as const
@@ -37,41 +37,70 @@ function formatLine(
   fields: Readonly<Record<string, unknown>> | undefined,
   nowMs: number,
 ): string {
-  const head = { time: new Date(nowMs).toISOString(), level, event }
-  if (fields === undefined) return JSON.stringify(head)
-  // The head comes first for the reader, and last so that no field can pass for it.
+  const head = `{"time":"${new Date(nowMs).toISOString()}","level":"${level}","event":${JSON.stringify(event)}`
+  if (fields === undefined) return `${head}}`
   try {
-    return JSON.stringify({
-      ...head,
-      ...plainRecord(Object.entries(fields), 0, { values: VALUES_MAX }),
-      ...head,
-    })
+    const budget = { values: VALUES_MAX }
+    let line = head
+    for (const name in fields) {
+      // The head is written once, so that no field can pass for it.
+      if (HEAD.has(name)) continue
+      const text = memberText(name, fields[name], 0, budget)
+      if (text !== '') line += `,${text}`
+    }
+    return `${line}}`
   } catch (error) {
-    return JSON.stringify({ ...head, unloggable: redactText(String(error).slice(0, TEXT_CHARS_MAX)) })
+    return `${head},"unloggable":${JSON.stringify(redactText(String(error).slice(0, TEXT_CHARS_MAX)))}}`
   }
 }
+
+const HEAD: ReadonlySet<string> = new Set(['time', 'level', 'event'])
 
 interface Budget {
   values: number
 }
 
-/** The value as JSON can say it: within bounds, without secrets, without what JSON has no word for. */
-function plain(value: unknown, depth: number, budget: Budget): unknown {
+/** `"name":value`, or nothing where JSON has no word for the value. */
+function memberText(name: string, value: unknown, depth: number, budget: Budget): string {
+  const text = keyTextOf(name)
+  const isSecret = text.isSecret && typeof value === 'string' && value !== ''
+  const said = isSecret ? '"***"' : valueText(value, depth + 1, budget)
+  return said === '' ? '' : `${text.json}:${said}`
+}
+
+// Our own fields have few names; those of outside data are bounded by count.
+const keyTexts = new Map<string, { readonly json: string; readonly isSecret: boolean }>()
+const KEYS_MAX = 1_000
+
+function keyTextOf(name: string): { readonly json: string; readonly isSecret: boolean } {
+  let text = keyTexts.get(name)
+  if (text === undefined) {
+    if (keyTexts.size >= KEYS_MAX) keyTexts.clear()
+    const plain = plainText(name)
+    text = { json: JSON.stringify(plain), isSecret: isSecretField(plain) }
+    keyTexts.set(name, text)
+  }
+  return text
+}
+
+/** The value as JSON text: within bounds, without secrets; empty for what JSON has no word for. */
+function valueText(value: unknown, depth: number, budget: Budget): string {
   budget.values--
   switch (typeof value) {
     case 'string':
-      return plainText(value)
+      return JSON.stringify(plainText(value))
     case 'bigint':
-      return value.toString()
+      return `"${value}"`
     case 'number':
-      return Number.isFinite(value) ? value : String(value)
+      return Number.isFinite(value) ? String(value) : `"${value}"`
     case 'boolean':
+      return value ? 'true' : 'false'
     case 'undefined':
-      return value
+      return ''
     case 'object':
-      return value === null ? null : plainObject(value, depth, budget)
+      return value === null ? 'null' : objectText(value, depth, budget)
     default:
-      return `[${typeof value}]`
+      return `"[${typeof value}]"`
   }
 }
 
@@ -80,39 +109,44 @@ function plainText(text: string): string {
   return `${redactText(text.slice(0, TEXT_CHARS_MAX))}… (${text.length} characters)`
 }
 
-function plainObject(value: object, depth: number, budget: Budget): unknown {
-  if (depth >= DEPTH_MAX || budget.values <= 0) return '…'
+function objectText(value: object, depth: number, budget: Budget): string {
+  if (value instanceof JsonText) return value.text
+  if (depth > DEPTH_MAX || budget.values <= 0) return '"…"'
   if (value instanceof Error) {
     const { name, message, cause } = value
-    return plainRecord(Object.entries({ name, message, cause }), depth, budget)
+    return recordText(Object.entries({ name, message, cause }), depth, budget)
   }
-  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString()
-  if (value instanceof Map) return plainRecord(value.entries(), depth, budget)
-  if (Array.isArray(value) || value instanceof Set) return plainList(value, depth, budget)
-  return plainRecord(Object.entries(value), depth, budget)
+  if (ArrayBuffer.isView(value)) return `"[${value.byteLength} bytes]"`
+  if (value instanceof Date) {
+    return Number.isNaN(value.getTime()) ? '"Invalid Date"' : `"${value.toISOString()}"`
+  }
+  if (value instanceof Map) return recordText(value.entries(), depth, budget)
+  if (Array.isArray(value) || value instanceof Set) return listText(value, depth, budget)
+  return recordText(Object.entries(value), depth, budget)
 }
 
-function plainList(values: Iterable<unknown>, depth: number, budget: Budget): readonly unknown[] {
-  const list: unknown[] = []
+function listText(values: Iterable<unknown>, depth: number, budget: Budget): string {
+  const list: string[] = []
   for (const value of values) {
-    if (budget.values <= 0) return [...list, '…']
-    list.push(plain(value, depth + 1, budget))
+    if (budget.values <= 0) {
+      list.push('"…"')
+      break
+    }
+    const text = valueText(value, depth + 1, budget)
+    list.push(text === '' ? 'null' : text)
   }
-  return list
+  return `[${list.join(',')}]`
 }
 
-function plainRecord(
-  entries: Iterable<readonly [unknown, unknown]>,
-  depth: number,
-  budget: Budget,
-): Readonly<Record<string, unknown>> {
-  const record: [string, unknown][] = []
+function recordText(entries: Iterable<readonly [unknown, unknown]>, depth: number, budget: Budget): string {
+  const record: string[] = []
   for (const [key, value] of entries) {
-    const name = plainText(String(key))
-    if (budget.values <= 0) return Object.fromEntries([...record, ['…', true]])
-    const isSecret = isSecretField(name) && typeof value === 'string' && value !== ''
-    record.push([name, isSecret ? '***' : plain(value, depth + 1, budget)])
+    if (budget.values <= 0) {
+      record.push('"…":true')
+      break
+    }
+    const text = memberText(String(key), value, depth, budget)
+    if (text !== '') record.push(text)
   }
-  return Object.fromEntries(record)
+  return `{${record.join(',')}}`
 }

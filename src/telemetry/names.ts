@@ -197,20 +197,3 @@ export const OTHER = 'other'
 
 /** A longer label value is no name of ours and is counted as `other`. */
 export const LABEL_CHARS_MAX = 128
-
-/** Event names of the log. */
-export const EVENTS = [
-  'attempt.failed',
-  'http.crashed',
-  'journal.checkpoint_failed',
-  'journal.failed',
-  'journal.recovered',
-  'request.crashed',
-  'request.ended',
-  'settings.needs_restart',
-  'settings.reload_failed',
-  'settings.reloaded',
-  'store.down',
-  'store.rows_left',
-  'store.up',
-] as const

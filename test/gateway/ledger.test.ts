@@ -195,6 +195,25 @@ describe('ten thousand requests from several clients with faults among them', ()
   })
 })
 
+test('the cost of a request is the sum of its attempts, also of those that failed', async () => {
+  const first = { prompt_tokens: 1_000, completion_tokens: 10 }
+  const second = { prompt_tokens: 1_000, completion_tokens: 500 }
+  const failing = 'data: {"error":{"message":"engine died","type":"server_error"}}\n\n'
+  const upstream = await upstreamWith((request, count) =>
+    count === 1 ? { steps: [ROLE_EVENT, usageEvent(first), failing] } : answer('ok', second)(request),
+  )
+  const gateway = await childWith(configFor(upstream))
+  const got = await gateway.chat({ stream: true, stream_options: { include_usage: true } })
+  // (1000 × 2 + 10 × 8 + 1000 × 2 + 500 × 8) / 10⁶
+  expect(got.text).toContain('"cost":"0.00808"')
+  const detail = await gateway.detail(got.headers['x-request-id'] ?? '')
+  expect(detail.cost).toBe('0.00808')
+  expect(detail.attempts.map((row) => [row.outcome, row.cost?.amount])).toEqual([
+    ['server', '0.00208'],
+    ['success', '0.006'],
+  ])
+})
+
 describe('a gateway that is killed', () => {
   test('books what was under way as recovered estimates, keeps what was committed, and repeats nothing', async () => {
     const usage = { prompt_tokens: 100, completion_tokens: 50 }
@@ -313,6 +332,42 @@ describe('a gateway that is told to stop', () => {
     const detail = await after.detail(stream.headers['x-request-id'] ?? '')
     expect(detail).toMatchObject({ outcome: 'success', cost: '0.0006' })
     expect(await totalsOf(after)).toMatchObject({ requests: 2, attempts: 2, estimated_attempts: 0 })
+  })
+
+  test('under load loses no request of clients that keep their connections', async () => {
+    const upstream = await upstreamWith(answer('ok'))
+    const gateway = await childWith(configFor(upstream))
+    const agent = new Agent({ keepAlive: true })
+    const failures: string[] = []
+    let answered = 0
+    const work = async (): Promise<void> => {
+      for (;;) {
+        try {
+          const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+          const got = await ask(`${gateway.url}/v1/chat/completions`, { key: KEY, agent, body })
+          if (got.status === 200) answered += 1
+          else failures.push(got.text)
+          // What a balancer makes of it: the next request goes to another instance.
+          if (got.headers['connection'] === 'close') return
+        } catch (error) {
+          failures.push(String(error))
+          return
+        }
+      }
+    }
+    const workers = Array.from({ length: 8 }, work)
+    await eventually(() => answered > 100, 'load runs')
+    gateway.child.kill('SIGTERM')
+    await Promise.all(workers)
+    agent.destroy()
+    expect(failures).toEqual([])
+    expect(await gateway.exited).toBe(0)
+    const after = await childWith(configFor(upstream), gateway.folder)
+    expect(await totalsOf(after)).toMatchObject({
+      requests: answered,
+      attempts: answered,
+      estimated_attempts: 0,
+    })
   })
 
   test('does not wait for ever for a stream that does not end', async () => {

@@ -307,6 +307,31 @@ describe('the request', () => {
     expect(lastRequest().json['model']).toBe('some/other-model')
   })
 
+  test.each(['模型', '😀', '\ud83d', 'line\nbreak', 'tab\t', '"quoted"', '\u0000', 'é'.repeat(300)])(
+    'may name any model of a provider, and the answer says which in a header: %j',
+    async (model) => {
+      for (const streaming of [false, true]) {
+        const got = await gateway.chat({ model: `up/${model}`, stream: streaming })
+        expect(got.status).toBe(200)
+        expect(got.headers['x-sluice-target']).toMatch(/^up\/[\x20-\x7e]+$/)
+        expect(lastRequest().json['model']).toBe(model)
+      }
+      upstream.script({ status: 500, framing: 'length' })
+      const failed = await gateway.chat({ model: `up/${model}` })
+      expect(failed.status).toBe(502)
+    },
+  )
+
+  test('that says its model twice goes on with the one that counts, and no other', async () => {
+    const got = await gateway.chat(
+      {},
+      { body: '{"model":"none","messages":[{"role":"user","content":"x"}],"model":"m"}' },
+    )
+    expect(got.status).toBe(200)
+    expect(lastRequest().body).not.toMatch(/"none"|"m"/)
+    expect(lastRequest().json['model']).toBe('x')
+  })
+
   test('is taken without /v1 as well', async () => {
     const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
     const got = await ask(`${gateway.url}/chat/completions`, { key: KEY, body })

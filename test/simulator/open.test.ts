@@ -157,6 +157,12 @@ test('tgi: the id is empty, calls end with stop, errors have two members', async
   expect([long.status, Object.keys(JSON.parse(long.text))]).toEqual([422, ['error', 'error_type']])
 })
 
+test.each(['tgi', 'llamacpp'] as const)('%s serves its one model under any name', async (dialect) => {
+  const simulator = await start(dialect)
+  const { text } = await call(simulator, { ...ask('hi'), model: 'whatever' })
+  expect(JSON.parse(text)).toMatchObject({ model: 'm' })
+})
+
 test('llamacpp: choices come first, timings beside usage, sizes beside a context error', async () => {
   const simulator = await start('llamacpp', { answer: '好', contextWindow: 50 })
   const { text } = await call(simulator, ask('你好', USAGE))

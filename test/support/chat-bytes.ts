@@ -23,7 +23,7 @@ export function usageEvent(usage: Usage): string {
   return `data: {${HEAD},"choices":[],"usage":${JSON.stringify(usageJson(usage))}}\n\n`
 }
 
-export function usageJson(usage: Usage): Record<string, number> {
+function usageJson(usage: Usage): Record<string, number> {
   return { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens }
 }
 

@@ -1,7 +1,7 @@
 // The gateway on Node: reads the configuration, wires the ports, listens, reloads, drains.
 
 import { readFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { HttpBindings } from '@hono/node-server'
 import { getRequestListener } from '@hono/node-server'
@@ -72,7 +72,8 @@ export async function readConfig(
   const loaded = loadSettings({ text, providers: folders.providers, env, digest })
   if ('problems' in loaded) throw new ConfigError(loaded.problems)
   const { settings } = loaded
-  return compileLive(settings, buildCatalogue({ lists: folders.lists, overrides: settings.prices }))
+  const { prices: overrides, currency } = settings
+  return compileLive(settings, buildCatalogue({ lists: folders.lists, overrides, currency }))
 }
 
 /** @throws ConfigError, and Error when nothing can be served or the port is in use */
@@ -141,6 +142,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     async close() {
       isReady = false
       watcher.close()
+      sayGoodbye(server)
       await drain(server, live.settings.server.drainMs)
       await untilAllEnded(deps)
       await upstream.close()
@@ -205,6 +207,13 @@ function listen(server: Server, host: string, port: number): Promise<void> {
     })
     server.listen(port, host, resolve)
   })
+}
+
+/** From now on each answer is the last of its connection, so that no client sends another request into the close. */
+function sayGoodbye(server: Server): void {
+  server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) =>
+    response.setHeader('connection', 'close'),
+  )
 }
 
 async function drain(server: Server, drainMs: number): Promise<void> {

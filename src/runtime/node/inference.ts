@@ -82,11 +82,10 @@ function readBody(
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = []
     let length = 0
+    const startedMs = performance.now()
     const idle = setTimeout(() => late(`stopped arriving for ${BODY_IDLE_MS / 1000} s`), BODY_IDLE_MS)
-    const total = setTimeout(() => late('did not arrive in time'), REQUEST_BODY_MS_MAX)
     const settle = (run: () => void): void => {
       clearTimeout(idle)
-      clearTimeout(total)
       run()
     }
     const refuse = (error: unknown): void => {
@@ -105,7 +104,10 @@ function readBody(
       } catch (error) {
         return refuse(error)
       }
-      if (parts.length > 0) idle.refresh()
+      if (parts.length > 0) {
+        if (performance.now() - startedMs > REQUEST_BODY_MS_MAX) return late('did not arrive in time')
+        idle.refresh()
+      }
       parts.push(chunk)
     }
     request.on('data', onData)

@@ -1,4 +1,4 @@
-// How requests say who asks and for which model; the same at nearly all vendors.
+// How requests say who asks, for which model and whether for a stream; the same at nearly all vendors.
 
 import type { Incoming } from './dialect.ts'
 import { isFields } from './openai-body.ts'
@@ -12,4 +12,8 @@ export function bearerKey(incoming: Incoming): string | null {
 export function modelField(incoming: Incoming): string {
   const model = isFields(incoming.body) ? incoming.body['model'] : undefined
   return typeof model === 'string' ? model : ''
+}
+
+export function streamField(incoming: Incoming): boolean {
+  return isFields(incoming.body) && incoming.body['stream'] === true
 }

@@ -2,6 +2,8 @@
 // recorded streams: `usage: null` until the finishing chunk, which carries it beside its choice.
 // Error bodies are not documented; their shape is the one that clients report.
 
+import type { ChatRequest } from '../chat.ts'
+import type { ModelConfig } from '../settings.ts'
 import {
   type About,
   type Asked,
@@ -125,12 +127,24 @@ function adjust(body: OpenAiBody): OpenAiBody | Refusal {
   }
 }
 
-function allows(asked: Asked, model: { readonly vision?: boolean }): Refusal | null {
+function allows(asked: Asked, model: ModelConfig): Refusal | null {
+  if (lacksReasoning(asked.chat, model)) {
+    return { kind: 'invalid_request', message: 'Missing `reasoning_content` field in the assistant message' }
+  }
   const hasImage = asked.chat.messages.some((message) => message.images.length > 0)
   if (model.vision === true || !hasImage) return null
   const message =
     'Failed to deserialize the JSON body into the target type: messages[0]: unknown variant `image_url`, expected `text`'
   return { kind: 'invalid_request', message }
+}
+
+/** In thinking mode the assistant's turns since the last question must bring their reasoning back. */
+function lacksReasoning(chat: ChatRequest, model: ModelConfig): boolean {
+  const { thinking = 'never' } = model
+  const thinks = thinking === 'always' || (thinking !== 'never' && (chat.thinking ?? thinking === 'on'))
+  const question = chat.messages.findLastIndex((message) => message.role === 'user')
+  const loop = chat.messages.slice(question + 1)
+  return thinks && loop.some((message) => message.calls.length > 0 && message.hasReasoning !== true)
 }
 
 interface Row {

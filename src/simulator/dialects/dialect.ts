@@ -125,6 +125,8 @@ export interface ChatApi {
   /** Marks in a prompt are a cache of their own, which excludes the implicit one. */
   readonly explicitCache?: boolean
   authorises(incoming: Incoming, desk: Desk): Refusal | null
+  /** Whether a stream is asked for, as far as it can be told before the request is read. */
+  isStreaming(incoming: Incoming): boolean
   /** The model as asked for, as far as it can be told before the request is read. */
   modelOf(incoming: Incoming): string
   read(incoming: Incoming, desk: Desk): Asked | Refusal
@@ -142,6 +144,8 @@ export interface ChatApi {
 export interface Dialect {
   /** Path of the base URL. */
   readonly basePath: string
+  /** A server of one model, which it serves under any name. */
+  readonly anyModel?: boolean
   /** The id that an answer and its headers carry. */
   makeId(desk: Desk): string
   /** null: there is no such path; `wrongPath` words that. */

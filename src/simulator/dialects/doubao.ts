@@ -4,7 +4,7 @@
 // sample of BytePlus ModelArk, the same platform.
 
 import type { Piece, Usage } from '../chat.ts'
-import { bearerKey, modelField } from './credentials.ts'
+import { bearerKey, modelField, streamField } from './credentials.ts'
 import {
   type About,
   type Asked,
@@ -41,8 +41,13 @@ const chat: ChatApi = {
     return key !== null && desk.accepts(key) ? null : { kind: 'auth' }
   },
   modelOf: modelField,
+  isStreaming: streamField,
   read,
-  allows: () => null,
+  // Text models take no list of parts, and do not say which field is wrong (Roo-Code#504, cline#1426).
+  allows(asked, model) {
+    const isFine = model.vision === true || !asked.chat.messages.some((message) => message.isList === true)
+    return isFine ? null : { kind: 'invalid_request' }
+  },
   refuse,
   refuseInStream: (refusal, about, desk) => {
     const frame = event({ error: errorOf(refusal, about).error })

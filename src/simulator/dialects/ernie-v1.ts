@@ -3,6 +3,7 @@
 // https://ai.baidu.com/ai-doc/WENXINWORKSHOP/tlmyncueh (errors), /flzjjlya6 (chat); headers as in lobehub#4522.
 
 import type { Finish, Message, Piece, Usage } from '../chat.ts'
+import { streamField } from './credentials.ts'
 import type { About, Asked, ChatApi, Desk, Encoder, Frame, Incoming, Refusal, Reply } from './dialect.ts'
 import { bodyOf, flat, headersOf, JSON_TYPE, json, refuse } from './ernie-v1-errors.ts'
 import { countOf, type Fields, isFields, readStop, readTools, wholeCalls, wholeText } from './openai-body.ts'
@@ -60,6 +61,7 @@ function chat(desk: Desk): ChatApi {
     headAtOnce: false,
     authorises,
     modelOf: (incoming) => modelOf(incoming, desk),
+    isStreaming: streamField,
     read: (incoming) => read(incoming, desk),
     allows: () => null,
     refuse,

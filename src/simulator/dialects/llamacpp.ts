@@ -65,6 +65,7 @@ const chat: ChatApi = createChatApi({
 
 export const llamacpp: Dialect = {
   basePath: '/v1',
+  anyModel: true,
   makeId: (desk) => desk.random.hex(32),
   route(incoming, desk) {
     const { method, path } = incoming

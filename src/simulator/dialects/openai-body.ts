@@ -65,6 +65,8 @@ export function readMessage(role: string, message: Fields): Message {
     text: typeof message['reasoning_content'] === 'string' ? message['reasoning_content'] + text : text,
     images: parts.filter((part) => typeof part['text'] !== 'string').map(mediaOf),
     calls: readCalls(message['tool_calls']),
+    isList: Array.isArray(content),
+    hasReasoning: typeof message['reasoning_content'] === 'string',
     isCacheMark: parts.some((part) => isFields(part['cache_control'])),
   }
 }

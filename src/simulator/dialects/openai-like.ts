@@ -3,7 +3,7 @@
 
 import type { Finish, Piece, Usage } from '../chat.ts'
 import type { ModelConfig } from '../settings.ts'
-import { bearerKey, modelField } from './credentials.ts'
+import { bearerKey, modelField, streamField } from './credentials.ts'
 import {
   type About,
   type Asked,
@@ -78,6 +78,7 @@ export function createChatApi(vendor: OpenAiLike): ChatApi {
     headAtOnce: vendor.headAtOnce,
     authorises: (incoming, desk) => authorises(incoming, desk, vendor.needsKey),
     modelOf: modelField,
+    isStreaming: streamField,
     read(incoming, desk) {
       const body = readOpenAiBody(incoming.body)
       const adjusted = isBody(body) ? vendor.adjust(body) : body

@@ -42,6 +42,7 @@ function nativeApi(isMultimodal: boolean): ChatApi {
       return key !== null && desk.accepts(key) ? null : { kind: 'auth' }
     },
     modelOf: modelField,
+    isStreaming,
     read: (incoming) => read(incoming, isMultimodal),
     allows(asked, model, inputTokens) {
       if ((model.vision === true) === isMultimodal) return refusedByModel(asked.chat, model, inputTokens)
@@ -64,10 +65,10 @@ function read(incoming: Incoming, isMultimodal: boolean): Asked | Refusal {
   const messages = readMessages(input)
   if (messages.length === 0)
     return invalid('Either "prompt" or "messages" must exist and cannot both be none')
-  const isStreaming = incoming.headers['x-dashscope-sse'] === 'enable'
-  const chat = readChat(body['model'], messages, parameters, isStreaming)
+  const streams = isStreaming(incoming)
+  const chat = readChat(body['model'], messages, parameters, streams)
   const isIncremental = parameters['incremental_output'] === true
-  if (chat.thinking === true && isStreaming && !isIncremental) {
+  if (chat.thinking === true && streams && !isIncremental) {
     return invalid('The incremental_output parameter must be "true" when enable_thinking is true')
   }
   const isText = !isMultimodal && parameters['result_format'] !== 'message'
@@ -80,6 +81,11 @@ function read(incoming: Incoming, isMultimodal: boolean): Asked | Refusal {
     chat,
     encoder: (_model, about) => encoder(about, { isMultimodal, isIncremental, isText }),
   }
+}
+
+/** By a header, not by the body. */
+function isStreaming(incoming: Incoming): boolean {
+  return incoming.headers['x-dashscope-sse'] === 'enable'
 }
 
 function invalid(message: string, code?: string): Refusal {

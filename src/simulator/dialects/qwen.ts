@@ -2,7 +2,7 @@
 // https://help.aliyun.com/zh/model-studio/qwen-api-reference, /error-code; chunks as in the QwQ page's sample.
 
 import type { Piece, Usage } from '../chat.ts'
-import { bearerKey, modelField } from './credentials.ts'
+import { bearerKey, modelField, streamField } from './credentials.ts'
 import {
   type About,
   type Asked,
@@ -32,6 +32,7 @@ const chat: ChatApi = {
   explicitCache: true,
   authorises,
   modelOf: modelField,
+  isStreaming: streamField,
   read,
   allows: (asked, model, inputTokens) => refusedByModel(asked.chat, model, inputTokens),
   refuse,

@@ -63,6 +63,7 @@ const chat: ChatApi = createChatApi({
 
 export const tgi: Dialect = {
   basePath: '/v1',
+  anyModel: true,
   makeId: (desk) => desk.random.hex(12),
   route(incoming, desk) {
     const { method, path } = incoming

@@ -54,7 +54,7 @@ function refuseUnknown(
 }
 
 /** FNV-1a, 64 bits: tells edited steps apart; no defence against anybody. */
-export function checksum(text: string): string {
+function checksum(text: string): string {
   let hash = 0xcbf29ce484222325n
   for (const byte of new TextEncoder().encode(text)) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n)

@@ -6,7 +6,7 @@ import type { Quirks } from '#core/provider.ts'
 import { THINKING_FIELDS, writeThinking } from './thinking.ts'
 
 /** Fields of ours that never reach an upstream. */
-export const OWN_FIELDS = ['models', 'provider'] as const
+const OWN_FIELDS = ['models', 'provider'] as const
 
 export interface Adaptation {
   /** JSON texts to set, null to remove; for spliceMembers. */
@@ -48,6 +48,7 @@ export function adaptRequest(
     edits.set(field, null)
     dropped.push(field)
   }
+  adaptTools(request, quirks, edits)
   for (const [field, name] of Object.entries(quirks.renames ?? {})) {
     if (request[field] === undefined) continue
     edits.set(field, null)
@@ -59,6 +60,15 @@ export function adaptRequest(
     }
   }
   return { edits, dropped }
+}
+
+/** Forms of `stop` and `tool_choice` that some servers do not know. */
+function adaptTools(request: ChatRequest, quirks: Quirks, edits: Map<string, string | null>): void {
+  if (quirks.stopAsList === true && typeof request['stop'] === 'string') {
+    edits.set('stop', JSON.stringify([request['stop']]))
+  }
+  if (quirks.noToolsForNone !== true || request['tool_choice'] !== 'none') return
+  for (const field of ['tools', 'tool_choice']) if (request[field] !== undefined) edits.set(field, null)
 }
 
 function adaptThinking(

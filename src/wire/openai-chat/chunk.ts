@@ -4,6 +4,7 @@
 import type { AnswerState } from '#core/answer.ts'
 import type { Quirks } from '#core/provider.ts'
 import type { TokenUsage } from '#core/usage.ts'
+import { utf8Length } from '../bytes.ts'
 import { type CallMemory, callLength, repairCalls } from './tool-calls.ts'
 import { readUsage } from './usage.ts'
 
@@ -36,7 +37,7 @@ export function learn(state: AnswerState, body: MutableJson): void {
     }
     if (typeof choice['text'] === 'string' && choice['text'] !== '') {
       state.content = true
-      state.outputBytes += choice['text'].length
+      state.outputBytes += utf8Length(choice['text'])
     }
     if (typeof choice['finish_reason'] === 'string' && choice['finish_reason'] !== '') state.finished = true
   }
@@ -58,7 +59,7 @@ function contentLength(delta: MutableJson): number {
   let length = 0
   for (const field of ['content', 'reasoning_content', 'reasoning', 'refusal'] as const) {
     const value = delta[field]
-    if (typeof value === 'string') length += value.length
+    if (typeof value === 'string') length += utf8Length(value)
     else if (Array.isArray(value) && value.length > 0) length += JSON.stringify(value).length
   }
   const calls = delta['tool_calls']
@@ -74,6 +75,7 @@ export function needsRepair(quirks: Quirks): boolean {
   return (
     quirks.reasoningField !== undefined ||
     quirks.looseToolCalls === true ||
+    quirks.emptyWords === true ||
     quirks.finishReasons !== undefined
   )
 }
@@ -98,6 +100,8 @@ export function repair(body: MutableJson, quirks: Quirks, memory: CallMemory): R
       const whole = choice['message'] === delta
       changed = repairCalls(delta, whole ? null : memory.of(choice['index'])) || changed
     }
+    if (quirks.emptyWords === true) changed = dropEmptyWords(choice, delta) || changed
+    if (quirks.toolCallsEndInStop === true) changed = endInToolCalls(choice, delta, memory) || changed
     const reason = choice['finish_reason']
     const mapped = typeof reason === 'string' ? quirks.finishReasons?.[reason] : undefined
     if (mapped === 'error') failedBy = String(reason)
@@ -108,6 +112,22 @@ export function repair(body: MutableJson, quirks: Quirks, memory: CallMemory): R
     }
   }
   return { changed, failedBy }
+}
+
+function dropEmptyWords(choice: MutableJson, delta: MutableJson | null): boolean {
+  const isEmptyReason = choice['finish_reason'] === ''
+  const isEmptyRole = delta?.['role'] === ''
+  if (isEmptyReason) choice['finish_reason'] = null
+  if (isEmptyRole) delete delta['role']
+  return isEmptyReason || isEmptyRole
+}
+
+function endInToolCalls(choice: MutableJson, delta: MutableJson | null, memory: CallMemory): boolean {
+  if (choice['finish_reason'] !== 'stop') return false
+  const calls = delta?.['tool_calls']
+  const hasCalled = (Array.isArray(calls) && calls.length > 0) || memory.of(choice['index']).count > 0
+  if (hasCalled) choice['finish_reason'] = 'tool_calls'
+  return hasCalled
 }
 
 function renameReasoning(delta: MutableJson): boolean {

@@ -33,7 +33,7 @@ export function readErrorValue(value: unknown): ErrorWords {
   if (typeof value === 'string') return { code: null, type: null, message: value }
   const body = object(value)
   if (body === null) return { code: null, type: null, message: '' }
-  const error = object(body['error'])
+  const error = object(body['error']) ?? choiceError(body)
   const base = object(body['base_resp'])
   const code = error?.['code'] ?? body['code'] ?? body['error_code'] ?? base?.['status_code']
   const type = error?.['type'] ?? body['type'] ?? body['error_type']
@@ -62,10 +62,20 @@ export function isErrorBody(value: unknown): boolean {
   const body = object(value)
   if (body === null) return true
   // As the official SDKs see it (openai-node core/streaming.ts): only a truthy `error` is one.
-  if (body['error']) return true
+  if (body['error'] || choiceError(body) !== null) return true
   if (isCode(object(body['base_resp'])?.['status_code']) || isCode(body['error_code'])) return true
   if (Array.isArray(body['choices'])) return false
   return body['object'] === 'error' || isCode(body['code']) || body['detail'] !== undefined
+}
+
+/** OpenRouter says in a choice what went wrong behind it. */
+function choiceError(body: Json): Json | null {
+  if (!Array.isArray(body['choices'])) return null
+  for (const choice of body['choices'] as readonly unknown[]) {
+    const error = object(object(choice)?.['error'])
+    if (error !== null) return error
+  }
+  return null
 }
 
 /** Vendors that always send a code say 0 for success. */

@@ -31,6 +31,8 @@ export function passStream(options: PassOptions): AnswerTransform {
   const run = new Run(options.out)
   let usageShown = false
   let lastChunk: MutableJson | null = null
+  /** Bytes around the text of the last chunk that was parsed: what a chunk that passes has beyond them is text. */
+  let framingBytes = 0
 
   function onEvent(event: SseEvent): void {
     if (state.done || state.failure !== null) return
@@ -42,7 +44,7 @@ export function passStream(options: PassOptions): AnswerTransform {
     } else if (!looksLikeObject(data)) {
       state.droppedEvents++
     } else if (state.content && !event.isErrorEvent && isPlain(data)) {
-      state.outputBytes += data.length >> 4
+      state.outputBytes += Math.max(0, data.length - framingBytes)
       run.add(event.raw)
     } else {
       onParsed(event, data)
@@ -74,7 +76,9 @@ export function passStream(options: PassOptions): AnswerTransform {
       state.failure = toFailure(readErrorValue(body), 200, options.rules, null)
       return
     }
+    const before = state.outputBytes
     learn(state, body)
+    if (state.outputBytes > before) framingBytes = data.length - (state.outputBytes - before)
     const { changed, failedBy } = repair(body, options.quirks, memory)
     if (failedBy !== null) {
       state.failure = toFailure(
@@ -87,8 +91,11 @@ export function passStream(options: PassOptions): AnswerTransform {
     }
     lastChunk = body
     const usage = usageOf(body)
+    // An object that counts nothing (MiniMax has one on every chunk) is no usage, but not asked for either.
+    const isEmpty = usage === null && body['usage'] !== null && typeof body['usage'] === 'object'
+    if (isEmpty && !options.wantsUsage) delete body['usage']
     if (usage !== null) emitWithUsage(event, body, usage, changed)
-    else if (changed) run.put(encodeEvent(body))
+    else if (changed || (isEmpty && !options.wantsUsage)) run.put(encodeEvent(body))
     else run.add(event.raw)
   }
 
@@ -102,13 +109,11 @@ export function passStream(options: PassOptions): AnswerTransform {
     }
     const shown = body['usage']
     const cost = options.costOf(usage, state.responseModel)
-    if (shown !== null && typeof shown === 'object') {
+    if (isObject(shown)) {
       usageShown = true
-      if (cost !== null) {
-        ;(shown as MutableJson)['cost'] = cost
-        run.put(encodeEvent(body))
-        return
-      }
+      const isForeign = renameCost(shown)
+      if (cost !== null) shown['cost'] = cost
+      if (cost !== null || isForeign) return run.put(encodeEvent(body))
     }
     if (changed) run.put(encodeEvent(body))
     else run.add(event.raw)
@@ -144,6 +149,18 @@ export function passStream(options: PassOptions): AnswerTransform {
 const BLANK_LINE = encodeUtf8('\n\n')
 
 const isBracket = (byte: number): boolean => byte === 91
+/** `usage.cost` is ours, in book currency; an upstream's own (OpenRouter) is kept under a name of its own. */
+function renameCost(usage: MutableJson): boolean {
+  if (usage['cost'] === undefined) return false
+  usage['upstream_cost'] = usage['cost']
+  delete usage['cost']
+  return true
+}
+
+function isObject(value: unknown): value is MutableJson {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 const isBrace = (byte: number): boolean => byte === 123
 const isQuote = (byte: number): boolean => byte === 34
 /** Not the `n` of null. */
@@ -175,6 +192,7 @@ function quirkMarks(quirks: Quirks): readonly string[] {
   const marks: string[] = []
   if (quirks.reasoningField !== undefined) marks.push('"reasoning"')
   if (quirks.looseToolCalls === true) marks.push('"tool_calls"')
+  if (quirks.emptyWords === true) marks.push('"role":""', '"finish_reason":""')
   return marks
 }
 
@@ -257,7 +275,8 @@ export function passAnswer(
       null,
     )
   }
-  return { state, bytes: changed ? encodeUtf8(JSON.stringify(parsed)) : body }
+  const isForeignCost = isObject(parsed['usage']) && renameCost(parsed['usage'])
+  return { state, bytes: changed || isForeignCost ? encodeUtf8(JSON.stringify(parsed)) : body }
 }
 
 function protocolFailure(message: string): NonNullable<AnswerTransform['state']['failure']> {

@@ -97,8 +97,18 @@ function hasForeignWord(request: Json, dialect: ThinkingSwitch): boolean {
     const said = TEMPLATE_SWITCHES.some((key) => typeof template?.[key] === 'boolean')
     if (said && typeof template?.[dialect.key] !== 'boolean') return true
   }
+  if (dialect.style === 'thinking' && dialect.on !== undefined) {
+    const type = object(request['thinking'])?.['type']
+    if (typeof type === 'string' && type !== dialect.on && type !== 'disabled') return true
+  }
   const word = request['reasoning_effort']
   if (typeof word !== 'string' || !('efforts' in dialect) || dialect.efforts === undefined) return false
+  // An effort beside a switch that says "off" is a 400 (DeepSeek-V3#1397, Roo-Code#11395).
+  if (dialect.style !== 'reasoning_effort' && readSwitch(request) === false) return true
+  // Where thinking is off unless switched on, an effort alone must switch it on (ERNIE, Qwen).
+  if (dialect.style === 'enable_thinking' && request['enable_thinking'] === undefined) return true
+  // vLLM, SGLang and llama.cpp, whose switch the template is, read this word by themselves.
+  if (word === 'none' && dialect.style === 'chat_template_kwargs') return false
   return !dialect.efforts.includes(word) && !(dialect.style === 'reasoning_effort' && word === dialect.off)
 }
 
@@ -144,7 +154,7 @@ function say(set: Map<string, unknown>, request: Json, thinking: ThinkingRequest
   const budget = thinking.budgetTokens ?? budgetOfEffort(thinking.effort, quirks)
   switch (dialect.style) {
     case 'thinking': {
-      const type = on === 'auto' ? 'auto' : on ? 'enabled' : 'disabled'
+      const type = on === false ? 'disabled' : (dialect.on ?? (on === 'auto' ? 'auto' : 'enabled'))
       const tokens =
         dialect.budget === true && type === 'enabled' && budget !== null ? { budget_tokens: budget } : {}
       set.set('thinking', { type, ...tokens })
@@ -165,9 +175,12 @@ function say(set: Map<string, unknown>, request: Json, thinking: ThinkingRequest
       if (on === false) {
         if (dialect.off === null) return false
         set.set('reasoning_effort', dialect.off)
-      } else if (thinking.effort !== null)
+      } else if (thinking.effort !== null) {
         set.set('reasoning_effort', nearestEffort(thinking.effort, dialect.efforts))
-      else set.set('reasoning_effort', nearestEffort('medium', dialect.efforts))
+      } else if (dialect.off !== null || dialect.efforts.includes('medium')) {
+        set.set('reasoning_effort', nearestEffort('medium', dialect.efforts))
+      }
+      // Else the model thinks anyway, and how much is best left to its own default (kimi-k3: max).
       return true
     case 'reasoning':
       if (on === false) set.set('reasoning', { enabled: false })

@@ -118,14 +118,53 @@ describe('a token that is fetched', () => {
     expect(cache.sign(facts)).toEqual(queryOf('token-2'))
   })
 
-  test('serves to its end when its renewal fails, and is asked for again by the next request', async () => {
+  test('serves to its end when its renewal fails, and is asked for again a little later', async () => {
     const { cache, clock, facts, upstream } = await withToken()
     clock.advance(LIFE_SECONDS * 950)
     cache.sign(facts)
     upstream.answer(500, '')
     await new Promise((resolve) => setImmediate(resolve))
     expect(cache.sign(facts)).toEqual(queryOf('token-1'))
+    expect(upstream.calls).toHaveLength(2)
+    clock.advance(1_000)
+    expect(cache.sign(facts)).toEqual(queryOf('token-1'))
     expect(upstream.calls).toHaveLength(3)
+  })
+
+  test('is not asked for by every request while the endpoint refuses: the wait doubles up to a minute', async () => {
+    const { cache, clock, facts, upstream } = setUp()
+    for (const waitMs of [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]) {
+      const calls = upstream.calls.length
+      const asked = signed(cache.sign(facts))
+      upstream.answer(401, 'no')
+      await expect(asked).rejects.toThrow()
+      clock.advance(waitMs - 1)
+      await expect(signed(cache.sign(facts))).rejects.toThrow()
+      expect(upstream.calls).toHaveLength(calls + 1)
+      clock.advance(1)
+    }
+  })
+
+  test('of a key that was changed while the old one was asked for is asked for with the new one', async () => {
+    const { cache, facts, upstream } = setUp()
+    const old = signed(cache.sign(facts))
+    const rotated = signed(cache.sign(withSecret(facts, 'rotated')))
+    expect(upstream.calls).toHaveLength(2)
+    upstream.answer(200, 'token-old', 0)
+    upstream.answer(200, 'token-new', 1)
+    expect([await old, await rotated]).toEqual([queryOf('token-old'), queryOf('token-new')])
+  })
+
+  test('that was renewed meanwhile stays when an older one is refused', async () => {
+    const { cache, facts, upstream } = await withToken()
+    cache.invalidate(facts.settings.name)
+    const next = signed(cache.sign(facts))
+    upstream.answer(200, 'token-2')
+    await next
+    cache.invalidate(facts.settings.name, queryOf('token-1'))
+    expect(cache.sign(facts)).toEqual(queryOf('token-2'))
+    cache.invalidate(facts.settings.name, queryOf('token-2'))
+    expect(cache.sign(facts)).toBeInstanceOf(Promise)
   })
 
   test('is not used behind its end', async () => {

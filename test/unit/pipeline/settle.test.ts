@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newAnswerState } from '#core/answer.ts'
 import type { AttemptRow, RequestRow } from '#core/ledger.ts'
+import type { Headers } from '#core/ports.ts'
 import type { AttemptEnd } from '#pipeline/attempt.ts'
 import type { Deps, Exchange } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
@@ -36,7 +37,10 @@ function setUp(
     clock,
     metrics: createMetrics(),
     journal: {
-      open: (request: RequestRow, attempt: AttemptRow) => opened.push([request, attempt]),
+      open: (request: RequestRow, attempt: AttemptRow, written: (error: Error | null) => void) => {
+        opened.push([request, attempt])
+        written(null)
+      },
       attempt: (row: AttemptRow) => closed.push(row),
       request: () => undefined,
       pendingRows: 0,
@@ -78,9 +82,9 @@ function ended(changes: Partial<AttemptEnd> = {}, state: Partial<AttemptEnd['sta
   }
 }
 
-function book(end: AttemptEnd, prices?: object) {
+async function book(end: AttemptEnd, prices?: object) {
   const all = setUp(prices)
-  const open = bookOpen(all.deps, all.exchange, all.call, all.facts, 'first', all.clock.nowMs())
+  const open = await bookOpen(all.deps, all.exchange, all.call, all.facts, 'first', all.clock.nowMs())
   bookEnd(all.deps, all.exchange, all.call, all.facts, open, end)
   const [row] = all.closed
   if (row === undefined) throw new Error('no row')
@@ -96,8 +100,8 @@ const failure = (kind: 'moderation' | 'server' | 'rate_limit' | 'truncated', sta
 })
 
 describe('an attempt is booked before it is sent', () => {
-  test('as open, under its request, with the input it would be charged for', () => {
-    const { opened, call } = book(ended())
+  test('as open, under its request, with the input it would be charged for', async () => {
+    const { opened, call } = await book(ended())
     expect(opened).toMatchObject([
       [
         { id: 'req_1', outcome: 'open', status: 0, attempts: 1, costNano: null },
@@ -116,18 +120,46 @@ describe('an attempt is booked before it is sent', () => {
     expect(opened[0]?.[1].usage.inputTokens).toBe(call.inputTokensEstimate)
   })
 
-  test('and numbered within its request', () => {
+  test('and numbered within its request', async () => {
     const { deps, exchange, call, facts, clock } = setUp()
-    const numbers = (['first', 'retry', 'fallback'] as const).map(
-      (role) => bookOpen(deps, exchange, call, facts, role, clock.nowMs()).attempt,
-    )
+    const numbers: number[] = []
+    for (const role of ['first', 'retry', 'fallback'] as const)
+      numbers.push((await bookOpen(deps, exchange, call, facts, role, clock.nowMs())).attempt)
     expect(numbers).toEqual([1, 2, 3])
   })
 })
 
+test.each([null, new Error('disk full')])(
+  'an attempt waits for its row to be written, and a disk that fails does not stop it: %s',
+  async (error) => {
+    const { deps, exchange, call, facts, clock } = setUp()
+    const written: ((error: Error | null) => void)[] = []
+    const journal = {
+      ...deps.journal,
+      open: (_request: unknown, _attempt: unknown, run: () => void) => written.push(run),
+    }
+    let booked: AttemptRow | null = null
+    const booking = bookOpen(
+      { ...deps, journal } as unknown as Deps,
+      exchange,
+      call,
+      facts,
+      'first',
+      clock.nowMs(),
+    )
+    void booking.then((row) => {
+      booked = row
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(booked).toBeNull()
+    written[0]?.(error)
+    expect(await booking).toMatchObject({ outcome: 'open', attempt: 1 })
+  },
+)
+
 describe('an attempt that ended', () => {
-  test('is priced with the upstream’s own count, in integers', () => {
-    const { row } = book(ended({}, { responseModel: 'small-250828', upstreamId: 'chatcmpl-1' }))
+  test('is priced with the upstream’s own count, in integers', async () => {
+    const { row } = await book(ended({}, { responseModel: 'small-250828', upstreamId: 'chatcmpl-1' }))
     expect(row).toMatchObject({
       requestId: 'req_1',
       attempt: 1,
@@ -143,14 +175,14 @@ describe('an attempt that ended', () => {
     expect(row.cost).toMatchObject({ amountNano: 6_000_000n, currency: 'CNY', nativeNano: 6_000_000n })
   })
 
-  test('without a price has no cost, which is not a cost of zero', () => {
-    const { row, exchange } = book(ended(), {})
+  test('without a price has no cost, which is not a cost of zero', async () => {
+    const { row, exchange } = await book(ended(), {})
     expect(row.cost).toBeNull()
     expect(requestRow(exchange, 0, 200, 'success', null).costNano).toBeNull()
   })
 
-  test('without a count is estimated, and says so', () => {
-    const { row, call } = book(ended({}, { usage: null, outputBytes: 400 }))
+  test('without a count is estimated, and says so', async () => {
+    const { row, call } = await book(ended({}, { usage: null, outputBytes: 400 }))
     expect(row).toMatchObject({
       usageSource: 'estimated',
       usage: { inputTokens: call.inputTokensEstimate, outputTokens: 100 },
@@ -176,8 +208,10 @@ describe('an attempt that ended', () => {
       end: { outcome: 'failed', failure: failure('rate_limit', 200) },
     },
   ] as const
-  test.each(free)('costs nothing when it was $name', ({ end }) => {
-    const { row } = book(ended({ ...end, ttftMs: null }, { usage: null, content: false, finished: false }))
+  test.each(free)('costs nothing when it was $name', async ({ end }) => {
+    const { row } = await book(
+      ended({ ...end, ttftMs: null }, { usage: null, content: false, finished: false }),
+    )
     expect(row).toMatchObject({
       outcome: end.failure.kind,
       usage: { inputTokens: 0, outputTokens: 0 },
@@ -186,8 +220,8 @@ describe('an attempt that ended', () => {
     expect(row.cost?.amountNano).toBe(0n)
   })
 
-  test('costs what was used when it was cut, or when the client left', () => {
-    const cut = book(
+  test('costs what was used when it was cut, or when the client left', async () => {
+    const cut = await book(
       ended({ outcome: 'failed', failure: failure('truncated', 200) }, { usage: null, outputBytes: 40 }),
     )
     expect(cut.row).toMatchObject({
@@ -195,7 +229,7 @@ describe('an attempt that ended', () => {
       usageSource: 'estimated',
       usage: { outputTokens: 10 },
     })
-    const left = book(ended({ outcome: 'cancelled' }, { usage: null, outputBytes: 40 }))
+    const left = await book(ended({ outcome: 'cancelled' }, { usage: null, outputBytes: 40 }))
     expect(left.row).toMatchObject({
       outcome: 'cancelled',
       usageSource: 'estimated',
@@ -203,8 +237,8 @@ describe('an attempt that ended', () => {
     })
   })
 
-  test('that failed but counted is charged what it counted', () => {
-    const { row } = book(ended({ outcome: 'failed', failure: failure('moderation', 200) }))
+  test('that failed but counted is charged what it counted', async () => {
+    const { row } = await book(ended({ outcome: 'failed', failure: failure('moderation', 200) }))
     expect(row).toMatchObject({ outcome: 'moderation', usageSource: 'provider', usage: USAGE })
     expect(row.cost?.amountNano).toBe(6_000_000n)
   })
@@ -214,15 +248,13 @@ describe('an attempt that ended', () => {
     { headers: { 'x-baidu-request-id': 'b' }, id: 'b' },
     { headers: { 'request-id': 'c' }, id: 'c' },
     { headers: {}, id: 'body-id' },
-  ])('has the upstream’s id from $headers', ({ headers, id }) => {
-    expect(
-      book(ended({ headers: headers as Record<string, string> }, { upstreamId: 'body-id' })).row
-        .upstreamRequestId,
-    ).toBe(id)
+  ])('has the upstream’s id from $headers', async ({ headers, id }) => {
+    const { row } = await book(ended({ headers: headers as Headers }, { upstreamId: 'body-id' }))
+    expect(row.upstreamRequestId).toBe(id)
   })
 
   test('is counted in the metrics as it is in the books', async () => {
-    const { deps } = book(ended({}, { droppedEvents: 2 }))
+    const { deps } = await book(ended({}, { droppedEvents: 2 }))
     const text = await deps.metrics.render()
     expect(text).toContain(
       'sluice_cost_cny_total{gen_ai_provider_name="vendor",gen_ai_request_model="small"} 0.006',
@@ -231,10 +263,10 @@ describe('an attempt that ended', () => {
   })
 })
 
-test('a request costs the sum of its attempts', () => {
+test('a request costs the sum of its attempts', async () => {
   const { deps, exchange, call, facts, clock } = setUp()
   for (const role of ['first', 'fallback'] as const) {
-    const open = bookOpen(deps, exchange, call, facts, role, clock.nowMs())
+    const open = await bookOpen(deps, exchange, call, facts, role, clock.nowMs())
     bookEnd(deps, exchange, call, facts, open, ended())
   }
   clock.advance(1_234)

@@ -261,17 +261,36 @@ describe('facts', () => {
     overrides: [],
   })
 
+  const factsOf = (provider: string, model: string) =>
+    facts({ providerName: provider, providerId: provider, model })
+
   test('come from the first row that knows them, historic rows last', () => {
-    expect(facts('vendor', 'm')).toEqual({ contextWindow: 2, capabilities: ['tools'] })
+    expect(factsOf('vendor', 'm')).toEqual({ contextWindow: 2, capabilities: ['tools'] })
   })
 
   test('are unknown where no row says', () => {
-    expect(facts('vendor', 'plain')).toEqual({ contextWindow: null, capabilities: null })
+    expect(factsOf('vendor', 'plain')).toEqual({ contextWindow: null, capabilities: null })
+  })
+
+  test('come from the configuration first, by the name that it gives the provider', () => {
+    const entry = entryOf({ context_window: 9 })
+    const catalogue = buildCatalogue({
+      lists: [
+        {
+          provider: 'vendor',
+          entries: [entryOf({ model: 'm', context_window: 2, capabilities: ['tools'] })],
+        },
+      ],
+      overrides: [{ pattern: 'own/*', entry }],
+    })
+    const query = { providerName: 'own', providerId: 'vendor', model: 'm' }
+    expect(catalogue.facts(query)).toEqual({ contextWindow: 9, capabilities: ['tools'] })
+    expect(catalogue.facts({ ...query, providerName: 'vendor' })?.contextWindow).toBe(2)
   })
 
   test('are none of a model or a provider that no list knows', () => {
-    expect(facts('vendor', 'x')).toBeNull()
-    expect(facts('other', 'm')).toBeNull()
+    expect(factsOf('vendor', 'x')).toBeNull()
+    expect(factsOf('other', 'm')).toBeNull()
   })
 })
 

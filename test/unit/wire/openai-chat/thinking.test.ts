@@ -217,6 +217,16 @@ describe('the switch in a target’s words', () => {
       want: { reasoning_effort: 'low' },
     },
     {
+      style: 'chat_template_kwargs.thinking',
+      request: { reasoning_effort: 'none' },
+      want: { reasoning_effort: 'none' },
+    },
+    {
+      style: 'chat_template_kwargs.thinking',
+      request: { reasoning_effort: 'off' },
+      want: { chat_template_kwargs: { thinking: false } },
+    },
+    {
       style: 'reasoning_effort with none',
       request: { reasoning_effort: 'minimal' },
       want: { reasoning_effort: 'low' },
@@ -313,7 +323,8 @@ describe.each(Object.entries(STYLES))('whatever was sent, for %s', (style, quirk
         const meant = readThinking(sent)
         const { fields, dropped } = translate(sent, quirks)
         if (meant.enabled === null || dropped.includes('reasoning_effort') || style === 'none') return
-        if (meant.enabled === false && style === 'reasoning_effort, always on') return
+        // It thinks whatever it is told, and where nothing is told too.
+        if (style === 'reasoning_effort, always on') return
         // A budget alone says nothing of the switch.
         if (Object.keys(sent).every((field) => field === 'thinking_budget')) return
         const read = readThinking(fields)

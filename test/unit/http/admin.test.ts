@@ -1,0 +1,257 @@
+import { describe, expect, test } from 'vitest'
+import type { LedgerRow, LedgerStore } from '#core/ledger.ts'
+import type { Nano } from '#core/money.ts'
+import { usageCsv } from '#http/admin-json.ts'
+import { createMemoryStore } from '#store/memory.ts'
+import { attemptRow, HOUR_MS, requestRow, START_MS } from '../../support/ledger-rows.ts'
+import { type Answer, admin, openApp } from './support.ts'
+
+const rows: readonly LedgerRow[] = [
+  { kind: 'attempt', row: attemptRow({}) },
+  { kind: 'request', row: requestRow({}) },
+  {
+    kind: 'attempt',
+    row: attemptRow({ requestId: 'r2', cost: null, startedAtMs: START_MS + HOUR_MS, model: 'fast' }),
+  },
+  {
+    kind: 'request',
+    row: requestRow({ id: 'r2', costNano: null, timeMs: START_MS + HOUR_MS, model: 'fast' }),
+  },
+]
+
+const ask = async (path: string, given: readonly LedgerRow[] = rows): Promise<Answer> =>
+  (await openApp({ rows: given })).ask(path, admin)
+
+const errorOf = (answer: Answer): unknown => answer.body['error']
+
+describe('usage', () => {
+  test('is summed by group, amounts as decimal strings', async () => {
+    const { body } = await ask('/admin/v1/usage?group_by=model,tag:team')
+    const counts = {
+      requests: 1,
+      attempts: 1,
+      input_tokens: 100,
+      cached_input_tokens: 10,
+      output_tokens: 20,
+      reasoning_tokens: 5,
+      currency: 'CNY',
+    }
+    expect(body).toEqual({
+      data: [
+        {
+          model: 'assistant',
+          'tag:team': 'growth',
+          ...counts,
+          cost: '0.001',
+          estimated_attempts: 0,
+          unpriced_attempts: 0,
+        },
+        {
+          model: 'fast',
+          'tag:team': 'growth',
+          ...counts,
+          cost: '0',
+          estimated_attempts: 0,
+          unpriced_attempts: 1,
+        },
+      ],
+      total: {
+        ...counts,
+        requests: 2,
+        attempts: 2,
+        input_tokens: 200,
+        cached_input_tokens: 20,
+        output_tokens: 40,
+        reasoning_tokens: 10,
+        cost: '0.001',
+        estimated_attempts: 0,
+        unpriced_attempts: 1,
+      },
+      next_cursor: null,
+    })
+  })
+
+  test('is exact beyond what a double can say', async () => {
+    const big = {
+      kind: 'attempt',
+      row: attemptRow({
+        cost: { ...attemptRow({}).cost, amountNano: 9_007_199_254_740_993_000_000_001n as Nano } as never,
+      }),
+    } as const
+    const { text } = await ask('/admin/v1/usage', [big])
+    expect(text).toContain('"9007199254740993.000000001"')
+  })
+
+  test('by day begins its days in Shanghai', async () => {
+    const { body } = await ask('/admin/v1/usage?group_by=key&bucket=day')
+    expect((body['data'] as { bucket: string }[]).map((row) => row.bucket)).toEqual([
+      '2026-09-30T16:00:00.000Z',
+      '2026-10-01T16:00:00.000Z',
+    ])
+  })
+
+  test('takes a bare date for its beginning in Shanghai, and an instant for itself', async () => {
+    const requests = async (query: string): Promise<unknown> =>
+      ((await ask(`/admin/v1/usage?${query}`)).body['total'] as Record<string, unknown>)['requests']
+    expect(await requests('from=2026-10-02')).toBe(1)
+    expect(await requests('to=2026-10-02')).toBe(1)
+    expect(await requests('from=2026-10-01T15:00:00Z')).toBe(2)
+    expect(await requests('from=2026-10-02T00:00:00%2B08:00')).toBe(1)
+  })
+
+  test.each([
+    { query: 'group_by=user', param: 'group_by', found: 'user' },
+    { query: 'group_by=tag:', param: 'group_by', found: 'tag:' },
+    { query: 'bucket=week', param: 'bucket', found: 'week' },
+    { query: 'from=yesterday', param: 'from', found: 'yesterday' },
+    { query: 'format=xml', param: 'format', found: 'xml' },
+  ])('with $query is refused for $param', async ({ query, param, found }) => {
+    const answer = await ask(`/admin/v1/usage?${query}`)
+    expect(answer.status).toBe(400)
+    expect(errorOf(answer)).toMatchObject({
+      code: 'invalid_request',
+      param,
+      message: expect.stringContaining(`"${found}"`),
+    })
+  })
+
+  test('comes as a table for spreadsheets', async () => {
+    const answer = await ask('/admin/v1/usage?group_by=model&format=csv')
+    expect(answer.headers.get('content-type')).toContain('text/csv')
+    const [head, first] = answer.text.split('\r\n')
+    expect(head).toMatch(/^model,requests,attempts,input_tokens/)
+    expect(first).toMatch(/^assistant,1,1,100,10,20,5,0\.001,CNY/)
+  })
+})
+
+describe('a table', () => {
+  test('quotes what would break it', () => {
+    expect(usageCsv([{ a: 'x,y', b: 'say "hi"', c: 'two\r\nlines', d: null, e: 0 }])).toBe(
+      'a,b,c,d,e\r\n"x,y","say ""hi""","two\r\nlines",,0\r\n',
+    )
+  })
+
+  test.each(['=1+1', '+1', '-1', '@SUM(A1)', '\tx'])('does not let a spreadsheet compute %j', (cell) => {
+    expect(usageCsv([{ a: cell }])).toContain(`'${cell}`)
+  })
+})
+
+describe('requests', () => {
+  const many: LedgerRow[] = Array.from({ length: 7 }, (_, index) => ({
+    kind: 'request',
+    row: requestRow({ id: `r${index}`, timeMs: START_MS + Math.floor(index / 2) }),
+  }))
+
+  test('are listed newest first, page by page, each once', async () => {
+    const app = await openApp({ rows: many })
+    const seen: unknown[] = []
+    let cursor: unknown = null
+    let pages = 0
+    do {
+      const query: string = cursor === null ? '' : `&cursor=${encodeURIComponent(String(cursor))}`
+      const { body } = await app.ask(`/admin/v1/requests?limit=2${query}`, admin)
+      const data = body['data'] as Record<string, unknown>[]
+      expect(data.length).toBeLessThanOrEqual(2)
+      seen.push(...data.map((row) => row['id']))
+      cursor = body['next_cursor']
+      pages++
+    } while (cursor !== null)
+    expect(pages).toBe(4)
+    expect(seen).toEqual(['r6', 'r5', 'r4', 'r3', 'r2', 'r1', 'r0'])
+  })
+
+  test('have the shape that was promised', async () => {
+    const { body } = await ask('/admin/v1/requests')
+    expect((body['data'] as unknown[])[1]).toMatchObject({
+      id: 'r1',
+      time: '2026-10-01T15:00:00.000Z',
+      key: 'demo',
+      model: 'assistant',
+      status: 200,
+      outcome: 'success',
+      cost: '0.001',
+      currency: 'CNY',
+    })
+    expect((body['data'] as unknown[])[0]).toMatchObject({ id: 'r2', cost: null })
+  })
+
+  test.each(['0', '501', '1.5', '-1', 'x', ''])('with limit=%s are refused', async (limit) => {
+    const answer = await ask(`/admin/v1/requests?limit=${limit}`)
+    expect(answer.status).toBe(400)
+    expect(errorOf(answer)).toMatchObject({ param: 'limit' })
+  })
+
+  test.each(['x', '%00', 'bm8', 'e30='])('with cursor=%s are refused', async (cursor) => {
+    const answer = await ask(`/admin/v1/requests?cursor=${cursor}`)
+    expect(answer.status).toBe(400)
+    expect(errorOf(answer)).toMatchObject({ param: 'cursor' })
+  })
+})
+
+describe('one request', () => {
+  test('has its attempts, each with its bill, and the decision', async () => {
+    const { body } = await ask('/admin/v1/requests/r1')
+    expect(body).toMatchObject({
+      id: 'r1',
+      decision: {
+        policy: 'quick',
+        candidates: [{ target: 'doubao/seed' }],
+        excluded: [{ reason: 'cooling_down' }],
+      },
+      attempts: [
+        {
+          target: 'doubao/seed',
+          upstream_request_id: '0217"\n',
+          outcome: 'success',
+          role: 'first',
+          usage: {
+            input_tokens: 100,
+            cached_input_tokens: 10,
+            output_tokens: 20,
+            reasoning_tokens: 5,
+            source: 'provider',
+          },
+          cost: {
+            amount: '0.001',
+            currency: 'CNY',
+            native: { amount: '0.000140845', currency: 'USD' },
+            lines: [{ item: 'input', quantity: 90, price: '0.8', amount: '0.000072' }, { item: 'output' }],
+            price_version: 'doubao/seed#1',
+          },
+          unpriced: false,
+          started_at: '2026-10-01T15:00:00.000Z',
+          ttft_ms: 320,
+          duration_ms: 2100,
+        },
+      ],
+    })
+  })
+
+  test('without a price says so', async () => {
+    const { body } = await ask('/admin/v1/requests/r2')
+    expect(body).toMatchObject({ cost: null, attempts: [{ cost: null, unpriced: true }] })
+  })
+
+  test('that does not exist is a 404, its name cut short', async () => {
+    const answer = await ask(`/admin/v1/requests/${'x'.repeat(5_000)}`)
+    expect(answer.status).toBe(404)
+    expect(errorOf(answer)).toMatchObject({ code: 'not_found', param: 'id' })
+    expect(answer.text.length).toBeLessThan(400)
+  })
+})
+
+describe('a store that does not answer', () => {
+  const broken: LedgerStore = {
+    ...createMemoryStore(),
+    usage: () => Promise.reject(new Error('connect ECONNREFUSED 10.0.0.1:6379')),
+    requests: () => Promise.reject(new Error('connect ECONNREFUSED 10.0.0.1:6379')),
+    request: () => Promise.reject(new Error('connect ECONNREFUSED 10.0.0.1:6379')),
+  }
+  test.each(['usage', 'requests', 'requests/r1'])('is a 503 for %s, never an empty report', async (path) => {
+    const answer = await (await openApp({ store: broken })).ask(`/admin/v1/${path}`, admin)
+    expect(answer.status).toBe(503)
+    expect(errorOf(answer)).toMatchObject({ code: 'store_unavailable' })
+    expect(answer.headers.get('retry-after')).toBe('1')
+    expect(answer.text).not.toContain('10.0.0.1')
+  })
+})

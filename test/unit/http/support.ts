@@ -1,0 +1,81 @@
+// The routes over a ledger in memory, asked without a socket.
+
+import type { LedgerRow, LedgerStore } from '#core/ledger.ts'
+import { createApp } from '#http/app.ts'
+import type { Deps } from '#pipeline/context.ts'
+import { createMemoryStore } from '#store/memory.ts'
+import { createMetrics } from '#telemetry/prometheus.ts'
+import { batchOf } from '../../support/ledger-rows.ts'
+import { liveWith } from '../pipeline/support.ts'
+import { digest, vendor } from '../settings/fixtures.ts'
+
+export const TOKEN = 'admin-token-0123456789'
+export const KEY = 'sk-test-0123456789'
+const LIMITED_KEY = 'sk-limited-0123456789'
+
+interface Options {
+  readonly config?: object
+  readonly listensOnLoopback?: boolean
+  readonly rows?: readonly LedgerRow[]
+  readonly store?: LedgerStore
+  readonly isReady?: boolean
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly body: Record<string, unknown>
+}
+
+export interface Asker {
+  readonly ask: (path: string, headers?: Readonly<Record<string, string>>, method?: string) => Promise<Answer>
+  readonly logged: string[]
+}
+
+export async function openApp(options: Options = {}): Promise<Asker> {
+  const live = liveWith([vendor], {
+    admin: { token: TOKEN },
+    providers: { main: { use: 'vendor', api_key: 'secret-of-vendor' } },
+    models: { assistant: { targets: ['main/small', 'main/org/large'] }, fast: { targets: ['main/small'] } },
+    keys: [
+      { name: 'all', key: KEY },
+      { name: 'limited', key: LIMITED_KEY, models: ['fast'] },
+    ],
+    ...options.config,
+  })
+  const store = options.store ?? createMemoryStore()
+  if (options.rows !== undefined) await store.apply(batchOf(options.rows))
+  const logged: string[] = []
+  const log = (event: string): void => void logged.push(event)
+  const app = createApp({
+    deps: { live: () => live, digest, metrics: createMetrics() } as unknown as Deps,
+    log: { debug: log, info: log, warn: log, error: log },
+    store,
+    inference: (_context, api) => new Response(`inference ${api}`),
+    isReady: () => options.isReady ?? true,
+    listensOnLoopback: options.listensOnLoopback ?? true,
+    startedSeconds: 1_700_000_000,
+  })
+  return {
+    logged,
+    async ask(path, headers = {}, method = 'GET') {
+      const request = new Request(`http://gateway.test${path}`, { method })
+      // A Request has no place for `host`, which a server's own header table has.
+      for (const [name, value] of Object.entries(headers)) request.headers.set(name, value)
+      const response = await app.fetch(request, {})
+      const text = await response.text()
+      const isJson = response.headers.get('content-type')?.includes('application/json') === true
+      return {
+        status: response.status,
+        headers: response.headers,
+        text,
+        body: isJson ? (JSON.parse(text) as Record<string, unknown>) : {},
+      }
+    },
+  }
+}
+
+export const admin = { authorization: `Bearer ${TOKEN}` }
+export const limited = { authorization: `Bearer ${LIMITED_KEY}` }
+export const local = { host: '127.0.0.1:8787' }
