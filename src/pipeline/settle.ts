@@ -57,8 +57,8 @@ export function bookEnd(
   const { usage, source, cost } = meter(exchange.live, call, facts, end, open.startedAtMs)
   const row: AttemptRow = {
     ...open,
-    responseModel: end.state.responseModel,
-    upstreamRequestId: upstreamRequestId(end),
+    responseModel: clip(end.state.responseModel),
+    upstreamRequestId: clip(upstreamRequestId(end)),
     outcome: end.failure?.kind ?? (end.outcome === 'cancelled' ? 'cancelled' : 'success'),
     httpStatus: end.httpStatus,
     usage,
@@ -80,6 +80,13 @@ export function bookEnd(
     costNano: cost?.amountNano ?? null,
     estimated: source !== 'provider',
   })
+}
+
+/** Names from an upstream are as long as it likes; a row is not. */
+const NAME_CHARS_MAX = 512
+
+function clip(name: string | null): string | null {
+  return name === null ? null : name.slice(0, NAME_CHARS_MAX)
 }
 
 /** The names vendors give their request id in headers; else the body's id. */

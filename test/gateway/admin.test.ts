@@ -2,7 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { answer, errorAnswer } from '../support/chat-bytes.ts'
-import { ADMIN_TOKEN, KEY, type LocalGateway, startLocalGateway } from '../support/gateway.ts'
+import { ADMIN_TOKEN, eventually, KEY, type LocalGateway, startLocalGateway } from '../support/gateway.ts'
 import { configOf, priceOf } from '../support/gateway-config.ts'
 import { ask } from '../support/http-client.ts'
 import { readScrape } from '../support/prometheus-text.ts'
@@ -36,7 +36,6 @@ async function start(over: Record<string, unknown> = {}): Promise<LocalGateway> 
       models: {
         shaky: { policy: 'p', targets: [{ target: 'up/broken' }, { target: 'spare/x', priority: 1 }] },
       },
-      policy: { outlier_detection: { consecutive_5xx: 1_000 } },
       over: {
         policies: { p: { sort: 'priority', outlier_detection: { consecutive_5xx: 1_000 } } },
         keys: [
@@ -214,20 +213,18 @@ describe('reports', () => {
     })
     try {
       gateway.configure(configOf({ providers: { up: held.baseUrl } }))
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const poll = setInterval(() => {
-        if (gateway.logs.some((line) => line.event === 'settings.reloaded')) resolve()
-      }, 20)
-      await promise
-      clearInterval(poll)
+      const isReloaded = () => gateway.logs.some((line) => line.event === 'settings.reloaded')
+      await eventually(isReloaded, 'the new upstream is in force')
       const asked = gateway.chat()
       let row: Record<string, unknown> | undefined
-      while (row === undefined)
+      await eventually(async () => {
         row = ((await gateway.admin('/requests?limit=1'))['data'] as Record<string, unknown>[])[0]
+        return row !== undefined
+      }, 'the request is listed')
       expect(row).toMatchObject({ outcome: 'open', model: 'm', key: 'tester' })
       release.resolve()
       await asked
-      expect(await gateway.detail(String(row['id']))).toMatchObject({ outcome: 'success' })
+      expect(await gateway.detail(String(row?.['id']))).toMatchObject({ outcome: 'success' })
     } finally {
       await held.close()
     }

@@ -164,6 +164,16 @@ describe('sluice serve', () => {
     expect(got.output).toMatch(/^x: unknown setting/m)
   })
 
+  test('says so when its store cannot be opened', async () => {
+    const blocked = join(file('blocked', 'a file, not a folder'), 'sluice.db')
+    const got = await run(['serve', '--config', file('store.yaml', VALID)], {
+      SLUICE_STORE: `sqlite:${blocked}`,
+    })
+    expect(got.code).toBe(1)
+    expect(got.output).toMatch(/^sluice serve: .*blocked/m)
+    expect(got.output).not.toMatch(/\n\s+at /)
+  })
+
   test('takes its file, host, port, store and token from the environment', async () => {
     const port = await closedPort()
     const path = file('env.yaml', VALID)

@@ -88,8 +88,21 @@ describe('a connection', () => {
     expect(statuses(got.text)).toEqual(['200', '404', '200'])
   })
 
+  test('of HTTP/1.0 gets its answer and its stream without chunks, and is closed', async () => {
+    for (const body of [BODY, BODY.replace('{', '{"stream":true,')]) {
+      const request = post(`content-length: ${body.length}\r\n`, body).replace('HTTP/1.1', 'HTTP/1.0')
+      const got = await exchangeBytes(gateway.port, request)
+      expect(got.closed).toBe(true)
+      expect(statuses(got.text)).toEqual(['200'])
+      expect(got.text).toContain('served')
+      expect(got.text.toLowerCase()).not.toContain('transfer-encoding')
+    }
+  })
+
   test('that breaks inside a body leaves nothing behind', async () => {
-    const got = await exchangeBytes(gateway.port, post('content-length: 5000\r\n'), { halfClose: true })
+    const got = await exchangeBytes(gateway.port, post('content-length: 5000\r\n'), {
+      endAfter: Promise.resolve(),
+    })
     expect(statuses(got.text)).not.toContain('200')
     await eventually(
       async () => /^sluice_requests_in_flight 0$/m.test(await gateway.metrics()),
@@ -98,9 +111,12 @@ describe('a connection', () => {
   })
 
   test('whose client has ended its side before the answer counts as left', async () => {
-    const hung = new Promise<void>(() => undefined)
-    upstream.script({ steps: [() => hung] })
-    const got = await exchangeBytes(gateway.port, post(withLength), { halfClose: true })
+    const asked = Promise.withResolvers<void>()
+    upstream.script(() => {
+      asked.resolve()
+      return { head: '', ending: 'hang' }
+    })
+    const got = await exchangeBytes(gateway.port, post(withLength), { endAfter: asked.promise })
     expect(got).toEqual({ text: '', closed: true })
     await upstream.requests.at(-1)?.whenAborted
     upstream.script(answer('served'))

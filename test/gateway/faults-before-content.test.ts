@@ -2,14 +2,14 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { answer, answerText, isStreaming } from '../support/chat-bytes.ts'
-import { type LocalGateway, startLocalGateway } from '../support/gateway.ts'
+import { eventually, type LocalGateway, startLocalGateway } from '../support/gateway.ts'
 import { configOf, UPSTREAM_KEY } from '../support/gateway-config.ts'
 import type { ClientAnswer } from '../support/http-client.ts'
-import { closedPort, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
+import { closedPort, type RawUpstream, startBlackHole, startRawUpstream } from '../support/raw-upstream.ts'
 import { FAULTS, type Fault, STREAM_FAULTS } from './upstream-faults.ts'
 
 const ALL = [...FAULTS, ...STREAM_FAULTS]
-const TIMEOUTS = { connect_ms: 2_000, ttft_ms: 400, idle_ms: 2_000, total_ms: 1_000 }
+const TIMEOUTS = { connect_ms: 2_000, ttft_ms: 1_000, idle_ms: 2_000, total_ms: 2_500 }
 
 let bad: RawUpstream
 let good: RawUpstream
@@ -156,5 +156,30 @@ describe('an upstream that', () => {
       expect(got.status).toBe(200)
     }
     good.script(answer('from the good one'))
+  })
+
+  test('neither takes nor refuses the connection is given up at the connect deadline', async () => {
+    const hole = await startBlackHole()
+    try {
+      const before = gateway.logs.filter((line) => line.event === 'settings.reloaded').length
+      gateway.configure(
+        configOf({
+          providers: { hole: `http://127.0.0.1:${hole.port}/v1`, good: good.baseUrl },
+          targets: ['hole/x', { target: 'good/x', priority: 1 }],
+          policy: { timeouts: { connect_ms: 400, total_ms: 20_000 } },
+        }),
+      )
+      const reloads = () => gateway.logs.filter((line) => line.event === 'settings.reloaded').length
+      await eventually(() => reloads() > before, 'the new targets are in force')
+      const got = await gateway.chat()
+      expect(got.headers).toMatchObject({ 'x-sluice-target': 'good/x', 'x-sluice-attempts': '2' })
+      const line = gateway.logs.findLast((candidate) => candidate.event === 'attempt.failed')
+      expect(line?.fields).toMatchObject({ kind: 'connection', vendor_message: 'connect deadline' })
+      const detail = await gateway.detail(got.headers['x-request-id'] ?? '')
+      // Nothing was written to it, so nothing can be billed.
+      expect(detail.attempts[0]).toMatchObject({ outcome: 'connection', cost: { amount: '0' } })
+    } finally {
+      hole.close()
+    }
   })
 })

@@ -31,21 +31,17 @@ beforeAll(async () => {
         { target: 'bad/x', priority: 0 },
         { target: 'good/x', priority: 1 },
       ],
-      policy: {
-        timeouts: { ttft_ms: 5_000, idle_ms: 400, total_ms: 20_000 },
-        outlier_detection: { consecutive_5xx: 1_000 },
-      },
       models: { hasty: { policy: 'hasty', targets: ['bad/x'] } },
       over: {
         policies: {
           p: {
             sort: 'priority',
-            timeouts: { ttft_ms: 5_000, idle_ms: 400, total_ms: 20_000 },
+            timeouts: { ttft_ms: 5_000, idle_ms: 1_200, total_ms: 20_000 },
             outlier_detection: { consecutive_5xx: 1_000 },
           },
           hasty: {
             sort: 'priority',
-            timeouts: { ttft_ms: 5_000, idle_ms: 5_000, total_ms: 700 },
+            timeouts: { ttft_ms: 5_000, idle_ms: 5_000, total_ms: 1_000 },
             outlier_detection: { consecutive_5xx: 1_000 },
           },
         },
@@ -207,14 +203,14 @@ describe('a stream whose upstream', () => {
     bad.script({
       steps: [
         ROLE_EVENT,
-        ...Array.from({ length: 12 }, () => [contentEvent('.'), 60]).flat(),
+        ...Array.from({ length: 16 }, () => [contentEvent('.'), 100]).flat(),
         FINISH_EVENT,
         DONE,
       ],
     })
     const client = await gateway.chatStream()
     await client.ended
-    expect(contentOf(client.text())).toBe('.'.repeat(12))
+    expect(contentOf(client.text())).toBe('.'.repeat(16))
     expect(client.text().endsWith(DONE)).toBe(true)
   })
 

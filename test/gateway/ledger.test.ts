@@ -292,6 +292,18 @@ describe('a gateway that is killed', () => {
   })
 })
 
+test('a second gateway on the same file is refused, and the first one goes on untouched', async () => {
+  const upstream = await upstreamWith({ steps: [ROLE_EVENT, contentEvent('half')], ending: 'hang' })
+  const first = await childWith(configFor(upstream))
+  const stream = await first.chatStream()
+  await stream.until('half')
+  await expect(childWith(configFor(upstream), first.folder)).rejects.toThrow(/used by another/)
+  const [row] = await allRequests(first)
+  expect(row?.outcome).toBe('open')
+  upstream.script(answer('ok'))
+  expect((await first.chat()).status).toBe(200)
+})
+
 describe('a gateway that is told to stop', () => {
   test('says so to its probe at once, still answers, lets streams end and exits with 0', async () => {
     const release = Promise.withResolvers<void>()

@@ -98,7 +98,10 @@ test.each([
   gateway.configure(text)
   await eventually(() => failures() > before, 'the refusal is logged')
   const line = gateway.logs.findLast((candidate) => candidate.event === 'settings.reload_failed')
-  expect(line).toMatchObject({ level: 'error', fields: { problems: [expect.anything()] } })
+  expect(line).toMatchObject({
+    level: 'error',
+    fields: { problems: expect.arrayContaining([expect.objectContaining({ message: expect.any(String) })]) },
+  })
   const metrics = readScrape(await gateway.metrics())
   expect(metrics.sum('sluice_settings_reload_failures_total')).toBe(failures())
   expect((await gateway.chat()).headers['x-sluice-target']).toBe('a/x')

@@ -95,6 +95,7 @@ beforeAll(async () => {
           ],
         },
         lone: { policy: 'retrying', targets: ['a/flaky'] },
+        narrow: { policy: 'narrow', targets: ['a/failing', { target: 'b/next', priority: 1 }] },
       },
       over: {
         policies: {
@@ -103,11 +104,12 @@ beforeAll(async () => {
           latency: { sort: 'latency' },
           priority: { sort: 'priority' },
           weighted: { sort: 'weighted' },
-          slo: { sort: 'price', slo: { ttft_ms: 150 }, on_no_candidate: 'fastest' },
-          strict: { sort: 'priority', slo: { ttft_ms: 150 }, on_no_candidate: 'reject' },
+          slo: { sort: 'price', slo: { ttft_ms: 400 }, on_no_candidate: 'fastest' },
+          strict: { sort: 'priority', slo: { ttft_ms: 400 }, on_no_candidate: 'reject' },
           guarded: { sort: 'price', retry: { attempts: 2 }, outlier_detection: outlier },
           stopping: { sort: 'priority', on_moderation: 'stop' },
           allowing: { sort: 'priority', on_moderation: { allow: ['b'] } },
+          narrow: { sort: 'priority', retry: { on_status_codes: [429] } },
           retrying: { sort: 'priority', retry: { attempts: 3 }, outlier_detection: { consecutive_5xx: 100 } },
         },
       },
@@ -170,7 +172,7 @@ describe('sort: price', () => {
 })
 
 test('sort: latency tries each target once, then stays with the quickest and sees it change', async () => {
-  behaviours.set('asleep', slow(300))
+  behaviours.set('asleep', slow(1_000))
   const first = [await streamTo('fastest'), await streamTo('fastest')].map(
     (got) => got.headers['x-sluice-target'],
   )
@@ -211,7 +213,7 @@ test('sort: weighted shares requests in proportion', async () => {
 
 describe('an SLO', () => {
   test('leaves out what has been seen to miss it', async () => {
-    behaviours.set('cheap-slow', slow(400))
+    behaviours.set('cheap-slow', slow(1_000))
     const first = await streamTo('quick')
     expect(first.headers['x-sluice-target']).toBe('a/cheap-slow')
     await eventually(
@@ -227,7 +229,7 @@ describe('an SLO', () => {
   })
 
   test('that nobody meets gives way to the fastest, and says so', async () => {
-    behaviours.set('relaxed-slow', slow(300))
+    behaviours.set('relaxed-slow', slow(1_000))
     await streamTo('relaxed')
     const { decision } = await detailOf(await streamTo('relaxed'))
     expect(decision.sloRelaxed).toBe(true)
@@ -235,7 +237,7 @@ describe('an SLO', () => {
   })
 
   test('that nobody meets is a 503 where the policy says reject', async () => {
-    behaviours.set('strict-slow', slow(300))
+    behaviours.set('strict-slow', slow(1_000))
     await streamTo('strict')
     const got = await gateway.chat({ model: 'strict', stream: true })
     expect([got.status, got.error.code]).toEqual([503, 'no_target'])
@@ -342,6 +344,12 @@ describe('a refusal', () => {
   })
 })
 
+test('a failure with a status that the policy does not list is the answer', async () => {
+  behaviours.set('failing', () => FAILING)
+  const got = await gateway.chat({ model: 'narrow' })
+  expect([got.status, got.headers['x-sluice-attempts']]).toEqual([502, '1'])
+})
+
 describe('a single target', () => {
   test('is tried again after a failure that may pass', async () => {
     let count = 0
@@ -364,7 +372,7 @@ describe('a single target', () => {
     const got = await gateway.chat({ model: 'lone' })
     expect(got.status).toBe(200)
     const [first, second] = upstream.requests.slice(startedAt)
-    expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(300)
+    expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(290)
   })
 
   test('that asks for a long wait is given up at once, and the client is told how long', async () => {

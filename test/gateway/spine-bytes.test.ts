@@ -120,7 +120,6 @@ describe('a stream', () => {
 
   test('passes byte for byte through every cut of its chunks', async () => {
     const bytes = Buffer.from(streamEvents(['你', '好', ' and more'], null).join(''))
-    stream([], {})
     upstream.script({
       steps: Array.from({ length: Math.ceil(bytes.length / 7) }, (_, index) =>
         bytes.subarray(index * 7, index * 7 + 7),

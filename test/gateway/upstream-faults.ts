@@ -368,7 +368,7 @@ export const STREAM_FAULTS: readonly Fault[] = [
   },
   {
     name: 'sends comments for ever',
-    answer: { steps: Array.from({ length: 40 }, () => [': ping\n\n', 50]).flat(), ending: 'hang' },
+    answer: { steps: Array.from({ length: 80 }, () => [': ping\n\n', 50]).flat(), ending: 'hang' },
     status: 504,
     code: 'upstream_timeout',
     outcome: 'timeout',

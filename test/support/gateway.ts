@@ -102,6 +102,9 @@ export async function startLocalGateway(input: GatewayInput): Promise<LocalGatew
     configPath,
     env: { SLUICE_STORE: storeIn(folder), SLUICE_JOURNAL: join(folder, 'journal.db'), ...input.env },
     log: collectLog(logs),
+  }).catch((error: unknown) => {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
   })
   return {
     ...clientOf(gateway.url, folder, configPath),

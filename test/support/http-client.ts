@@ -163,11 +163,15 @@ export interface RawExchange {
   readonly closed: boolean
 }
 
-/** Writes bytes to a port as they are. `halfClose`: our side ends after them. */
+/** Writes bytes to a port as they are. `endAfter`: our side ends then, and still reads. */
 export function exchangeBytes(
   port: number,
   bytes: string | readonly string[],
-  options: { readonly halfClose?: boolean; readonly untilText?: RegExp; readonly forMs?: number } = {},
+  options: {
+    readonly endAfter?: Promise<unknown>
+    readonly untilText?: RegExp
+    readonly forMs?: number
+  } = {},
 ): Promise<RawExchange> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
@@ -185,6 +189,6 @@ export function exchangeBytes(
     socket.on('end', () => finish(true))
     socket.on('error', () => finish(true))
     for (const part of typeof bytes === 'string' ? [bytes] : bytes) socket.write(part, 'latin1')
-    if (options.halfClose === true) socket.end()
+    void options.endAfter?.then(() => socket.end())
   })
 }

@@ -1,7 +1,9 @@
 // An upstream on loopback whose every byte is scripted: status, headers, chunks with gaps, and how it ends. It
 // speaks HTTP by hand, so that it can also speak it wrongly.
 
-import { createServer, type Server, type Socket } from 'node:net'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 
 export interface SeenRequest {
@@ -98,6 +100,31 @@ export async function closedPort(): Promise<number> {
   const port = await listen(server)
   await new Promise<void>((resolve) => server.close(() => resolve()))
   return port
+}
+
+/** A port where connections are neither taken nor refused: its process is stopped and its queue is full. */
+export async function startBlackHole(): Promise<{ readonly port: number; close(): void }> {
+  const program =
+    "require('net').createServer().listen({port:0,host:'127.0.0.1',backlog:1},function(){console.log(this.address().port)})"
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const killWithUs = (): void => void child.kill('SIGKILL')
+  process.once('exit', killWithUs)
+  const port = await new Promise<number>((resolve) =>
+    child.stdout.once('data', (data) => resolve(Number(data))),
+  )
+  child.kill('SIGSTOP')
+  const queued = Array.from({ length: 8 }, () =>
+    connect({ host: '127.0.0.1', port }).on('error', () => undefined),
+  )
+  await once(queued[0] as Socket, 'connect')
+  return {
+    port,
+    close() {
+      for (const socket of queued) socket.destroy()
+      process.removeListener('exit', killWithUs)
+      child.kill('SIGKILL')
+    },
+  }
 }
 
 function toScript(script: Script | ScriptedAnswer): Script {

@@ -17,8 +17,6 @@ export interface Spoken {
   readonly key?: string
   /** Refusals that this vendor does not have, or says in the words of another one. */
   readonly without?: readonly string[]
-  /** The finish reason beside tool calls, where it is not OpenAI's. */
-  readonly finishOfCalls?: string
 }
 
 const PAIR = 'client-id-0123456789:client-secret-0123456789'
@@ -42,7 +40,6 @@ export const SPOKEN: readonly Spoken[] = [
     dialect: 'tgi',
     model: 'tgi',
     without: ['rate_limit', 'quota', 'moderation', 'model_unavailable'],
-    finishOfCalls: 'stop',
   },
   {
     name: 'llamacpp',
@@ -77,7 +74,7 @@ export async function startSpokenGateway(): Promise<SpokenGateway> {
   const policy = {
     sort: 'priority',
     retry: { attempts: 1 },
-    timeouts: { ttft_ms: 5_000, idle_ms: 700, total_ms: 10_000 },
+    timeouts: { ttft_ms: 5_000, idle_ms: 1_200, total_ms: 10_000 },
     outlier_detection: { consecutive_5xx: 1_000_000, base_ejection_ms: 1, max_ejection_ms: 1 },
   }
   const gateway = await startLocalGateway({

@@ -14,7 +14,7 @@ import { assertAttempt, assertRequest } from './row-checks.ts'
 const RETRY_MS_FIRST = 50
 const RETRY_MS_MAX = 2_000
 /** How long an ended request waits for the tables; reports look into the log's memory too, so nobody waits for it. */
-const BOOK_MS = 250
+const BOOK_MS = 25
 /** Requests of one transaction: it keeps the event loop for about 5 ms. */
 const BOOK_REQUESTS_MAX = 500
 const SEGMENT_BYTES_MAX = 16 * 1024 * 1024
