@@ -26,6 +26,8 @@ export const provider = {
     maxTokens: 'both',
     // A `developer` message was a 400 InvalidArgumentError.UnknownRole until 2026-09.
     developerToSystem: true,
+    // Models without vision refuse lists (Roo-Code#504, cline#1426), and a text means the same to the others.
+    flattenText: true,
     // An assistant turn with tool calls was a 400 MissingParameter with null (AstrBot#6852) and with "" (opencodex#795).
     emptyAssistantContent: ' ',
     // SDK enum of reasoning_effort; `minimal` means no thinking. `budget_tokens` is not in the official SDK.
@@ -38,7 +40,7 @@ export const provider = {
     {
       match: /character/i,
       cannot: ['tools', 'tool_choice', 'parallel_tool_calls', ...MEDIA],
-      quirks: { thinking: { style: 'none' }, flattenText: true },
+      quirks: { thinking: { style: 'none' } },
     },
     // From Seed 1.8 on the penalties are refused; deep-thinking models know neither stop nor logprobs.
     {
@@ -64,7 +66,7 @@ export const provider = {
     {
       match: /^(doubao-1[-.]5-thinking|deepseek-r1|kimi-k2-thinking)/i,
       cannot: ['stop', 'logprobs', 'tool_choice', 'parallel_tool_calls', ...MEDIA],
-      quirks: { thinking: { style: 'none' }, drops: ['logit_bias'], flattenText: true },
+      quirks: { thinking: { style: 'none' }, drops: ['logit_bias'] },
       thinksByDefault: true,
     },
     {
@@ -72,22 +74,21 @@ export const provider = {
       cannot: ['tool_choice', 'parallel_tool_calls'],
       quirks: { thinking: { style: 'none' } },
     },
-    // Text models of before Seed refuse content arrays (Roo-Code#504, cline#1426).
+    // Text models of before Seed.
     {
       match: /^(doubao|skylark)/i,
       cannot: ['tool_choice', 'parallel_tool_calls', ...MEDIA],
-      quirks: { thinking: { style: 'none' }, flattenText: true },
+      quirks: { thinking: { style: 'none' } },
     },
     // Third-party text models on Ark; those of DeepSeek from V3.1 on take the `thinking` switch.
     {
       match: /^(deepseek-v3(-\d{6})?$|kimi-)/i,
       cannot: ['tool_choice', 'parallel_tool_calls', ...MEDIA],
-      quirks: { thinking: { style: 'none' }, flattenText: true },
+      quirks: { thinking: { style: 'none' } },
     },
     {
       match: /^(deepseek|glm)-/i,
       cannot: ['tool_choice', 'parallel_tool_calls', ...MEDIA],
-      quirks: { flattenText: true },
     },
   ],
   errors: ERRORS,

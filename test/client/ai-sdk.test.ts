@@ -103,7 +103,7 @@ describe.each(CASES)('$provider.name, $target.name', ({ provider, target }) => {
     await streamed.consumeStream()
     for (const steps of [whole.steps, await streamed.steps]) {
       expect(steps).toHaveLength(2)
-      expect(steps[0]?.finishReason).toBe(can(target, 'tool_calls_finish') ? 'tool-calls' : 'stop')
+      expect(steps[0]?.finishReason).toBe('tool-calls')
       expect(steps[0]?.toolCalls).toMatchObject([{ toolName: 'get_weather', input: { city: 'Paris' } }])
     }
     expect(whole.text).toContain('21 degrees in Paris')

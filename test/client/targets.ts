@@ -14,12 +14,9 @@ export type Ability =
   | 'parallel_calls'
   | 'json_object'
   | 'json_schema'
-  /** `stop` as a text rather than a list. */
-  | 'stop_text'
   /** `tool_choice: none`. */
   | 'no_tool_choice'
-  /** A finish reason of its own for calls. */
-  | 'tool_calls_finish'
+/** A finish reason of its own for calls. */
 
 export interface Target {
   /** The provider's name in the configuration, and of the dialect. */
@@ -196,7 +193,7 @@ export const TARGETS: readonly Target[] = [
     visionModel: 'idefics-8b',
     thinking: 'never',
     thinkingFields: EFFORT,
-    cannot: ['n', 'parallel_calls', 'json_object', 'json_schema', 'stop_text', 'tool_calls_finish'],
+    cannot: ['n', 'parallel_calls', 'json_object', 'json_schema'],
     hasCompletions: false,
     provider: withKey('tgi'),
   },
