@@ -32,12 +32,16 @@ export function parseMicro(text: string): Micro {
   return parseDecimal(text, 6) as Micro
 }
 
+const ZERO = 48
+
 /** Writes an integer of `places` decimal places as a decimal string without trailing zeros. */
 export function formatDecimal(value: bigint, places: number): string {
   const negative = value < 0n
   const digits = (negative ? -value : value).toString().padStart(places + 1, '0')
   const whole = digits.slice(0, digits.length - places)
-  const fraction = digits.slice(digits.length - places).replace(/0+$/, '')
+  let end = digits.length
+  while (end > whole.length && digits.charCodeAt(end - 1) === ZERO) end--
+  const fraction = digits.slice(whole.length, end)
   return `${negative ? '-' : ''}${whole}${fraction === '' ? '' : `.${fraction}`}`
 }
 

@@ -19,11 +19,23 @@ const INFERENCE: readonly (readonly [string, ClientApi])[] = [
   ['/completions', 'completions'],
 ]
 
-export function createApp<E extends object>(options: AppOptions<E>): Hono<{ Bindings: E }> {
+export interface App<E extends object> {
+  readonly hono: Hono<{ Bindings: E }>
+  /**
+   * What Hono's router finds for a request, where that is inference: a runtime with native requests serves those itself,
+   * without the web objects that Hono's handlers are given.
+   */
+  readonly inferenceAt: (method: string, path: string) => ClientApi | null
+}
+
+export function createApp<E extends object>(options: AppOptions<E>): App<E> {
   const app = new Hono<{ Bindings: E }>()
+  const apis = new Map<unknown, ClientApi>()
   for (const [path, api] of INFERENCE) {
+    const handler = (context: Context<{ Bindings: E }>) => options.inference(context, api)
+    apis.set(handler, api)
     for (const prefix of ['/v1', '']) {
-      app.post(prefix + path, (context) => options.inference(context, api))
+      app.post(prefix + path, handler)
       app.options(prefix + path, preflight)
       app.all(prefix + path, (context) => methodNotAllowed(context, 'POST'))
     }
@@ -39,7 +51,14 @@ export function createApp<E extends object>(options: AppOptions<E>): Hono<{ Bind
     options.log.error('http.crashed', { error: error.stack ?? error.message })
     return errorResponse(new GatewayError('internal_error', 'the gateway failed'))
   })
-  return app
+  return {
+    hono: app,
+    inferenceAt(method, path) {
+      const [matched] = app.router.match(method, path)
+      const [handler] = matched[0]?.[0] ?? []
+      return apis.get(handler) ?? null
+    },
+  }
 }
 
 function errorResponse(error: GatewayError): Response {

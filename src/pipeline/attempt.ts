@@ -1,7 +1,7 @@
 // One upstream call, from the signed request to its end. Nothing reaches the client before the first content;
 // from then on bytes flow, and the end itself is handed back, because it waits for the journal.
 
-import type { AnswerState, AnswerTransform } from '#core/answer.ts'
+import { type AnswerState, type AnswerTransform, newAnswerState } from '#core/answer.ts'
 import type { UpstreamFailure } from '#core/errors.ts'
 import {
   ANSWER_BODY_BYTES_MAX,
@@ -73,7 +73,9 @@ class Attempt {
   readonly #startedMs: number
   readonly #deadline: AttemptDeadline
   readonly #call: UpstreamCall
-  readonly #transform: AnswerTransform
+  /** Made when the first bytes of a stream come. */
+  #transform: AnswerTransform | null = null
+  #state: AnswerState = newAnswerState()
   #resolve: (end: AttemptEnd) => void = () => undefined
   #over = false
   #upstreamEnded = false
@@ -98,7 +100,6 @@ class Attempt {
       this.#resolve = resolve
     })
     this.#startedMs = deps.clock.monotonicMs()
-    this.#transform = openAnswer(input.call, input.facts, this.#answerOptions())
     const { totalMs, connectMs } = input.timeouts
     this.#deadline = new AttemptDeadline(deps.clock, totalMs, connectMs, (phase) => this.#expired(phase))
     this.#call = deps.upstream.send(input.request, {
@@ -163,9 +164,21 @@ class Attempt {
     else this.#fail('protocol', `an answer above ${ANSWER_BODY_BYTES_MAX} bytes`)
   }
 
+  #openTransform(): AnswerTransform {
+    let transform = this.#transform
+    if (transform === null) {
+      const { call, facts } = this.#input
+      transform = openAnswer(call, facts, this.#answerOptions())
+      this.#transform = transform
+      this.#state = transform.state
+    }
+    return transform
+  }
+
   #onEventBytes(chunk: Uint8Array): void {
-    this.#transform.push(chunk)
-    const { state } = this.#transform
+    const transform = this.#openTransform()
+    transform.push(chunk)
+    const { state } = transform
     const nowMs = this.#deps.clock.monotonicMs()
     if (this.#ttftMs === null && state.content) this.#onContent(nowMs)
     // Content that came before a failure goes out, also where one read brought both.
@@ -209,8 +222,9 @@ class Attempt {
     if (this.#over) return
     if (this.#gathers === 'error') return this.#finish('failed', this.#readFailure())
     if (this.#gathers === 'answer') return this.#onWholeAnswer()
-    this.#transform.end()
-    const { state } = this.#transform
+    const transform = this.#openTransform()
+    transform.end()
+    const { state } = transform
     if (state.failure !== null) return this.#finish('failed', state.failure)
     // An end mark alone proves nothing: gateways between write one behind a cut stream too.
     if (!state.finished) return this.#fail('truncated', 'the stream ended without a finish reason')
@@ -227,7 +241,7 @@ class Attempt {
       this.#input.facts,
       this.#answerOptions(),
     )
-    Object.assign(this.#transform.state, state)
+    this.#state = state
     if (state.failure !== null) return this.#finish('failed', state.failure)
     if (!this.#input.call.streaming) return this.#finish('success', null, bytes)
     this.#ttftMs = this.#deps.clock.monotonicMs() - this.#startedMs
@@ -245,7 +259,7 @@ class Attempt {
   #onFault(fault: TransportFault, cause: unknown): void {
     if (this.#over) return
     // An answer whose finish reason came is whole, however the connection ended.
-    if (this.#gathers === 'events' && this.#transform.state.finished) return this.#onEnd()
+    if (this.#gathers === 'events' && this.#state.finished) return this.#onEnd()
     const text = cause instanceof Error ? cause.message : String(cause)
     if (fault === 'timeout') this.#fail('timeout', text)
     else if (fault === 'protocol') this.#fail('protocol', text)
@@ -254,7 +268,7 @@ class Attempt {
 
   #expired(phase: DeadlinePhase): void {
     if (this.#over) return
-    if (phase === 'idle' && this.#transform.state.finished) return this.#onEnd()
+    if (phase === 'idle' && this.#state.finished) return this.#onEnd()
     this.#fail(phase === 'connect' ? 'connection' : 'timeout', `${phase} deadline`)
   }
 
@@ -285,7 +299,7 @@ class Attempt {
       outcome,
       failure,
       committed: this.#committed,
-      state: this.#transform.state,
+      state: this.#state,
       body,
       httpStatus: this.#status,
       headers: this.#headers,

@@ -41,6 +41,7 @@ export class TokenCache {
   readonly #tokens = new Map<string, Token & { readonly renewAtMs: number }>()
   readonly #pending = new Map<string, { readonly secret: string; readonly token: Promise<Token> }>()
   readonly #refused = new Map<string, Refusal>()
+  readonly #constants = new Map<string, { readonly secret: string; readonly signature: Signature }>()
   readonly #clock: Clock
   readonly #upstream: Upstream
   readonly #hmacSha256: HmacSha256
@@ -60,14 +61,26 @@ export class TokenCache {
       case 'none':
         return NONE
       case 'bearer':
-        return bearer(secret)
+        return this.#constant(facts.settings.name, secret, () => bearer(secret))
       case 'header':
-        return { headers: { [credential.header]: secret }, query: {} }
+        return this.#constant(facts.settings.name, secret, () => ({
+          headers: { [credential.header]: secret },
+          query: {},
+        }))
       case 'jwt':
         return this.#signJwt(facts.settings.name, secret, credential.sign)
       case 'exchange':
         return this.#exchanged(facts, secret, credential)
     }
+  }
+
+  /** A key that is sent as it is: the same object for as long as it holds, so that headers are made once too. */
+  #constant(name: string, secret: string, make: () => Signature): Signature {
+    const known = this.#constants.get(name)
+    if (known?.secret === secret) return known.signature
+    const signature = make()
+    this.#constants.set(name, { secret, signature })
+    return signature
   }
 
   /** The upstream refused this signature as stale; a token that has been renewed since stays. */

@@ -13,7 +13,7 @@ import { errorBody, errorHeaders } from './error-body.ts'
 import { headerText, sendHead } from './head.ts'
 import { readCall } from './ingress.ts'
 import { planCall } from './plan.ts'
-import { requestRow } from './settle.ts'
+import { costOfRequest, requestRow } from './settle.ts'
 
 /** Serves one request to its end. Never throws: every failure becomes the client's error and a row. */
 export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
@@ -111,8 +111,10 @@ function answerHeaders(exchange: Exchange, length: number): Record<string, strin
     'content-type': 'application/json',
     'content-length': String(length),
   }
-  const row = requestRow(exchange, exchange.startedMs, 200, 'success', null)
-  if (row.costNano !== null) headers['x-sluice-cost'] = `${formatNano(row.costNano)} ${row.currency}`
+  const costNano = costOfRequest(exchange)
+  if (costNano !== null) {
+    headers['x-sluice-cost'] = `${formatNano(costNano)} ${exchange.live.settings.currency}`
+  }
   return headers
 }
 
@@ -186,6 +188,7 @@ function observe(
     ttftMs: exchange.ttftMs,
   })
   const last = exchange.attempts.at(-1)
+  const costNano = costOfRequest(exchange)
   deps.log.info('request.ended', {
     request_id: exchange.id,
     key: exchange.key?.name ?? null,
@@ -197,10 +200,7 @@ function observe(
     error,
     target: last?.target ?? null,
     attempts: exchange.attemptsStarted,
-    cost:
-      last?.cost === null || last === undefined
-        ? null
-        : formatNano(requestRow(exchange, 0, 0, 'open', null).costNano ?? last.cost.amountNano),
+    cost: costNano === null ? null : formatNano(costNano),
     input_tokens: last?.usage.inputTokens ?? null,
     output_tokens: last?.usage.outputTokens ?? null,
     ttft_ms: exchange.ttftMs === null ? null : Math.round(exchange.ttftMs),

@@ -11,11 +11,15 @@ export function sendHead(
 ): void {
   if (exchange.headSent) return
   exchange.headSent = true
-  exchange.sink.head(status, { ...headers, ...ownHeaders(exchange, target) })
+  exchange.sink.head(status, withOwn(exchange, target, { ...headers }))
 }
 
-function ownHeaders(exchange: Exchange, target: string | null): Record<string, string> {
-  const headers: Record<string, string> = { 'x-request-id': exchange.id }
+function withOwn(
+  exchange: Exchange,
+  target: string | null,
+  headers: Record<string, string>,
+): Record<string, string> {
+  headers['x-request-id'] = exchange.id
   if (target !== null) {
     headers['x-sluice-target'] = headerText(target)
     headers['x-sluice-attempts'] = String(exchange.attemptsStarted)
@@ -24,8 +28,11 @@ function ownHeaders(exchange: Exchange, target: string | null): Record<string, s
   return headers
 }
 
+const PLAIN = /^[\x20-\x7e]{0,1000}$/
+
 /** Names from outside may hold what a header may not. */
 export function headerText(text: string): string {
+  if (PLAIN.test(text)) return text
   // Half a surrogate pair cannot be percent-encoded, so pairs are taken whole and halves replaced.
   return text
     .toWellFormed()

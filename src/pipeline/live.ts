@@ -12,6 +12,7 @@ import type {
 } from '#core/settings.ts'
 import type { UpstreamFormat } from '#core/wire-format.ts'
 import type { Catalogue } from '#pricing/catalogue.ts'
+import type { Price } from '#pricing/price.ts'
 
 /** All that is known of a target before it is tried. */
 export interface TargetFacts {
@@ -26,6 +27,13 @@ export interface TargetFacts {
   readonly baseUrl: string
   /** The address of a path below the base URL, or below its origin; made once, so not to be changed. */
   readonly urlOf: (path: string, fromOrigin: boolean) => URL
+  /** Headers of OpenAI chat, by whether the upstream streams. */
+  readonly headers: {
+    readonly whole: Readonly<Record<string, string>>
+    readonly streamed: Readonly<Record<string, string>>
+  }
+  /** Prices of the target's own model, for `priceAt`. */
+  readonly prices: readonly Price[]
   readonly contextWindow: number | null
   readonly lacks: (capability: Capability) => boolean
   readonly lacksWhileThinking: (capability: Capability) => boolean
@@ -117,11 +125,19 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
   const format =
     name === null ? null : (provider.formats?.find((candidate) => candidate.name === name) ?? null)
   const baseUrl = providerSettings.baseUrl ?? format?.baseUrl ?? provider.baseUrl ?? ''
+  const quirks: Quirks = { ...provider.quirks, ...rule.quirks }
   return {
     target,
     settings: providerSettings,
     provider,
-    quirks: { ...provider.quirks, ...rule.quirks },
+    quirks,
+    prices: catalogue.prices({
+      providerName: target.provider,
+      providerId: provider.id,
+      region: providerSettings.region,
+      model: target.model,
+    }),
+    headers: { whole: { ...quirks.headers }, streamed: { ...quirks.headers, ...quirks.streamHeaders } },
     rule,
     format,
     baseUrl,

@@ -3,6 +3,8 @@
 import { GatewayError } from '#core/errors.ts'
 import type { Capability } from '#core/provider.ts'
 import type { KeySettings, TargetSettings } from '#core/settings.ts'
+import { priceAt } from '#pricing/catalogue.ts'
+import type { Price } from '#pricing/price.ts'
 import { estimateNano } from '#pricing/rate.ts'
 import { type Candidate, makePlan, type Plan } from '#routing/plan.ts'
 import type { Call, Deps } from './context.ts'
@@ -73,21 +75,19 @@ function estimate(live: Live, facts: TargetFacts, call: Call, nowMs: number): Ca
 }
 
 /** The price in force; a model that the answer names decides, unless the configuration prices the target itself. */
-export function priceOf(live: Live, facts: TargetFacts, responseModel: string | null, atMs: number) {
-  const query = {
-    providerName: facts.target.provider,
-    providerId: facts.provider.id,
-    region: facts.settings.region,
-    atMs,
-  }
-  const own = live.catalogue.find({ ...query, model: facts.target.model })
-  if (
-    responseModel === null ||
-    responseModel === facts.target.model ||
-    own?.version.startsWith('config:') === true
-  )
+export function priceOf(
+  live: Live,
+  facts: TargetFacts,
+  responseModel: string | null,
+  atMs: number,
+): Price | null {
+  const own = priceAt(facts.prices, atMs)
+  const { provider: providerName, model } = facts.target
+  if (responseModel === null || responseModel === model || own?.version.startsWith('config:') === true)
     return own
-  return live.catalogue.find({ ...query, model: responseModel }) ?? own
+  const { region } = facts.settings
+  const query = { providerName, providerId: facts.provider.id, region, model: responseModel, atMs }
+  return live.catalogue.find(query) ?? own
 }
 
 /** Thinking output may have a price of its own, which hangs on the mode, not on what came of it. */

@@ -2,6 +2,7 @@
 // row is the last, and the client sees the end only when it is durable.
 
 import type { AttemptRole, AttemptRow, RequestOutcome, RequestRow } from '#core/ledger.ts'
+import type { Nano } from '#core/money.ts'
 import { NO_USAGE } from '#core/usage.ts'
 import type { AttemptEnd } from './attempt.ts'
 import type { Call, Deps, Exchange } from './context.ts'
@@ -99,6 +100,12 @@ function upstreamRequestId(end: AttemptEnd): string | null {
   )
 }
 
+/** null: no attempt had a price. */
+export function costOfRequest(exchange: Exchange): Nano | null {
+  const { attempts } = exchange
+  return attempts.some((attempt) => attempt.cost !== null) ? sumCosts(attempts) : null
+}
+
 export function requestRow(
   exchange: Exchange,
   nowMs: number,
@@ -106,8 +113,6 @@ export function requestRow(
   outcome: RequestOutcome,
   error: string | null,
 ): RequestRow {
-  const { attempts } = exchange
-  const priced = attempts.some((attempt) => attempt.cost !== null)
   return {
     id: exchange.id,
     timeMs: exchange.startedAtMs,
@@ -120,7 +125,7 @@ export function requestRow(
     outcome,
     error,
     attempts: exchange.attemptsStarted,
-    costNano: priced ? sumCosts(attempts) : null,
+    costNano: costOfRequest(exchange),
     currency: exchange.live.settings.currency,
     durationMs: Math.round(nowMs - exchange.startedMs),
     decision: exchange.decision,

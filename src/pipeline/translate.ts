@@ -58,7 +58,7 @@ function encodeOpenAi(call: Call, facts: TargetFacts, streaming: boolean): Upstr
       : spliceMembers(bytes, scan, call.api === 'chat' || !passes ? edits : withoutMessages(edits))
   return {
     url: facts.urlOf(path, false),
-    headers: { ...quirks.headers, ...(streaming ? quirks.streamHeaders : undefined) },
+    headers: streaming ? facts.headers.streamed : facts.headers.whole,
     body,
     streaming,
     dropped,

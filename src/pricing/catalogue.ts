@@ -34,6 +34,8 @@ interface ModelFacts {
 export interface Catalogue {
   /** null: unknown, which is never a price of zero. */
   readonly find: (query: PriceQuery) => Price | null
+  /** All that may hold at some instant, in the order in which `priceAt` looks. */
+  readonly prices: (query: Omit<PriceQuery, 'atMs'>) => readonly Price[]
   readonly facts: (query: Pick<PriceQuery, 'providerName' | 'providerId' | 'model'>) => ModelFacts | null
 }
 
@@ -48,20 +50,22 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
   )
   const overrides = indexOverrides(sources.overrides)
   const found = new Map<string, readonly Price[]>()
+  function pricesOf(query: Omit<PriceQuery, 'atMs'>): readonly Price[] {
+    const { providerName, providerId, region, model } = query
+    const key = `${providerId} ${region} ${providerName}/${model}`
+    let prices = found.get(key)
+    if (prices === undefined) {
+      if (found.size >= FOUND_MAX) found.clear()
+      const listed = lists.get(providerId)?.find(model, region) ?? []
+      prices = [...overrides.pricesFor(providerName, model, region), ...listed.map((row) => row.price)]
+      found.set(key, prices)
+    }
+    return prices
+  }
+
   return {
-    find(query) {
-      const { providerName, providerId, region, model, atMs } = query
-      const key = `${providerId} ${region} ${providerName}/${model}`
-      let prices = found.get(key)
-      if (prices === undefined) {
-        if (found.size >= FOUND_MAX) found.clear()
-        const listed = lists.get(providerId)?.find(model, region) ?? []
-        prices = [...overrides.pricesFor(providerName, model, region), ...listed.map((row) => row.price)]
-        found.set(key, prices)
-      }
-      for (const price of prices) if (holdsAt(price.validity, atMs)) return price
-      return null
-    },
+    find: (query) => priceAt(pricesOf(query), query.atMs),
+    prices: pricesOf,
     facts({ providerName, providerId, model }) {
       const listed = lists.get(providerId)?.findAnywhere(model) ?? []
       return factsOf([
@@ -70,6 +74,12 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
       ])
     },
   }
+}
+
+/** The first that holds. */
+export function priceAt(prices: readonly Price[], atMs: number): Price | null {
+  for (const price of prices) if (holdsAt(price.validity, atMs)) return price
+  return null
 }
 
 interface Override {

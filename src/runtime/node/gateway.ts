@@ -17,7 +17,7 @@ import { rate } from '#pricing/rate.ts'
 import { HealthBoard } from '#routing/health.ts'
 import { loadSettings, noProviderEnabled, type Problem } from '#settings/load.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
-import { nodeInference } from './inference.ts'
+import { nodeInference, serveInference } from './inference.ts'
 import { openLedger } from './ledger.ts'
 import { type ProviderFolders, readProviderFolders } from './providers.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
@@ -131,9 +131,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     listensOnLoopback: isLoopback(settings.server.host),
     startedSeconds: Math.floor(clock.nowMs() / 1000),
   })
-  const server = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }))
+  const listen = getRequestListener(app.hono.fetch, { overrideGlobalObjects: false })
+  const server = createServer((request, response) => {
+    const api = app.inferenceAt(request.method ?? '', pathOf(request.url ?? ''))
+    if (api === null) void listen(request, response)
+    else serveInference(deps, request, response, api)
+  })
   server.requestTimeout = 0
-  await listen(server, settings.server.host, settings.server.port)
+  await openPort(server, settings.server.host, settings.server.port)
   const { port } = server.address() as AddressInfo
   return {
     url: `http://${settings.server.host.includes(':') ? `[${settings.server.host}]` : settings.server.host}:${port}`,
@@ -191,11 +196,16 @@ function recoverRow(live: Live, row: AttemptRow): AttemptRow {
   }
 }
 
+function pathOf(url: string): string {
+  const query = url.indexOf('?')
+  return query === -1 ? url : url.slice(0, query)
+}
+
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
+function openPort(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const inUse = error.code === 'EADDRINUSE'

@@ -14,21 +14,29 @@ import { handle } from '#pipeline/handle.ts'
 /** A body that stops arriving is given up. */
 const BODY_IDLE_MS = 60_000
 
+/** For requests that reach Hono's handlers after all. */
 export function nodeInference(
   deps: Deps,
 ): (context: Context<{ Bindings: HttpBindings }>, api: ClientApi) => Response {
   return (context, api) => {
     const { incoming, outgoing } = context.env
-    const request = incoming as IncomingMessage
-    const response = outgoing as ServerResponse
-    void handle(deps, {
-      api,
-      authorization: request.headers.authorization ?? null,
-      readBody: (bytesMax, take) => readBody(request, response, bytesMax, take),
-      sink: new NodeSink(request, response),
-    })
+    serveInference(deps, incoming as IncomingMessage, outgoing as ServerResponse, api)
     return RESPONSE_ALREADY_SENT
   }
+}
+
+export function serveInference(
+  deps: Deps,
+  request: IncomingMessage,
+  response: ServerResponse,
+  api: ClientApi,
+): void {
+  void handle(deps, {
+    api,
+    authorization: request.headers.authorization ?? null,
+    readBody: (bytesMax, take) => readBody(request, response, bytesMax, take),
+    sink: new NodeSink(request, response),
+  })
 }
 
 class NodeSink implements ClientSink {
@@ -36,16 +44,16 @@ class NodeSink implements ClientSink {
   onClose: (() => void) | null = null
   readonly #response: ServerResponse
   readonly #crossOrigin: boolean
+  #waitsForDrain = false
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.#response = response
     this.#crossOrigin = request.headers.origin !== undefined
-    response.on('drain', () => this.onDrain?.())
     response.on('close', () => {
       if (!response.writableFinished) this.onClose?.()
     })
     // A socket error is followed by `close`, which ends the exchange.
-    response.on('error', () => undefined)
+    response.on('error', ignore)
   }
 
   head(status: number, headers: Readonly<Record<string, string>>): void {
@@ -53,7 +61,15 @@ class NodeSink implements ClientSink {
   }
 
   write(chunk: Uint8Array | string): boolean {
-    return this.#response.write(chunk)
+    const isFree = this.#response.write(chunk)
+    if (!isFree && !this.#waitsForDrain) {
+      this.#waitsForDrain = true
+      this.#response.once('drain', () => {
+        this.#waitsForDrain = false
+        this.onDrain?.()
+      })
+    }
+    return isFree
   }
 
   end(chunk?: Uint8Array | string): void {
@@ -63,6 +79,10 @@ class NodeSink implements ClientSink {
   destroy(): void {
     this.#response.destroy()
   }
+}
+
+function ignore(): void {
+  // Nothing to do.
 }
 
 /** @throws GatewayError `request_too_large`, `unsupported_media_type`, `request_timeout`, and what `take` throws */
@@ -80,46 +100,104 @@ function readBody(
   const declared = Number(request.headers['content-length'])
   if (declared > bytesMax) return Promise.reject(tooLarge(response, bytesMax))
   return new Promise((resolve, reject) => {
-    const parts: Buffer[] = []
-    let length = 0
-    const startedMs = performance.now()
-    const idle = setTimeout(() => late(`stopped arriving for ${BODY_IDLE_MS / 1000} s`), BODY_IDLE_MS)
-    const settle = (run: () => void): void => {
-      clearTimeout(idle)
-      run()
-    }
-    const refuse = (error: unknown): void => {
-      // Node reads the rest away once the answer is out: it must not come here again.
-      request.off('data', onData)
-      request.pause()
-      response.setHeader('connection', 'close')
-      settle(() => reject(error))
-    }
-    const late = (why: string): void => refuse(new GatewayError('request_timeout', `the request body ${why}`))
-    const onData = (chunk: Buffer): void => {
-      length += chunk.length
-      if (length > bytesMax) return refuse(tooLarge(response, bytesMax))
-      try {
-        take(chunk.length)
-      } catch (error) {
-        return refuse(error)
-      }
-      if (parts.length > 0) {
-        if (performance.now() - startedMs > REQUEST_BODY_MS_MAX) return late('did not arrive in time')
-        idle.refresh()
-      }
-      parts.push(chunk)
-    }
-    request.on('data', onData)
-    request.on('end', () => {
-      const only = parts[0]
-      settle(() => resolve(parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, length)))
-    })
-    request.on('error', (cause) => {
-      const error = new GatewayError('invalid_request', 'the request body did not arrive whole', { cause })
-      settle(() => reject(error))
-    })
+    const body = new ArrivingBody(request, response, bytesMax, take, resolve, reject)
+    request.on('data', body.onData)
+    request.on('end', body.onEnd)
+    request.on('error', body.onError)
   })
+}
+
+/** One body on its way in. All of them are watched by one timer: most arrive in one piece, and need none. */
+class ArrivingBody {
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #bytesMax: number
+  readonly #take: (bytes: number) => void
+  readonly #resolve: (bytes: Uint8Array) => void
+  readonly #reject: (error: unknown) => void
+  readonly #startedMs = performance.now()
+  #heardMs = this.#startedMs
+  #length = 0
+  #first: Buffer | null = null
+  #more: Buffer[] | null = null
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    bytesMax: number,
+    take: (bytes: number) => void,
+    resolve: (bytes: Uint8Array) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#request = request
+    this.#response = response
+    this.#bytesMax = bytesMax
+    this.#take = take
+    this.#resolve = resolve
+    this.#reject = reject
+    arriving.add(this)
+    watchBodies()
+  }
+
+  readonly onData = (chunk: Buffer): void => {
+    this.#length += chunk.length
+    if (this.#length > this.#bytesMax) return this.#refuse(tooLarge(this.#response, this.#bytesMax))
+    try {
+      this.#take(chunk.length)
+    } catch (error) {
+      return this.#refuse(error)
+    }
+    if (this.#first === null) this.#first = chunk
+    else {
+      this.#more ??= [this.#first]
+      this.#more.push(chunk)
+      this.#heardMs = performance.now()
+    }
+  }
+
+  readonly onEnd = (): void => {
+    arriving.delete(this)
+    this.#resolve(this.#more === null ? (this.#first ?? NO_BYTES) : Buffer.concat(this.#more, this.#length))
+  }
+
+  readonly onError = (cause: unknown): void => {
+    arriving.delete(this)
+    this.#reject(new GatewayError('invalid_request', 'the request body did not arrive whole', { cause }))
+  }
+
+  check(nowMs: number): void {
+    if (nowMs - this.#heardMs > BODY_IDLE_MS) {
+      this.#late(`stopped arriving for ${BODY_IDLE_MS / 1000} s`)
+    } else if (nowMs - this.#startedMs > REQUEST_BODY_MS_MAX) this.#late('did not arrive in time')
+  }
+
+  #late(why: string): void {
+    this.#refuse(new GatewayError('request_timeout', `the request body ${why}`))
+  }
+
+  #refuse(error: unknown): void {
+    arriving.delete(this)
+    // Node reads the rest away once the answer is out: it must not come here again.
+    this.#request.off('data', this.onData)
+    this.#request.pause()
+    this.#response.setHeader('connection', 'close')
+    this.#reject(error)
+  }
+}
+
+const NO_BYTES = new Uint8Array(0)
+const WATCH_MS = 1_000
+const arriving = new Set<ArrivingBody>()
+let watch: NodeJS.Timeout | null = null
+
+function watchBodies(): void {
+  watch ??= setInterval(() => {
+    const nowMs = performance.now()
+    for (const body of arriving) body.check(nowMs)
+    if (arriving.size > 0 || watch === null) return
+    clearInterval(watch)
+    watch = null
+  }, WATCH_MS).unref()
 }
 
 /** The rest of the body is not read: the connection ends with the answer. */

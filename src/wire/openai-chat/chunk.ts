@@ -31,7 +31,8 @@ export function learn(state: AnswerState, body: MutableJson): void {
   for (const choice of choicesOf(body)) {
     const delta = deltaOf(choice)
     if (delta !== null) {
-      const bytes = contentLength(delta)
+      // Where the upstream counts for itself nobody asks for our count.
+      const bytes = contentLength(delta, usage === null)
       state.outputBytes += bytes
       if (bytes > 0) state.content = true
     }
@@ -54,12 +55,12 @@ export function usageOf(body: MutableJson): TokenUsage | null {
   return null
 }
 
-/** Length of everything in a delta that counts as content; 0: none. */
-function contentLength(delta: MutableJson): number {
+/** Bytes of everything in a delta that counts as content, or about; 0: none. */
+function contentLength(delta: MutableJson, isExact: boolean): number {
   let length = 0
   for (const field of ['content', 'reasoning_content', 'reasoning', 'refusal'] as const) {
     const value = delta[field]
-    if (typeof value === 'string') length += utf8Length(value)
+    if (typeof value === 'string') length += isExact ? utf8Length(value) : value.length
     else if (Array.isArray(value) && value.length > 0) length += JSON.stringify(value).length
   }
   const calls = delta['tool_calls']

@@ -63,7 +63,7 @@ export async function openApp(options: Options = {}): Promise<Asker> {
       const request = new Request(`http://gateway.test${path}`, { method })
       // A Request has no place for `host`, which a server's own header table has.
       for (const [name, value] of Object.entries(headers)) request.headers.set(name, value)
-      const response = await app.fetch(request, {})
+      const response = await app.hono.fetch(request, {})
       const text = await response.text()
       const isJson = response.headers.get('content-type')?.includes('application/json') === true
       return {
