@@ -48,7 +48,7 @@ function untilStopped(): Promise<void> {
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
-/** Log lines go to standard output, gathered for a turn of the event loop. */
+/** Log lines go to standard output, gathered for a moment: a write for every few requests costs as much as they do. */
 export function createProcessLog(
   env: Readonly<Record<string, string | undefined>>,
   fallback: (typeof LEVELS)[number],
@@ -60,10 +60,13 @@ export function createProcessLog(
 
 let pending = ''
 const PENDING_CHARS_MAX = 1_000_000
+const GATHER_MS = 20
+// What has not been written when the process ends by itself goes out then.
+process.once('exit', flush)
 
 function writeSoon(line: string): void {
   if (pending.length > PENDING_CHARS_MAX) return
-  if (pending === '') setImmediate(flush)
+  if (pending === '') setTimeout(flush, GATHER_MS)
   pending += `${line}\n`
 }
 
@@ -73,6 +76,7 @@ function flush(): void {
     process.stdout.once('drain', flush)
     return
   }
+  if (pending === '') return
   const text = pending
   pending = ''
   process.stdout.write(text)

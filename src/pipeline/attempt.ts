@@ -18,6 +18,7 @@ import type { Call, Deps } from './context.ts'
 import { AttemptDeadline, type DeadlinePhase } from './deadline.ts'
 import type { TargetFacts } from './live.ts'
 import { type AnswerOptions, convertAnswer, openAnswer } from './translate.ts'
+import { Turn } from './turn.ts'
 
 export interface AttemptInput {
   readonly call: Call
@@ -91,6 +92,11 @@ class Attempt {
   #gatheredBytes = 0
   #held: Uint8Array[] = []
   #heldBytes = 0
+  /** What comes behind the first content. */
+  readonly #turn = new Turn(
+    (bytes) => this.#pushEvents(bytes),
+    (cause) => this.#onFault('reset', cause),
+  )
   #ttftMs: number | null = null
 
   constructor(deps: Deps, input: AttemptInput) {
@@ -109,6 +115,7 @@ class Attempt {
       onEnd: () => {
         this.#upstreamEnded = true
         this.#linger?.cancel()
+        this.#turn.flush()
         this.#onEnd()
       },
       onFault: (fault, cause) => this.#onFault(fault, cause),
@@ -176,6 +183,12 @@ class Attempt {
   }
 
   #onEventBytes(chunk: Uint8Array): void {
+    if (this.#ttftMs === null) this.#pushEvents(chunk)
+    else this.#turn.push(chunk)
+  }
+
+  #pushEvents(chunk: Uint8Array): void {
+    if (this.#over) return
     const transform = this.#openTransform()
     transform.push(chunk)
     const { state } = transform
@@ -210,7 +223,7 @@ class Attempt {
     if (!this.#committed) {
       this.#held.push(bytes)
       this.#heldBytes += bytes.length
-    } else if (!this.#input.write(bytes) && !this.#paused) {
+    } else if (!this.#input.write(bytes) && !this.#paused && !this.#upstreamEnded) {
       this.#paused = true
       // A slow reader is no fault of the upstream: only the total goes on counting.
       this.#deadline.enter('idle', null, this.#deps.clock.monotonicMs())
@@ -257,6 +270,7 @@ class Attempt {
   }
 
   #onFault(fault: TransportFault, cause: unknown): void {
+    this.#turn.flush()
     if (this.#over) return
     // An answer whose finish reason came is whole, however the connection ended.
     if (this.#gathers === 'events' && this.#state.finished) return this.#onEnd()

@@ -19,6 +19,9 @@ export interface SseEvent {
   readonly commentStatus: number
 }
 
+/** Index behind the events at `from` that are dealt with; `from` when there are none. */
+export type SkipEvents = (bytes: Uint8Array, from: number) => number
+
 /** One splitter per answer. */
 export class SseSplitter {
   readonly #bytesMax: number
@@ -31,13 +34,17 @@ export class SseSplitter {
   }
 
   /**
-   * Hands over every event that is whole with this chunk.
+   * Hands over every event that is whole with this chunk. `skip` is asked where an event begins and answers where the
+   * next one does that it has not dealt with itself.
    * @returns false when an event outgrew the bound; the stream must be given up.
    */
-  push(chunk: Uint8Array, onEvent: (event: SseEvent) => void): boolean {
+  push(chunk: Uint8Array, onEvent: (event: SseEvent) => void, skip: SkipEvents = skipNone): boolean {
     let bytes = chunk
     let searchFrom = 0
+    // An event that grows is not offered again with every piece of it.
+    let isOffered = true
     if (this.#heldLength > 0) {
+      isOffered = false
       searchFrom = Math.max(0, this.#heldLength - 3)
       bytes = this.#append(chunk)
     }
@@ -46,15 +53,17 @@ export class SseSplitter {
       this.#started = true
       if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) start = 3
     }
-    const hasCr = bytes.indexOf(CR, searchFrom) !== -1
+    let hasCr: boolean | null = null
     for (;;) {
-      const end = hasCr
-        ? endOfEvent(bytes, Math.max(start, searchFrom))
-        : endOfLfEvent(bytes, Math.max(start, searchFrom))
+      if (isOffered) start = skip(bytes, start)
+      if (start === bytes.length) break
+      searchFrom = Math.max(start, searchFrom)
+      hasCr ??= bytes.indexOf(CR, searchFrom) !== -1
+      const end = hasCr ? endOfEvent(bytes, searchFrom) : endOfLfEvent(bytes, searchFrom)
       if (end === -1) break
       onEvent(readEvent(bytes.subarray(start, end)))
       start = end
-      searchFrom = end
+      isOffered = true
     }
     return this.#hold(bytes, start)
   }
@@ -97,6 +106,8 @@ export class SseSplitter {
 }
 
 const EMPTY = new Uint8Array(0)
+
+const skipNone: SkipEvents = (_bytes, from) => from
 
 /** Index behind the blank line that ends the event, for streams without CR. */
 function endOfLfEvent(bytes: Uint8Array, from: number): number {

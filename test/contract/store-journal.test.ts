@@ -95,7 +95,7 @@ function logged(id: string): string | undefined {
   const log = openNodeAppendLog(file)
   const found = replay(log.read()).get(id)
   log.close()
-  return found?.row.outcome
+  return found?.request.outcome
 }
 
 const EVERYTHING = { groupBy: [], bucket: null, fromMs: null, toMs: null } as const
@@ -119,7 +119,7 @@ describe('the journal', () => {
     const { total } = await ledger.store.usage(EVERYTHING)
     expect(total).toMatchObject({ requests: 1, attempts: 1, costNano: 1_000_000n })
     expect(ledger.outbox.unshipped(10)?.rows.map((row) => row.kind)).toEqual(['attempt', 'request'])
-    expect(countRows('SELECT count(*) AS count FROM attempt')).toBe(1)
+    expect(countRows('SELECT count(*) AS count FROM attempt_group')).toBe(1)
     expect(ledger.journal.pendingRows).toBe(0)
   })
 
@@ -373,7 +373,7 @@ describe('the file', () => {
     const ledger = open()
     await whole(ledger)
     ledger.journal.flush()
-    expect(countRows('SELECT count(*) AS count FROM attempt')).toBe(1)
+    expect(countRows('SELECT count(*) AS count FROM attempt_group')).toBe(1)
     ledger.close()
     expect(open().instance).toBe('instance-1')
   })
@@ -395,7 +395,7 @@ describe('the file', () => {
     const driver = openNodeSqlite(file)
     const broken = {
       number: 2,
-      sql: 'CREATE TABLE half (x INTEGER) STRICT; CREATE TABLE attempt (x INTEGER) STRICT',
+      sql: 'CREATE TABLE half (x INTEGER) STRICT; CREATE TABLE request (x INTEGER) STRICT',
     }
     expect(() => migrate(driver, [...MIGRATIONS, broken])).toThrow()
     expect(driver.prepare("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'half'").get()).toEqual({

@@ -2,9 +2,12 @@
 
 import { assert } from '#core/assert.ts'
 import type { AttemptRow, LedgerBatch, RequestRow } from '#core/ledger.ts'
-import { detailText, parseAttempt, parseDetail, partText, requestText, rowText } from '../row-json.ts'
+import { parseAttempt, rowText } from '../row-json.ts'
+import { countOf } from './attempt-counts.ts'
 import type { LedgerBook } from './book.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
+import { parseEntry } from './entry-parse.ts'
+import { detailText } from './entry-text.ts'
 import { assertAttempt, assertRequest, number, text } from './row-checks.ts'
 
 export class LedgerArchive {
@@ -22,8 +25,8 @@ export class LedgerArchive {
     this.#applied = driver.prepare('SELECT sequence FROM applied WHERE instance = ? AND epoch = ?')
     this.#setApplied = driver.prepare(`INSERT INTO applied (instance, epoch, sequence) VALUES (?, ?, ?)
       ON CONFLICT (instance, epoch) DO UPDATE SET sequence = excluded.sequence`)
-    this.#find = driver.prepare('SELECT number, text FROM request WHERE id = ?')
-    this.#setText = driver.prepare('UPDATE request SET text = ?, rows = rows + 1 WHERE number = ?')
+    this.#find = driver.prepare('SELECT number, time_ms, text FROM request WHERE id = ?')
+    this.#setText = driver.prepare('UPDATE request SET text = ? WHERE number = ?')
     this.#orphans = driver.prepare('SELECT text FROM orphan WHERE request = ? ORDER BY attempt')
     this.#insertOrphan = driver.prepare(
       'INSERT INTO orphan (request, attempt, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
@@ -44,7 +47,7 @@ export class LedgerArchive {
     this.#book.transaction(() => {
       for (const entry of fresh) {
         if (entry.kind === 'attempt') this.#applyAttempt(entry.row)
-        else this.#applyRequest(entry.row, batch.epoch)
+        else this.#applyRequest(entry.row)
       }
       this.#setApplied.run(batch.instance, batch.epoch, batch.firstSequence + batch.rows.length - 1)
     })
@@ -58,34 +61,22 @@ export class LedgerArchive {
         row.attempt,
         rowText({ kind: 'attempt', row }),
       )
-      // Rows without a request of their own are told apart by a number that no request has.
-      if (Number(changes) > 0) this.#book.count(orphanNumber(row.requestId), row)
+      if (Number(changes) > 0) this.#book.count(countOf(row))
       return
     }
-    const { request, attempts } = parseDetail(text(found, 'text'))
+    const timeMs = number(found, 'time_ms')
+    const { request, attempts } = parseEntry(row.requestId, timeMs, text(found, 'text'))
     if (attempts.some((attempt) => attempt.attempt === row.attempt)) return
     const all = [...attempts, row].sort((left, right) => left.attempt - right.attempt)
-    this.#setText.run(detailText(requestText(request), all.map(partText)), number(found, 'number'))
-    this.#book.count(number(found, 'number'), row)
+    this.#setText.run(detailText({ request, attempts: all }), number(found, 'number'))
+    this.#book.count(countOf(row))
   }
 
-  #applyRequest(row: RequestRow, epoch: number): void {
-    const attempts = this.#orphans.all(row.id).map((orphan) => parseAttempt(text(orphan, 'text')))
-    const ended = {
-      id: row.id,
-      timeMs: row.timeMs,
-      text: detailText(requestText(row), attempts.map(partText)),
-      attempts,
-    }
-    if (this.#book.insert(ended, epoch, null, row.timeMs) !== null) this.#deleteOrphans.run(row.id)
+  #applyRequest(request: RequestRow): void {
+    const { id, timeMs } = request
+    const attempts = this.#orphans.all(id).map((orphan) => parseAttempt(text(orphan, 'text')))
+    // Its attempts were counted when they came.
+    const ended = { id, timeMs, text: detailText({ request, attempts }), attempts: [] }
+    if (this.#book.insert(ended)) this.#deleteOrphans.run(id)
   }
-}
-
-/** Negative, and the same for the same id: FNV-1a over its characters. */
-function orphanNumber(id: string): number {
-  let hash = 0xcbf29ce484222325n
-  for (let index = 0; index < id.length; index++) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(id.charCodeAt(index))) * 0x100000001b3n)
-  }
-  return -Number(hash & 0x1fffffffffffffn) - 1
 }

@@ -3,19 +3,22 @@
 
 import { assert } from '#core/assert.ts'
 import { GatewayError } from '#core/errors.ts'
-import type { AttemptRow, Journal, RequestRow } from '#core/ledger.ts'
+import type { AttemptRow, Journal, RequestDetail, RequestRow } from '#core/ledger.ts'
 import { JOURNAL_PENDING_ROWS_MAX } from '#core/limits.ts'
 import type { Clock, Timer } from '#core/ports.ts'
 import type { AppendLog } from './append-log.ts'
-import type { LedgerBook } from './book.ts'
-import { LiveRequest, replay } from './live-request.ts'
+import { countOf } from './attempt-counts.ts'
+import type { EndedRequest, LedgerBook } from './book.ts'
+import { parseEntry } from './entry-parse.ts'
+import { detailText } from './entry-text.ts'
+import { LiveRequest, replay, wholeLine } from './live-request.ts'
 import { assertAttempt, assertRequest } from './row-checks.ts'
 
 const RETRY_MS_FIRST = 50
 const RETRY_MS_MAX = 2_000
 /** How long an ended request waits for the tables; reports look into the log's memory too, so nobody waits for it. */
-const BOOK_MS = 25
-/** Requests of one transaction: it keeps the event loop for about 5 ms. */
+const BOOK_MS = 100
+/** Requests of one transaction: it keeps the event loop for about a millisecond. */
 const BOOK_REQUESTS_MAX = 500
 const SEGMENT_BYTES_MAX = 16 * 1024 * 1024
 
@@ -35,9 +38,9 @@ type Committed = (error: Error | null) => void
 export class SqliteJournal implements Journal {
   readonly #options: JournalOptions
   readonly #pendingRowsMax: number
-  /** Not in the tables yet: running requests, and ended ones that wait. */
-  readonly #live: Map<string, LiveRequest>
-  #ended: LiveRequest[] = []
+  readonly #running = new Map<string, LiveRequest>()
+  /** What the tables do not have yet. */
+  #ended: EndedRequest[] = []
   #lines = ''
   #lineCount = 0
   /** Callers who have not heard yet. */
@@ -54,8 +57,10 @@ export class SqliteJournal implements Journal {
   constructor(options: JournalOptions) {
     this.#options = options
     this.#pendingRowsMax = options.pendingRowsMax ?? JOURNAL_PENDING_ROWS_MAX
-    this.#live = replay(options.log.read())
-    this.#ended = [...this.#live.values()].filter((request) => request.ended)
+    for (const detail of replay(options.log.read()).values()) {
+      if (detail.request.outcome === 'open') this.#running.set(detail.request.id, reopened(detail))
+      else this.#ended.push(endedOf(detail))
+    }
   }
 
   /** Rows that wait for the disk, in the log or in the tables. */
@@ -73,13 +78,21 @@ export class SqliteJournal implements Journal {
     return this.#firstNeededSegment
   }
 
-  /** Running requests, and ended ones that the tables do not have yet. */
-  live(): Iterable<LiveRequest> {
-    return this.#live.values()
+  running(): RequestDetail[] {
+    return Array.from(this.#running.values(), (request) => request.detail())
   }
 
-  find(id: string): LiveRequest | null {
-    return this.#live.get(id) ?? null
+  /** Running requests, and ended ones that the tables do not have yet. */
+  unbooked(): RequestDetail[] {
+    return [...this.running(), ...this.#ended.map(parsed)]
+  }
+
+  /** One of `unbooked`. */
+  find(id: string): RequestDetail | null {
+    const running = this.#running.get(id)
+    if (running !== undefined) return running.detail()
+    const ended = this.#ended.find((request) => request.id === id)
+    return ended === undefined ? null : parsed(ended)
   }
 
   /** @throws GatewayError `store_unavailable` when too many rows wait for the disk. */
@@ -90,37 +103,36 @@ export class SqliteJournal implements Journal {
     assertRequest(request)
     assertAttempt(attempt)
     assert(attempt.outcome === 'open', 'an opened attempt is open')
-    let live = this.#live.get(request.id)
+    let live = this.#running.get(request.id)
     if (live === undefined) {
       live = new LiveRequest(request)
-      this.#live.set(request.id, live)
-      this.#push(live.requestLine())
+      this.#running.set(request.id, live)
+      this.#push(live.openingLine())
     }
-    live.setAttempt(attempt)
-    this.#push(live.attemptLine(attempt.attempt))
+    this.#push(live.setAttempt(attempt))
     this.#waiting.push(written)
   }
 
   attempt(row: AttemptRow): void {
     assertAttempt(row)
     assert(row.outcome !== 'open', 'a closed attempt has an outcome')
-    const live = this.#live.get(row.requestId)
+    const live = this.#running.get(row.requestId)
     assert(live !== undefined, 'a request is opened before its attempts end')
     assert(live.hasAttempt(row.attempt), 'an attempt is opened before it ends')
-    live.setAttempt(row)
-    this.#push(live.attemptLine(row.attempt))
+    this.#push(live.setAttempt(row))
   }
 
   /** `committed` is called once, never during this call, and must not throw. */
   request(row: RequestRow, committed: Committed): void {
     assertRequest(row)
     assert(row.outcome !== 'open', 'a closed request has an outcome')
-    const live = this.#live.get(row.id) ?? new LiveRequest(row)
-    assert(live.openAttempts === 0 && !live.ended, 'a request ends once, after its attempts')
-    live.end(row)
-    this.#live.set(row.id, live)
-    this.#push(live.requestLine())
-    this.#ended.push(live)
+    const live = this.#running.get(row.id) ?? new LiveRequest(row)
+    assert(live.openAttempts === 0, 'a request ends after its attempts')
+    const { ended, line } = live.end(row)
+    // Only the text is kept: what it was made of would wait for the tables with it, and be moved by the collector.
+    this.#running.delete(row.id)
+    this.#ended.push(ended)
+    this.#push(line)
     this.#waiting.push(committed)
   }
 
@@ -134,7 +146,8 @@ export class SqliteJournal implements Journal {
   /** Begins a segment with what the tables do not have; older ones may go once the tables are safe. */
   rotate(): void {
     let lines = ''
-    for (const request of this.#live.values()) lines += request.lines()
+    for (const request of this.#running.values()) lines += request.lines()
+    for (const request of this.#ended) lines += wholeLine(request)
     this.#options.log.rotate(lines)
     this.#firstNeededSegment = this.#options.log.segment
   }
@@ -190,7 +203,8 @@ export class SqliteJournal implements Journal {
     // What is not in the log may not be in the tables: after a crash the log is what is believed.
     if (this.#logFailure !== null) return
     while (this.#ended.length > 0) {
-      const slice = this.#ended.slice(0, BOOK_REQUESTS_MAX)
+      const slice =
+        this.#ended.length <= BOOK_REQUESTS_MAX ? this.#ended : this.#ended.slice(0, BOOK_REQUESTS_MAX)
       try {
         this.#bookSlice(slice)
         this.#bookFailure = null
@@ -200,16 +214,15 @@ export class SqliteJournal implements Journal {
         return this.#retryLater()
       }
       this.#ended = this.#ended.slice(slice.length)
-      for (const request of slice) this.#live.delete(request.id)
     }
     if (this.#options.log.bytes > SEGMENT_BYTES_MAX) this.#rotateIfPossible()
   }
 
-  #bookSlice(slice: readonly LiveRequest[]): void {
+  #bookSlice(slice: readonly EndedRequest[]): void {
     const { book, clock } = this.#options
     const nowMs = clock.nowMs()
     book.transaction(() => {
-      for (const request of slice) book.add(request.toEnded(), nowMs)
+      for (const request of slice) book.add(request, nowMs)
     })
   }
 
@@ -247,6 +260,22 @@ export class SqliteJournal implements Journal {
       this.flush()
     })
   }
+}
+
+/** As it ran when the log was written. */
+function reopened({ request, attempts }: RequestDetail): LiveRequest {
+  const live = new LiveRequest(request)
+  for (const attempt of attempts) live.setAttempt(attempt)
+  return live
+}
+
+function endedOf(detail: RequestDetail): EndedRequest {
+  const { id, timeMs } = detail.request
+  return { id, timeMs, text: detailText(detail), attempts: detail.attempts.map(countOf) }
+}
+
+function parsed({ id, timeMs, text }: EndedRequest): RequestDetail {
+  return parseEntry(id, timeMs, text)
 }
 
 function tell(waiting: readonly Committed[], failure: Error | null): void {

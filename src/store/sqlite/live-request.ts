@@ -1,110 +1,135 @@
-// What the journal keeps in memory of requests that are not in the file yet, and the lines that say the same in the log.
+// What the journal keeps in memory of running requests, and the lines that say the same in the log.
 
 import { assert } from '#core/assert.ts'
+import { inOnePiece } from '#core/json-text.ts'
 import type { AttemptRow, RequestDetail, RequestRow } from '#core/ledger.ts'
-import { detailText, parsePart, parseRequest, partText, requestText } from '../row-json.ts'
+import { countOf } from './attempt-counts.ts'
 import type { EndedRequest } from './book.ts'
+import { parseAttempt, parseEntry, parseTail } from './entry-parse.ts'
+import { attemptText, entryText, headText, tailText } from './entry-text.ts'
 
-interface LiveAttempt {
-  readonly row: AttemptRow
-  readonly text: string
-}
+// Lines of the log: a letter, the request's id, a tab, a text of entry-text.ts.
+const OPENED = 'o'
+const ATTEMPT = 'a'
+/** Only what its end adds to what its opening said. */
+const ENDED = 'e'
+const WHOLE = 'w'
 
 export class LiveRequest {
-  readonly id: string
-  row: RequestRow
-  /** Its attempts are all ended, and so is it. */
-  ended = false
-  #text: string
+  readonly row: RequestRow
+  openAttempts = 0
+  readonly #head: string
   /** By attempt number, from 1. */
-  readonly #attempts: LiveAttempt[] = []
+  readonly #attempts: AttemptRow[] = []
+  readonly #texts: string[] = []
 
   constructor(row: RequestRow) {
-    this.id = row.id
     this.row = row
-    this.#text = requestText(row)
-  }
-
-  get openAttempts(): number {
-    let open = 0
-    for (const attempt of this.#attempts) if (attempt.row.outcome === 'open') open++
-    return open
+    this.#head = inOnePiece(headText(row))
   }
 
   hasAttempt(attempt: number): boolean {
-    return this.#attempts[attempt - 1] !== undefined
+    return attempt <= this.#attempts.length
   }
 
-  /** Opens or ends an attempt. */
-  setAttempt(row: AttemptRow): void {
-    assert(row.attempt <= this.#attempts.length + 1, 'attempts are numbered in order')
-    this.#attempts[row.attempt - 1] = { row, text: partText(row) }
-  }
-
-  end(row: RequestRow): void {
-    this.row = row
-    this.#text = requestText(row)
-    this.ended = true
+  /** Opens or ends an attempt. Returns the line that says so. */
+  setAttempt(row: AttemptRow): string {
+    const index = row.attempt - 1
+    assert(index <= this.#attempts.length, 'attempts are numbered in order')
+    if (this.#attempts[index]?.outcome === 'open') this.openAttempts--
+    if (row.outcome === 'open') this.openAttempts++
+    const text = inOnePiece(attemptText(row))
+    this.#attempts[index] = row
+    this.#texts[index] = text
+    return `${ATTEMPT}${this.row.id}\t${text}\n`
   }
 
   detail(): RequestDetail {
-    return { request: this.row, attempts: this.#attempts.map((attempt) => attempt.row) }
+    return { request: this.row, attempts: this.#attempts }
   }
 
-  toEnded(): EndedRequest {
-    return {
-      id: this.id,
-      timeMs: this.row.timeMs,
-      text: detailText(
-        this.#text,
-        this.#attempts.map((attempt) => attempt.text),
-      ),
-      attempts: this.#attempts.map((attempt) => attempt.row),
+  /** The line that says how it opened. */
+  openingLine(): string {
+    return `${OPENED}${this.row.id}\t${this.row.timeMs},${this.#head},${tailText(this.row)}\n`
+  }
+
+  /** It as it is kept, and the line that says its end. */
+  end(row: RequestRow): { readonly ended: EndedRequest; readonly line: string } {
+    const head = this.#saysHeadOf(row) ? this.#head : headText(row)
+    const tail = tailText(row)
+    let texts = ''
+    for (const text of this.#texts) texts += `,${text}`
+    const ended = {
+      id: row.id,
+      timeMs: row.timeMs,
+      text: entryText(head, tail, texts),
+      attempts: this.#attempts.map(countOf),
     }
-  }
-
-  /** The line that says the request as it stands. */
-  requestLine(): string {
-    return `r${this.id}\t${this.#text}\n`
-  }
-
-  /** The line that says an attempt as it stands. */
-  attemptLine(attempt: number): string {
-    return `a${this.id}\t${this.#attempts[attempt - 1]?.text ?? ''}\n`
+    const isKnown = head === this.#head && row.timeMs === this.row.timeMs && this.#texts.length > 0
+    return { ended, line: isKnown ? `${ENDED}${row.id}\t${tail}\n` : wholeLine(ended) }
   }
 
   /** All of it, for a new segment of the log. */
   lines(): string {
-    let lines = this.requestLine()
-    for (const { row } of this.#attempts) lines += this.attemptLine(row.attempt)
+    let lines = this.openingLine()
+    for (const text of this.#texts) lines += `${ATTEMPT}${this.row.id}\t${text}\n`
     return lines
+  }
+
+  /** True: its text needs not be made to know that it is the same. */
+  #saysHeadOf(row: RequestRow): boolean {
+    const { key, tags, model, api, stream, currency, decision } = this.row
+    return (
+      row.decision === decision &&
+      row.tags === tags &&
+      row.key === key &&
+      row.model === model &&
+      row.api === api &&
+      row.stream === stream &&
+      row.currency === currency
+    )
   }
 }
 
+/** The line that says all of an ended request. */
+export function wholeLine(request: EndedRequest): string {
+  return `${WHOLE}${request.id}\t${request.timeMs},${request.text}\n`
+}
+
 /** Reads the lines of a log: requests by id, as the last lines of each left them. */
-export function replay(pieces: Iterable<string>): Map<string, LiveRequest> {
-  const requests = new Map<string, LiveRequest>()
+export function replay(pieces: Iterable<string>): Map<string, RequestDetail> {
+  const requests = new Map<string, RequestDetail>()
   for (const piece of pieces) {
     for (const line of piece.split('\n')) {
       if (line === '') continue
       const tab = line.indexOf('\t')
-      replayLine(requests, line.charAt(0), line.slice(1, tab), line.slice(tab + 1))
+      const id = line.slice(1, tab)
+      const request = replayed(requests.get(id), line.charAt(0), id, line.slice(tab + 1))
+      if (request !== undefined) requests.set(id, request)
     }
   }
   return requests
 }
 
-function replayLine(requests: Map<string, LiveRequest>, kind: string, id: string, text: string): void {
-  const known = requests.get(id)
-  if (kind === 'r') {
-    const row = parseRequest(text)
-    const request = known ?? new LiveRequest(row)
-    if (row.outcome !== 'open') request.end(row)
-    requests.set(id, request)
-  } else if (known !== undefined) {
-    const row = parsePart(text, known.row)
-    // A later segment repeats what an earlier one said; an end is never taken back.
-    const isOpen = row.outcome === 'open'
-    if (!isOpen || !known.hasAttempt(row.attempt)) known.setAttempt(row)
+/** A later segment repeats what an earlier one said; an end is never taken back. */
+function replayed(
+  known: RequestDetail | undefined,
+  kind: string,
+  id: string,
+  text: string,
+): RequestDetail | undefined {
+  if (known !== undefined && known.request.outcome !== 'open') return known
+  if (kind === OPENED || kind === WHOLE) {
+    if (known !== undefined && kind === OPENED) return known
+    const comma = text.indexOf(',')
+    const timeMs = Number(text.slice(0, comma))
+    const entry = text.slice(comma + 1)
+    return parseEntry(id, timeMs, kind === OPENED ? `[${entry}]` : entry)
   }
+  if (known === undefined) return undefined
+  const { request, attempts } = known
+  if (kind === ENDED) return { request: parseTail(text, request), attempts }
+  const row = parseAttempt(text, request)
+  if (row.outcome === 'open' && attempts.length >= row.attempt) return known
+  return { request, attempts: [...attempts.slice(0, row.attempt - 1), row, ...attempts.slice(row.attempt)] }
 }

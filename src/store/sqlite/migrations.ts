@@ -20,35 +20,33 @@ CREATE TABLE series (
   text TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- Ended requests, numbered by us in order of writing, so that inserts only append. text: the request and its attempts
--- as one JSON list. sequence: of its first row for the shipper; NULL where it came from another instance.
+-- Ended requests, numbered by us in order of writing, so that inserts only append. text: what the request and its
+-- attempts say beside that, as one JSON list without names. The last four are for the shipper, NULL where there is
+-- none: sequence is that of its first row.
 CREATE TABLE request (
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   time_ms INTEGER NOT NULL,
-  epoch INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  epoch INTEGER,
   sequence INTEGER,
-  rows INTEGER NOT NULL,
-  written_at_ms INTEGER NOT NULL,
-  text TEXT NOT NULL
+  rows INTEGER,
+  written_at_ms INTEGER
 ) STRICT;
 CREATE INDEX request_time ON request (time_ms);
 CREATE INDEX request_sequence ON request (sequence) WHERE sequence IS NOT NULL;
 
--- What an ended attempt counts, by time: usage between any two instants, and groupings that no counter has.
-CREATE TABLE attempt (
-  started_at_ms INTEGER NOT NULL,
-  request INTEGER NOT NULL,
-  attempt INTEGER NOT NULL,
+-- What ended attempts count: usage between any two instants, and groupings that no counter has. A row holds those of
+-- one transaction that share an hour and a series. text: eight numbers for each, see attempt-counts.ts.
+CREATE TABLE attempt_group (
+  number INTEGER PRIMARY KEY,
+  hour_ms INTEGER NOT NULL,
   series INTEGER NOT NULL,
-  input_tokens INTEGER NOT NULL,
-  cached_input_tokens INTEGER NOT NULL,
-  output_tokens INTEGER NOT NULL,
-  reasoning_tokens INTEGER NOT NULL,
-  cost_nano INTEGER,
-  estimated INTEGER NOT NULL,
-  PRIMARY KEY (started_at_ms, request, attempt)
-) STRICT, WITHOUT ROWID;
+  first_ms INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL,
+  text TEXT NOT NULL
+) STRICT;
+CREATE INDEX attempt_group_hour ON attempt_group (hour_ms);
 
 -- Ended attempts by hour, kept when their rows are pruned, so that usage never scans the rows.
 CREATE TABLE usage_hour (

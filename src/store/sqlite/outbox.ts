@@ -1,10 +1,10 @@
 // Ended requests that wait for the shared store, in order, and what becomes of them after. Who sends them is shipper.ts.
 
 import type { LedgerBatch, LedgerRow } from '#core/ledger.ts'
-import { parseDetail } from '../row-json.ts'
 import type { ShippableJournal } from '../shipper.ts'
 import type { LedgerBook } from './book.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
+import { parseEntry } from './entry-parse.ts'
 import type { SqliteJournal } from './journal.ts'
 import { number, text } from './row-checks.ts'
 
@@ -34,8 +34,8 @@ export class LedgerOutbox implements ShippableJournal {
     this.instance = options.instance
     this.#book = options.book
     this.#journal = options.journal
-    this.#waiting = driver.prepare(`SELECT sequence, epoch, rows, text FROM request WHERE sequence > ?
-      ORDER BY sequence LIMIT ?`)
+    this.#waiting = driver.prepare(`SELECT sequence, epoch, id, time_ms, text FROM request
+      WHERE sequence > ? ORDER BY sequence LIMIT ?`)
     this.#oldest = driver.prepare(
       'SELECT written_at_ms FROM request WHERE sequence > ? ORDER BY sequence LIMIT 1',
     )
@@ -46,8 +46,8 @@ export class LedgerOutbox implements ShippableJournal {
       ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
     this.#pruneRequests = driver.prepare(`DELETE FROM request WHERE number IN (SELECT number FROM request
       WHERE time_ms < ? AND (sequence IS NULL OR sequence <= ?) ORDER BY time_ms, id LIMIT ?)`)
-    this.#pruneAttempts = driver.prepare(`DELETE FROM attempt WHERE (started_at_ms, request, attempt) IN
-      (SELECT started_at_ms, request, attempt FROM attempt WHERE started_at_ms < ? LIMIT ?)`)
+    this.#pruneAttempts = driver.prepare(`DELETE FROM attempt_group WHERE number IN
+      (SELECT number FROM attempt_group WHERE hour_ms < ? AND last_ms < ? LIMIT ?)`)
   }
 
   get rowsWaiting(): number {
@@ -69,7 +69,7 @@ export class LedgerOutbox implements ShippableJournal {
     const rows: LedgerRow[] = []
     for (const row of found) {
       if (number(row, 'epoch') !== epoch || rows.length >= rowsMax) break
-      const { request, attempts } = parseDetail(text(row, 'text'))
+      const { request, attempts } = parseEntry(text(row, 'id'), number(row, 'time_ms'), text(row, 'text'))
       for (const attempt of attempts) rows.push({ kind: 'attempt', row: attempt })
       rows.push({ kind: 'request', row: request })
     }
@@ -93,7 +93,7 @@ export class LedgerOutbox implements ShippableJournal {
     this.#book.transaction(() => {
       const { changes } = this.#pruneRequests.run(beforeMs, this.#shippedSequence(), requestsMax)
       pruned = Number(changes)
-      this.#pruneAttempts.run(beforeMs, 2 * requestsMax)
+      this.#pruneAttempts.run(beforeMs, beforeMs, 2 * requestsMax)
     })
     return pruned
   }

@@ -12,7 +12,6 @@ import type {
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Nano } from '#core/money.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf, positionTimeMs } from '../cursor.ts'
-import { parseDetail } from '../row-json.ts'
 import {
   HOUR_MS,
   hourStartMs,
@@ -21,10 +20,14 @@ import {
   totalsOf,
   UsageReportBuilder,
 } from '../usage-report.ts'
+import { totalsBetween } from './attempt-counts.ts'
 import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
+import { parseEntry } from './entry-parse.ts'
 import type { SqliteJournal } from './journal.ts'
 import { number, text } from './row-checks.ts'
 
+/** Rows of attempts in memory at once: at most 500 attempts each, about 40 bytes for one. */
+const GROUPS_AT_ONCE = 500
 /** Sorts after every id. */
 const LAST_ID = '\u{10ffff}'
 
@@ -38,13 +41,9 @@ const USAGE_BY_HOUR = `SELECT s.text AS series_text, u.hour_ms AS time_ms, ${COU
 const USAGE_BY_DAY = `SELECT s.text AS series_text, min(u.hour_ms) AS time_ms, ${COUNTER_SUMS}
   GROUP BY (u.hour_ms + 28800000) / 86400000, u.series`
 const USAGE_BY_SERIES = `SELECT s.text AS series_text, min(u.hour_ms) AS time_ms, ${COUNTER_SUMS} GROUP BY u.series`
-const USAGE_OF_ROWS = `SELECT s.text AS series_text, min(a.started_at_ms) AS time_ms, sum(a.attempt = 1) AS requests,
-  count(*) AS attempts, sum(a.input_tokens) AS input_tokens, sum(a.cached_input_tokens) AS cached_input_tokens,
-  sum(a.output_tokens) AS output_tokens, sum(a.reasoning_tokens) AS reasoning_tokens,
-  CAST(coalesce(sum(a.cost_nano), 0) AS TEXT) AS cost_nano, sum(a.estimated) AS estimated_attempts,
-  sum(a.cost_nano IS NULL) AS unpriced_attempts
-  FROM attempt AS a JOIN series AS s ON s.id = a.series
-  WHERE a.started_at_ms >= ? AND a.started_at_ms < ? GROUP BY a.series`
+const USAGE_OF_GROUPS = `SELECT a.number, s.text AS series_text, a.text FROM attempt_group AS a
+  JOIN series AS s ON s.id = a.series WHERE a.hour_ms = ? AND a.number > ? AND a.first_ms < ? AND a.last_ms >= ?
+  ORDER BY a.number LIMIT ${GROUPS_AT_ONCE}`
 
 /** Half-open, epoch ms. */
 interface Span {
@@ -55,7 +54,7 @@ interface Span {
 export class LedgerReader {
   readonly #journal: SqliteJournal
   readonly #usageBy: Readonly<Record<'hour' | 'day' | 'all', SqlStatement>>
-  readonly #usageOfRows: SqlStatement
+  readonly #usageOfGroups: SqlStatement
   readonly #page: SqlStatement
   readonly #request: SqlStatement
   readonly #series = new Map<string, Series>()
@@ -67,10 +66,10 @@ export class LedgerReader {
       day: driver.prepare(USAGE_BY_DAY),
       all: driver.prepare(USAGE_BY_SERIES),
     }
-    this.#usageOfRows = driver.prepare(USAGE_OF_ROWS)
-    this.#page = driver.prepare(`SELECT text FROM request WHERE (time_ms, id) < (?, ?)
+    this.#usageOfGroups = driver.prepare(USAGE_OF_GROUPS)
+    this.#page = driver.prepare(`SELECT id, time_ms, text FROM request WHERE (time_ms, id) < (?, ?)
       ORDER BY time_ms DESC, id DESC LIMIT ?`)
-    this.#request = driver.prepare('SELECT text FROM request WHERE id = ?')
+    this.#request = driver.prepare('SELECT id, time_ms, text FROM request WHERE id = ?')
   }
 
   /** Exact to the millisecond: counters for whole hours, rows for what is left at both ends. */
@@ -82,9 +81,7 @@ export class LedgerReader {
       const rows = this.#usageBy[query.bucket ?? 'all'].all(hours.fromMs, hours.toMs)
       for (const row of rows) this.#add(builder, row)
     }
-    for (const end of ends) {
-      for (const row of this.#usageOfRows.all(end.fromMs, end.toMs)) this.#add(builder, row)
-    }
+    for (const end of ends) this.#addPart(builder, end)
     this.#addLive(builder, query)
     this.#series.clear()
     return builder.report()
@@ -96,10 +93,9 @@ export class LedgerReader {
     const before = page.cursor === null ? null : decodeCursor(page.cursor)
     const beforeMs = before === null ? Number.MAX_SAFE_INTEGER : positionTimeMs(before)
     const written = this.#page.all(beforeMs, before === null ? LAST_ID : positionId(before), limit + 1)
-    const rows = [
-      ...written.map((row) => parseDetail(text(row, 'text')).request),
-      ...this.#liveBefore(before),
-    ].sort((left, right) => (positionOf(left.timeMs, left.id) < positionOf(right.timeMs, right.id) ? 1 : -1))
+    const rows = [...written.map((row) => detailOf(row).request), ...this.#liveBefore(before)].sort(
+      (left, right) => (positionOf(left.timeMs, left.id) < positionOf(right.timeMs, right.id) ? 1 : -1),
+    )
     const found = rows.slice(0, limit)
     const last = found.at(-1)
     const hasMore = rows.length > limit && last !== undefined
@@ -108,15 +104,30 @@ export class LedgerReader {
 
   request(id: string): RequestDetail | null {
     const live = this.#journal.find(id)
-    if (live !== null) return live.detail()
+    if (live !== null) return live
     const row = this.#request.get(id)
-    return row === undefined ? null : parseDetail(text(row, 'text'))
+    return row === undefined ? null : detailOf(row)
   }
 
-  /** Ended attempts of running requests. */
+  /** A part of one hour, from the attempts themselves. */
+  #addPart(builder: UsageReportBuilder, { fromMs, toMs }: Span): void {
+    const hourMs = hourStartMs(fromMs)
+    let last = 0
+    for (;;) {
+      const rows = this.#usageOfGroups.all(hourMs, last, toMs, fromMs)
+      for (const row of rows) {
+        const series = this.#seriesOf(text(row, 'series_text'))
+        builder.add(series, fromMs, totalsBetween(text(row, 'text'), hourMs, fromMs, toMs))
+        last = number(row, 'number')
+      }
+      if (rows.length < GROUPS_AT_ONCE) return
+    }
+  }
+
+  /** Ended attempts that the tables do not have. */
   #addLive(builder: UsageReportBuilder, query: UsageQuery): void {
-    for (const live of this.#journal.live()) {
-      for (const row of live.detail().attempts) {
+    for (const { attempts } of this.#journal.unbooked()) {
+      for (const row of attempts) {
         const isInRange =
           (query.fromMs === null || row.startedAtMs >= query.fromMs) &&
           (query.toMs === null || row.startedAtMs < query.toMs)
@@ -127,18 +138,25 @@ export class LedgerReader {
 
   #liveBefore(before: string | null): readonly RequestRow[] {
     const rows: RequestRow[] = []
-    for (const { row } of this.#journal.live()) {
-      if (before === null || positionOf(row.timeMs, row.id) < before) rows.push(row)
+    for (const { request } of this.#journal.unbooked()) {
+      if (before === null || positionOf(request.timeMs, request.id) < before) rows.push(request)
     }
     return rows
   }
 
   #add(builder: UsageReportBuilder, row: SqlRow): void {
-    const name = text(row, 'series_text')
+    builder.add(this.#seriesOf(text(row, 'series_text')), number(row, 'time_ms'), countersOf(row))
+  }
+
+  #seriesOf(name: string): Series {
     const series = this.#series.get(name) ?? parseSeries(name)
     this.#series.set(name, series)
-    builder.add(series, number(row, 'time_ms'), countersOf(row))
+    return series
   }
+}
+
+function detailOf(row: SqlRow): RequestDetail {
+  return parseEntry(text(row, 'id'), number(row, 'time_ms'), text(row, 'text'))
 }
 
 function countersOf(row: SqlRow): UsageTotals {

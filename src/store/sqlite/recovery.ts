@@ -1,25 +1,24 @@
 // What a crash left open becomes interrupted, once. How much it may have cost is the caller's estimate.
 
-import type { AttemptRow, RequestRow } from '#core/ledger.ts'
+import type { AttemptRow, RequestDetail, RequestRow } from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
 import type { SqliteJournal } from './journal.ts'
-import type { LiveRequest } from './live-request.ts'
 
 /** Books open attempts as interrupted, with recovered usage. Returns how many attempts that were. */
 export function recoverOpen(
   journal: SqliteJournal,
-  left: readonly LiveRequest[],
+  left: readonly RequestDetail[],
   estimate: (row: AttemptRow) => AttemptRow,
 ): number {
   let recovered = 0
-  for (const request of left) {
-    for (const row of request.detail().attempts) {
-      if (row.outcome !== 'open') continue
-      journal.attempt(interrupted(row, estimate(row)))
+  for (const { request, attempts } of left) {
+    const ended = attempts.map((row) => (row.outcome === 'open' ? interrupted(row, estimate(row)) : row))
+    for (const [index, row] of ended.entries()) {
+      if (row === attempts[index]) continue
+      journal.attempt(row)
       recovered++
     }
-    const { attempts } = request.detail()
-    journal.request(interruptedRequest(request.row, attempts), () => undefined)
+    journal.request(interruptedRequest(request, ended), () => undefined)
   }
   return recovered
 }

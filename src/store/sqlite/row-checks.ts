@@ -16,6 +16,7 @@ export function assertAttempt(row: AttemptRow): void {
       isCount(usage.outputTokens) &&
       isCount(usage.reasoningTokens) &&
       isCount(row.startedAtMs) &&
+      isCount(row.httpStatus) &&
       Number.isFinite(row.durationMs) &&
       (row.ttftMs === null || Number.isFinite(row.ttftMs)) &&
       (row.cost === null || (isAmount(row.cost.amountNano) && isAmount(row.cost.nativeNano))),
@@ -26,6 +27,7 @@ export function assertAttempt(row: AttemptRow): void {
 export function assertRequest(row: RequestRow): void {
   assert(
     isCount(row.timeMs) &&
+      isCount(row.status) &&
       isCount(row.attempts) &&
       Number.isFinite(row.durationMs) &&
       (row.costNano === null || isAmount(row.costNano)),
@@ -37,9 +39,11 @@ function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0
 }
 
-/** A thousandth of what 64 bits hold (nine million yuan), so that sums have room. */
+/** What a number holds exactly (nine million yuan), a thousandth of what 64 bits do, so that sums have room. */
+const AMOUNT_NANO_MAX = 2n ** 53n - 1n
+
 function isAmount(value: bigint): boolean {
-  return BigInt.asIntN(54, value) === value
+  return value <= AMOUNT_NANO_MAX && value >= -AMOUNT_NANO_MAX
 }
 
 export function text(row: SqlRow, column: string): string {

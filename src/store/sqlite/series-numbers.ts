@@ -18,9 +18,8 @@ export class SeriesNumbers {
     this.#select = driver.prepare('SELECT id FROM series WHERE text = ?')
   }
 
-  /** The number of a series, made when it is new. */
-  of(series: Series): number {
-    const text = textOf(series)
+  /** The number of the series with this `seriesText`, made when it is new. */
+  of(text: string): number {
     const known = this.#numbers.get(text)
     if (known !== undefined) return known
     this.#insert.run(text)
@@ -38,22 +37,31 @@ export class SeriesNumbers {
   }
 }
 
-// Tags of a key are one frozen object for as long as the settings live: with it the text is made once per pair.
-const texts = new WeakMap<Series['tags'], Map<string, string>>()
+// Tags of a key are one frozen object for as long as the settings live: with it the text is made once per series.
+const texts = new WeakMap<
+  Series['tags'],
+  Map<string, Map<string, { readonly key: string; readonly text: string }>>
+>()
 const TEXTS_MAX = 1_000
 
-function textOf(series: Series): string {
-  let byName = texts.get(series.tags)
-  if (byName === undefined) {
-    byName = new Map()
-    texts.set(series.tags, byName)
+/** `seriesText`, remembered. */
+export function seriesTextOf(series: Series): string {
+  const { key, tags, model, target } = series
+  let byModel = texts.get(tags)
+  if (byModel === undefined || byModel.size > TEXTS_MAX) {
+    byModel = new Map()
+    texts.set(tags, byModel)
   }
-  const name = `${series.key}\n${series.model}\n${series.target}`
-  let text = byName.get(name)
-  if (text === undefined) {
-    if (byName.size >= TEXTS_MAX) byName.clear()
-    text = seriesText(series)
-    byName.set(name, text)
+  let byTarget = byModel.get(model)
+  if (byTarget === undefined || byTarget.size > TEXTS_MAX) {
+    byTarget = new Map()
+    byModel.set(model, byTarget)
   }
-  return text
+  let known = byTarget.get(target)
+  // Keys may share tags where there are none; those that take turns do without the memory.
+  if (known === undefined || known.key !== key) {
+    known = { key, text: seriesText(series) }
+    byTarget.set(target, known)
+  }
+  return known.text
 }

@@ -80,7 +80,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     syncs: options.durability === 'power',
     pendingRowsMax: options.pendingRowsMax,
   })
-  const left = [...journal.live()].filter((request) => !request.ended)
+  const left = journal.running()
   const outbox = new LedgerOutbox({ driver, book, journal, instance })
   const reader = new LedgerReader(driver, journal)
   const archive = new LedgerArchive(driver, book)

@@ -5,10 +5,11 @@ import { type AnswerTransform, newAnswerState } from '#core/answer.ts'
 import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
 import type { ErrorRule, Quirks } from '#core/provider.ts'
 import type { TokenUsage } from '#core/usage.ts'
-import { concatBytes, decodeUtf8, encodeUtf8, indexOfAscii } from '../bytes.ts'
+import { concatBytes, decodeUtf8, encodeUtf8 } from '../bytes.ts'
 import { isDone, looksLikeObject, type SseEvent, SseSplitter } from '../sse.ts'
-import { choicesOf, learn, type MutableJson, needsRepair, repair, usageOf } from './chunk.ts'
+import { choicesOf, learn, type MutableJson, repair, usageOf } from './chunk.ts'
 import { isErrorBody, readErrorValue, toFailure } from './failure.ts'
+import { PlainEvents } from './plain-events.ts'
 import { CallMemory } from './tool-calls.ts'
 import { writeUsage } from './usage.ts'
 
@@ -27,12 +28,18 @@ export function passStream(options: PassOptions): AnswerTransform {
   const state = newAnswerState()
   const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
   const memory = new CallMemory()
-  const watches = quirkMarks(options.quirks)
+  const plain = new PlainEvents(state, options.quirks)
   const run = new Run(options.out)
   let usageShown = false
   let lastChunk: MutableJson | null = null
-  /** Bytes around the text of the last chunk that was parsed: what a chunk that passes has beyond them is text. */
-  let framingBytes = 0
+
+  /** The usual chunk is plain as a whole: it is handed on as it is, and nothing is made for its events. */
+  function skipPlain(bytes: Uint8Array, from: number): number {
+    if (!state.content || state.done || state.failure !== null) return from
+    const end = plain.end(bytes, from)
+    if (end > from) run.add(end - from === bytes.length ? bytes : bytes.subarray(from, end))
+    return end
+  }
 
   function onEvent(event: SseEvent): void {
     if (state.done || state.failure !== null) return
@@ -43,25 +50,11 @@ export function passStream(options: PassOptions): AnswerTransform {
       state.done = true
     } else if (!looksLikeObject(data)) {
       state.droppedEvents++
-    } else if (state.content && !event.isErrorEvent && isPlain(data)) {
-      state.outputBytes += Math.max(0, data.length - framingBytes)
+    } else if (state.content && plain.take(event, data)) {
       run.add(event.raw)
     } else {
       onParsed(event, data)
     }
-  }
-
-  /** True when nothing in this event concerns us. */
-  function isPlain(data: Uint8Array): boolean {
-    // Without choices it is an error of some shape, or nothing that we know.
-    if (!hasValue(data, '"choices"', isBracket)) return false
-    if (hasValue(data, '"usage"', isBrace)) return false
-    if (hasValue(data, '"finish_reason"', isQuote)) return false
-    if (hasValue(data, '"error"', isNotNull)) return false
-    for (const mark of watches) {
-      if (indexOfAscii(data, mark, 0) !== -1) return false
-    }
-    return true
   }
 
   function onParsed(event: SseEvent, data: Uint8Array): void {
@@ -78,7 +71,7 @@ export function passStream(options: PassOptions): AnswerTransform {
     }
     const before = state.outputBytes
     learn(state, body)
-    if (state.outputBytes > before) framingBytes = data.length - (state.outputBytes - before)
+    if (state.outputBytes > before) plain.framingBytes = data.length - (state.outputBytes - before)
     const { changed, failedBy } = repair(body, options.quirks, memory)
     if (failedBy !== null) {
       state.failure = toFailure(
@@ -122,7 +115,7 @@ export function passStream(options: PassOptions): AnswerTransform {
   return {
     state,
     push(chunk) {
-      const isBounded = splitter.push(chunk, onEvent)
+      const isBounded = splitter.push(chunk, onEvent, skipPlain)
       if (!isBounded && !state.done) state.failure ??= protocolFailure('an event without end')
       run.flush()
     },
@@ -148,7 +141,6 @@ export function passStream(options: PassOptions): AnswerTransform {
 
 const BLANK_LINE = encodeUtf8('\n\n')
 
-const isBracket = (byte: number): boolean => byte === 91
 /** `usage.cost` is ours, in book currency; an upstream's own (OpenRouter) is kept under a name of its own. */
 function renameCost(usage: MutableJson): boolean {
   if (usage['cost'] === undefined) return false
@@ -159,41 +151,6 @@ function renameCost(usage: MutableJson): boolean {
 
 function isObject(value: unknown): value is MutableJson {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-const isBrace = (byte: number): boolean => byte === 123
-const isQuote = (byte: number): boolean => byte === 34
-/** Not the `n` of null. */
-const isNotNull = (byte: number): boolean => byte !== 110
-
-/**
- * Has some member of this name a value that begins so? Inside strings quotes are escaped, so a hit is a key or a
- * whole string; only a key has a colon behind it.
- */
-function hasValue(data: Uint8Array, key: string, begins: (byte: number) => boolean): boolean {
-  let at = indexOfAscii(data, key, 0)
-  while (at !== -1) {
-    const colon = skipSpace(data, at + key.length)
-    if (data[colon] === 58 && begins(data[skipSpace(data, colon + 1)] ?? 0)) return true
-    at = indexOfAscii(data, key, at + key.length)
-  }
-  return false
-}
-
-function skipSpace(data: Uint8Array, from: number): number {
-  let at = from
-  while (data[at] === 32 || data[at] === 9 || data[at] === 10 || data[at] === 13) at++
-  return at
-}
-
-/** Byte marks of events that this vendor's quirks must look into. */
-function quirkMarks(quirks: Quirks): readonly string[] {
-  if (!needsRepair(quirks)) return []
-  const marks: string[] = []
-  if (quirks.reasoningField !== undefined) marks.push('"reasoning"')
-  if (quirks.looseToolCalls === true) marks.push('"tool_calls"')
-  if (quirks.emptyWords === true) marks.push('"role":""', '"finish_reason":""')
-  return marks
 }
 
 function usageChunk(last: MutableJson | null, usage: TokenUsage, cost: string | null): MutableJson {
