@@ -1,6 +1,6 @@
 // Rows of the ledger as the admin API shows them: snake case, amounts as decimal strings, instants as ISO 8601.
 
-import type { AttemptRow, RequestRow, UsageQuery, UsageReport, UsageTotals } from '#core/ledger.ts'
+import type { AttemptRow, Decision, RequestRow, UsageQuery, UsageReport, UsageTotals } from '#core/ledger.ts'
 import { formatNano } from '#core/money.ts'
 
 export function requestJson(row: RequestRow): Record<string, unknown> {
@@ -54,6 +54,22 @@ export function attemptJson(row: AttemptRow): Record<string, unknown> {
     started_at: new Date(row.startedAtMs).toISOString(),
     ttft_ms: row.ttftMs,
     duration_ms: row.durationMs,
+  }
+}
+
+export function decisionJson(decision: Decision): Record<string, unknown> {
+  return {
+    policy: decision.policy,
+    sort: decision.sort,
+    candidates: decision.candidates.map((candidate) => ({
+      target: candidate.target,
+      estimated_cost: candidate.estimatedCost,
+      ttft_p90_ms: candidate.ttftP90Ms,
+      samples: candidate.samples,
+      reason: candidate.reason,
+    })),
+    excluded: decision.excluded,
+    slo_relaxed: decision.sloRelaxed,
   }
 }
 

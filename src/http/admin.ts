@@ -6,7 +6,7 @@ import type { LedgerStore, UsageGroup, UsageQuery } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Log } from '#core/telemetry.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
-import { attemptJson, requestJson, usageCsv, usageJson } from './admin-json.ts'
+import { attemptJson, decisionJson, requestJson, usageCsv, usageJson } from './admin-json.ts'
 
 export interface AdminOptions extends AccessOptions {
   readonly store: LedgerStore
@@ -45,7 +45,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
     return context.json({
       ...requestJson(request),
       attempts: attempts.map(attemptJson),
-      decision: request.decision,
+      decision: request.decision === null ? null : decisionJson(request.decision),
     })
   })
 }

@@ -1,11 +1,11 @@
-// The chunks of a stream that one turn of the event loop brings, joined to one. A read of the network may bring
-// dozens, each in a call of its own; what is done once per chunk is then done once per read.
+// The chunks of a stream that one turn of the event loop brings, joined to one. A read of the network may
+// bring dozens, each in a call of its own; what is done once per chunk is then done once per read.
 
 import { concatBytes } from '#wire/bytes.ts'
 
 /**
- * Waiting for the turn's end costs the client no time: Node writes its socket only behind that. And it is bounded by
- * what the runtime reads at once.
+ * Waiting for the turn's end costs the client no time: Node writes its socket only behind that. What waits is
+ * bounded by what the runtime reads at once.
  */
 export class Turn {
   readonly #take: (bytes: Uint8Array) => void

@@ -1,5 +1,6 @@
-// Searches, comparisons and copies of bytes. Buffer's native ones are used where the runtime has them (Node, Bun,
-// Deno, Workers with nodejs_compat): several times faster than a loop, and they run for every event of every stream.
+// Searches, comparisons and copies of bytes. Buffer's native ones are used where the runtime has them (Node,
+// Bun, Deno, Workers with nodejs_compat): several times faster than a loop, and they run for every event of
+// every stream.
 
 interface NativeBytes {
   concat(parts: readonly Uint8Array[]): Uint8Array
@@ -60,11 +61,16 @@ export function compareBytes(bytes: Uint8Array, at: number, wanted: Uint8Array):
   return true
 }
 
+/** One part is handed back as it is. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const only = parts[0]
   if (only !== undefined && parts.length === 1) return only
-  // From a pool and not zeroed first.
-  if (buffer !== undefined) return buffer.concat(parts)
+  // From a pool, and not zeroed first.
+  return buffer === undefined ? joinBytes(parts) : buffer.concat(parts)
+}
+
+/** The portable copy; exported for its test. */
+export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const part of parts) length += part.length
   const whole = new Uint8Array(length)

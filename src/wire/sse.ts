@@ -34,8 +34,8 @@ export class SseSplitter {
   }
 
   /**
-   * Hands over every event that is whole with this chunk. `skip` is asked where an event begins and answers where the
-   * next one does that it has not dealt with itself.
+   * Hands over every event that is whole with this chunk. `skip` is asked where an event begins, and answers
+   * where the next one begins that it has not dealt with itself.
    * @returns false when an event outgrew the bound; the stream must be given up.
    */
   push(chunk: Uint8Array, onEvent: (event: SseEvent) => void, skip: SkipEvents = skipNone): boolean {

@@ -181,6 +181,66 @@ describe('the journal', () => {
     expect(await attempts(0, HOUR_MS)).toBe(3)
   })
 
+  test('keeps what one transaction counts apart by hour and series, and sums it exactly', async () => {
+    const ledger = open()
+    const rows = [
+      { startedAtMs: START_MS, cost: null },
+      { startedAtMs: START_MS + 1, target: 'qwen/flash', usageSource: 'recovered' },
+      { startedAtMs: START_MS + 2, outcome: 'timeout', usageSource: 'estimated' },
+      { startedAtMs: START_MS + HOUR_MS },
+    ] as const
+    for (const [index, fields] of rows.entries()) {
+      begin(ledger, `g${index}`)
+      ledger.journal.attempt(attemptRow({ requestId: `g${index}`, ...fields }))
+      ledger.journal.request(requestRow({ id: `g${index}` }), nobody)
+    }
+    const part = { fromMs: START_MS + 1, toMs: START_MS + HOUR_MS - 1 }
+    const report = await ledger.store.usage({ groupBy: ['target'], bucket: 'hour', ...part })
+    expect(report.rows.map((row) => [row.group[0], row.attempts])).toEqual([
+      ['doubao/seed', 1],
+      ['qwen/flash', 1],
+    ])
+    expect(report.total).toMatchObject({ requests: 2, estimatedAttempts: 2, unpricedAttempts: 0 })
+    const gap = { fromMs: START_MS + 1, toMs: START_MS + 2 }
+    const ofGap = await ledger.store.usage({ groupBy: ['target'], bucket: null, ...gap })
+    expect(ofGap.rows.map((row) => row.group)).toEqual([['qwen/flash']])
+    const first = { groupBy: [], bucket: null, fromMs: START_MS, toMs: START_MS + 1 } as const
+    expect((await ledger.store.usage(first)).total).toEqual({
+      requests: 1,
+      attempts: 1,
+      inputTokens: 100,
+      cachedInputTokens: 10,
+      outputTokens: 20,
+      reasoningTokens: 5,
+      costNano: 0n,
+      estimatedAttempts: 0,
+      unpricedAttempts: 1,
+    })
+    expect(countRows('SELECT count(*) AS count FROM attempt_group')).toBe(3)
+  })
+
+  test('counts an id that is in the tables already no second time', async () => {
+    const ledger = open({ shipping: true })
+    await whole(ledger)
+    ledger.journal.flush()
+    await whole(ledger, 'r1', { outcome: 'timeout' })
+    ledger.journal.flush()
+    expect((await ledger.store.usage(EVERYTHING)).total.attempts).toBe(1)
+    expect((await ledger.store.request('r1'))?.attempts[0]?.outcome).toBe('success')
+    expect(ledger.outbox.rowsWaiting).toBe(2)
+  })
+
+  test('forgets what attempts count with their requests, and keeps the counters', async () => {
+    const ledger = open()
+    for (const hour of [0, 1]) {
+      await whole(ledger, `h${hour}`, { startedAtMs: START_MS + hour * HOUR_MS })
+      ledger.journal.flush()
+    }
+    ledger.prune(START_MS + HOUR_MS, 10)
+    expect(countRows('SELECT count(*) AS count FROM attempt_group')).toBe(1)
+    expect((await ledger.store.usage(EVERYTHING)).total.attempts).toBe(2)
+  })
+
   test('refuses a row that the file could not hold, so that it cannot hold up others', () => {
     const ledger = open()
     begin(ledger)
@@ -275,6 +335,51 @@ describe('recovery', () => {
       expect(again.outbox.rowsWaiting).toBe(4)
       crash(again)
     }
+  })
+
+  test.each([
+    ['as it opened', openRequest({}), requestRow({})],
+    ['with another decision', openRequest({ decision: null }), requestRow({})],
+    ['with another time', openRequest({ timeMs: START_MS - 1 }), requestRow({})],
+  ])('reads a request that ended %s whole from the log', async (_name, opened, ended) => {
+    const first = open()
+    first.journal.open(opened, openAttempt({}), nobody)
+    first.journal.attempt(attemptRow({}))
+    expect(await new Promise((resolve) => first.journal.request(ended, resolve))).toBeNull()
+    crash(first)
+    const second = open()
+    expect(second.recover(estimate)).toBe(0)
+    expect(await second.store.request('r1')).toEqual({ request: ended, attempts: [attemptRow({})] })
+  })
+
+  test('reads what waits for the tables from a new segment too', async () => {
+    const first = open()
+    const driver = drivers.get(first)
+    driver?.exec('PRAGMA max_page_count = 1')
+    await whole(first, 'ended', { upstreamRequestId: '豆包'.repeat(40_000) })
+    begin(first, 'runs')
+    expect(first.journal.flush()).toBe(false)
+    first.journal.rotate()
+    crash(first)
+    const second = open()
+    expect(second.recover(estimate)).toBe(1)
+    const ended = attemptRow({ requestId: 'ended', upstreamRequestId: '豆包'.repeat(40_000) })
+    expect(await second.store.request('ended')).toEqual({
+      request: requestRow({ id: 'ended' }),
+      attempts: [ended],
+    })
+    expect((await second.store.request('runs'))?.request.outcome).toBe('interrupted')
+    expect((await second.store.usage(EVERYTHING)).total.attempts).toBe(2)
+  })
+
+  test('keeps a refusal that no attempt came before', async () => {
+    const first = open()
+    const refused = requestRow({ id: 'no', attempts: 0, outcome: 'refused', status: 429, costNano: null })
+    expect(await new Promise((resolve) => first.journal.request(refused, resolve))).toBeNull()
+    crash(first)
+    const second = open()
+    second.recover(estimate)
+    expect(await second.store.request('no')).toEqual({ request: refused, attempts: [] })
   })
 
   test('believes a log up to the piece that a loss of power tore', async () => {

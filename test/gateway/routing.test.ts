@@ -146,14 +146,14 @@ describe('sort: price', () => {
 
   test('records all candidates with their estimates, and why one is not there', async () => {
     const { decision } = await detailOf(await gateway.chat({ model: 'priced', max_tokens: 100 }))
-    expect(decision).toMatchObject({ policy: 'price', sort: 'price', sloRelaxed: false })
+    expect(decision).toMatchObject({ policy: 'price', sort: 'price', slo_relaxed: false })
     expect(decision.candidates.map((candidate) => [candidate.target, candidate.reason])).toEqual([
       ['a/short-cheap', 'cheapest'],
       ['b/long-cheap', 'dearer'],
       ['c/dear', 'dearer'],
     ])
     const estimates = decision.candidates.map((candidate) =>
-      Number((candidate as unknown as { estimatedCost: string }).estimatedCost),
+      Number((candidate as unknown as { estimated_cost: string }).estimated_cost),
     )
     expect(estimates).toEqual(estimates.toSorted((x, y) => x - y))
     expect(estimates[0]).toBeGreaterThan(0)
@@ -232,7 +232,7 @@ describe('an SLO', () => {
     behaviours.set('relaxed-slow', slow(1_000))
     await streamTo('relaxed')
     const { decision } = await detailOf(await streamTo('relaxed'))
-    expect(decision.sloRelaxed).toBe(true)
+    expect(decision.slo_relaxed).toBe(true)
     expect(decision.candidates[0]).toMatchObject({ target: 'a/relaxed-slow', reason: 'slo_missed' })
   })
 

@@ -50,7 +50,7 @@ export interface RequestDetail extends Json {
   readonly decision: {
     readonly policy: string
     readonly sort: string
-    readonly sloRelaxed: boolean
+    readonly slo_relaxed: boolean
     readonly candidates: readonly {
       readonly target: string
       readonly reason: string

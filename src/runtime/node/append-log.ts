@@ -20,6 +20,10 @@ import type { AppendLog } from '#store/sqlite/append-log.ts'
 
 /** Length and CRC-32 of what follows, each four bytes, big-endian. */
 const HEAD_BYTES = 8
+/** UTF-8 of a UTF-16 unit is never longer. */
+const UNIT_BYTES_MAX = 3
+/** Pieces of this many units share one buffer; a turn's piece is a few kilobytes. */
+const SHARED_UNITS_MAX = 64 * 1024
 const APPEND_NEW = 'ax'
 const OWNER_ONLY = 0o600
 
@@ -39,6 +43,7 @@ class NodeAppendLog implements AppendLog {
   segment: number
   bytes = 0
   #file: number
+  readonly #shared = Buffer.allocUnsafeSlow(HEAD_BYTES + SHARED_UNITS_MAX * UNIT_BYTES_MAX)
 
   constructor(path: string) {
     this.path = path
@@ -89,9 +94,13 @@ class NodeAppendLog implements AppendLog {
   }
 
   #write(file: number, piece: string): void {
-    const length = Buffer.byteLength(piece)
-    const frame = Buffer.allocUnsafe(HEAD_BYTES + length)
-    frame.write(piece, HEAD_BYTES, 'utf8')
+    // There is room for the worst case, so that a turn's text is not walked over once more to count its bytes.
+    const buffer =
+      piece.length <= SHARED_UNITS_MAX
+        ? this.#shared
+        : Buffer.allocUnsafe(HEAD_BYTES + Buffer.byteLength(piece))
+    const length = buffer.write(piece, HEAD_BYTES, 'utf8')
+    const frame = buffer.subarray(0, HEAD_BYTES + length)
     frame.writeUInt32BE(length, 0)
     frame.writeUInt32BE(crc32(frame.subarray(HEAD_BYTES)), 4)
     let written = 0

@@ -117,6 +117,7 @@ class ArrivingBody {
   readonly #reject: (error: unknown) => void
   readonly #startedMs = performance.now()
   #heardMs = this.#startedMs
+  #place = arriving.length
   #length = 0
   #first: Buffer | null = null
   #more: Buffer[] | null = null
@@ -135,7 +136,7 @@ class ArrivingBody {
     this.#take = take
     this.#resolve = resolve
     this.#reject = reject
-    arriving.add(this)
+    arriving.push(this)
     watchBodies()
   }
 
@@ -156,12 +157,12 @@ class ArrivingBody {
   }
 
   readonly onEnd = (): void => {
-    arriving.delete(this)
+    this.#leave()
     this.#resolve(this.#more === null ? (this.#first ?? NO_BYTES) : Buffer.concat(this.#more, this.#length))
   }
 
   readonly onError = (cause: unknown): void => {
-    arriving.delete(this)
+    this.#leave()
     this.#reject(new GatewayError('invalid_request', 'the request body did not arrive whole', { cause }))
   }
 
@@ -171,12 +172,23 @@ class ArrivingBody {
     } else if (nowMs - this.#startedMs > REQUEST_BODY_MS_MAX) this.#late('did not arrive in time')
   }
 
+  /** An array, the last taking the place of the one that leaves: a Set that turns over keeps the gone alive. */
+  #leave(): void {
+    const place = this.#place
+    if (place < 0) return
+    this.#place = -1
+    const last = arriving.pop()
+    if (last === undefined || last === this) return
+    arriving[place] = last
+    last.#place = place
+  }
+
   #late(why: string): void {
     this.#refuse(new GatewayError('request_timeout', `the request body ${why}`))
   }
 
   #refuse(error: unknown): void {
-    arriving.delete(this)
+    this.#leave()
     // Node reads the rest away once the answer is out: it must not come here again.
     this.#request.off('data', this.onData)
     this.#request.pause()
@@ -187,14 +199,14 @@ class ArrivingBody {
 
 const NO_BYTES = new Uint8Array(0)
 const WATCH_MS = 1_000
-const arriving = new Set<ArrivingBody>()
+const arriving: ArrivingBody[] = []
 let watch: NodeJS.Timeout | null = null
 
 function watchBodies(): void {
   watch ??= setInterval(() => {
     const nowMs = performance.now()
-    for (const body of arriving) body.check(nowMs)
-    if (arriving.size > 0 || watch === null) return
+    for (const body of arriving.slice()) body.check(nowMs)
+    if (arriving.length > 0 || watch === null) return
     clearInterval(watch)
     watch = null
   }, WATCH_MS).unref()

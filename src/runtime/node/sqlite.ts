@@ -9,6 +9,8 @@ import type { SqlDriver } from '#store/sqlite/driver.ts'
 const IN_MEMORY = ':memory:'
 /** Only foreign tools (a backup, a shell) can hold the file; the event loop must not wait long for them. */
 const BUSY_TIMEOUT_MS = 250
+/** Of new files. Rows are appended, a few hundred at once: fewer, larger pages cost the least for each. */
+const PAGE_BYTES = 8_192
 const READER_BUSY_TIMEOUT_MS = 2_000
 
 /**
@@ -46,6 +48,7 @@ export function openNodeSqliteReader(path: string): SqlDriver {
 function openDatabase(path: string, timeout: number): DatabaseSync {
   const database = new DatabaseSync(path, { timeout })
   try {
+    database.exec(`PRAGMA page_size = ${PAGE_BYTES}`)
     database.exec('PRAGMA journal_mode = WAL')
     return database
   } catch (cause) {

@@ -6,8 +6,7 @@ import { parseAttempt, rowText } from '../row-json.ts'
 import { countOf } from './attempt-counts.ts'
 import type { LedgerBook } from './book.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
-import { parseEntry } from './entry-parse.ts'
-import { detailText } from './entry-text.ts'
+import { detailText, parseEntry } from './entry-text.ts'
 import { assertAttempt, assertRequest, number, text } from './row-checks.ts'
 
 export class LedgerArchive {

@@ -41,11 +41,11 @@ export function countOf(row: AttemptRow): AttemptCount {
 interface Group {
   readonly hourMs: number
   readonly series: number
-  totals: UsageTotals
+  readonly totals: { -readonly [Name in keyof UsageTotals]: UsageTotals[Name] }
   firstMs: number
   lastMs: number
-  /** `NUMBERS_EACH` numbers for each, with a comma before each. */
-  text: string
+  /** `NUMBERS_EACH` for each attempt. */
+  readonly numbers: (number | null)[]
 }
 
 /** What `AttemptCounts` writes of each: its time within the hour, 1 for a first one, tokens, cost, 1 for an estimate. */
@@ -67,30 +67,39 @@ export class AttemptCounts {
   }
 
   add(count: AttemptCount): void {
-    const { startedAtMs, costNano } = count
+    const { startedAtMs, inputTokens, cachedInputTokens, outputTokens, reasoningTokens, costNano } = count
     const group = this.#groupOf(hourStartMs(startedAtMs), this.#series.of(count.series))
     const first = count.isFirst ? 1 : 0
     const estimated = count.isEstimated ? 1 : 0
-    const totals = group.totals
-    group.totals = {
-      requests: totals.requests + first,
-      attempts: totals.attempts + 1,
-      inputTokens: totals.inputTokens + count.inputTokens,
-      cachedInputTokens: totals.cachedInputTokens + count.cachedInputTokens,
-      outputTokens: totals.outputTokens + count.outputTokens,
-      reasoningTokens: totals.reasoningTokens + count.reasoningTokens,
-      costNano: costNano === null ? totals.costNano : ((totals.costNano + costNano) as Nano),
-      estimatedAttempts: totals.estimatedAttempts + estimated,
-      unpricedAttempts: totals.unpricedAttempts + (costNano === null ? 1 : 0),
-    }
+    const { totals } = group
+    totals.requests += first
+    totals.attempts++
+    totals.inputTokens += inputTokens
+    totals.cachedInputTokens += cachedInputTokens
+    totals.outputTokens += outputTokens
+    totals.reasoningTokens += reasoningTokens
+    if (costNano === null) totals.unpricedAttempts++
+    else totals.costNano = (totals.costNano + costNano) as Nano
+    totals.estimatedAttempts += estimated
     if (startedAtMs < group.firstMs) group.firstMs = startedAtMs
     if (startedAtMs > group.lastMs) group.lastMs = startedAtMs
-    group.text += `,${startedAtMs - group.hourMs},${first},${count.inputTokens},${count.cachedInputTokens},${count.outputTokens},${count.reasoningTokens},${costNano},${estimated}`
+    const offsetMs = startedAtMs - group.hourMs
+    const cost = costNano === null ? null : Number(costNano)
+    group.numbers.push(
+      offsetMs,
+      first,
+      inputTokens,
+      cachedInputTokens,
+      outputTokens,
+      reasoningTokens,
+      cost,
+      estimated,
+    )
   }
 
   write(): void {
-    for (const { hourMs, series, firstMs, lastMs, text, totals } of this.#groups.values()) {
-      this.#insert.run(hourMs, series, firstMs, lastMs, text.slice(1))
+    for (const { hourMs, series, firstMs, lastMs, numbers, totals } of this.#groups.values()) {
+      this.#insert.run(hourMs, series, firstMs, lastMs, JSON.stringify(numbers))
       this.#addUsage.run(
         hourMs,
         series,
@@ -116,7 +125,14 @@ export class AttemptCounts {
     const name = hourMs * 1024 + series
     let group = this.#groups.get(name)
     if (group === undefined) {
-      group = { hourMs, series, totals: NO_TOTALS, firstMs: hourMs + HOUR_MS, lastMs: hourMs, text: '' }
+      group = {
+        hourMs,
+        series,
+        totals: { ...NO_TOTALS },
+        firstMs: hourMs + HOUR_MS,
+        lastMs: hourMs,
+        numbers: [],
+      }
       this.#groups.set(name, group)
     }
     return group
@@ -125,28 +141,27 @@ export class AttemptCounts {
 
 /** Sums those attempts of a row that began at or after `fromMs` and before `toMs`. */
 export function totalsBetween(text: string, hourMs: number, fromMs: number, toMs: number): UsageTotals {
-  const numbers = JSON.parse(`[${text}]`) as (number | null)[]
+  const numbers = JSON.parse(text) as (number | null)[]
   let sum = NO_TOTALS
   for (let at = 0; at < numbers.length; at += NUMBERS_EACH) {
-    const [offsetMs, ...counts] = numbers.slice(at, at + NUMBERS_EACH)
-    const startedAtMs = hourMs + (offsetMs ?? 0)
-    if (startedAtMs >= fromMs && startedAtMs < toMs) sum = addTotals(sum, totalsOfNumbers(counts))
+    const startedAtMs = hourMs + (numbers[at] ?? 0)
+    if (startedAtMs >= fromMs && startedAtMs < toMs) sum = addTotals(sum, totalsAt(numbers, at))
   }
   return sum
 }
 
-function totalsOfNumbers(counts: readonly (number | null)[]): UsageTotals {
-  const [first, inputTokens, cachedInputTokens, outputTokens, reasoningTokens, costNano, estimated] = counts
+function totalsAt(numbers: readonly (number | null)[], at: number): UsageTotals {
+  const costNano = numbers[at + 6] ?? null
   return {
-    requests: first ?? 0,
+    requests: numbers[at + 1] ?? 0,
     attempts: 1,
-    inputTokens: inputTokens ?? 0,
-    cachedInputTokens: cachedInputTokens ?? 0,
-    outputTokens: outputTokens ?? 0,
-    reasoningTokens: reasoningTokens ?? 0,
+    inputTokens: numbers[at + 2] ?? 0,
+    cachedInputTokens: numbers[at + 3] ?? 0,
+    outputTokens: numbers[at + 4] ?? 0,
+    reasoningTokens: numbers[at + 5] ?? 0,
     costNano: BigInt(costNano ?? 0) as Nano,
-    estimatedAttempts: estimated ?? 0,
-    unpricedAttempts: typeof costNano === 'number' ? 0 : 1,
+    estimatedAttempts: numbers[at + 7] ?? 0,
+    unpricedAttempts: costNano === null ? 1 : 0,
   }
 }
 

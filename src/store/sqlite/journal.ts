@@ -9,10 +9,10 @@ import type { Clock, Timer } from '#core/ports.ts'
 import type { AppendLog } from './append-log.ts'
 import { countOf } from './attempt-counts.ts'
 import type { EndedRequest, LedgerBook } from './book.ts'
-import { parseEntry } from './entry-parse.ts'
-import { detailText } from './entry-text.ts'
+import { detailText, parseEntry } from './entry-text.ts'
 import { LiveRequest, replay, wholeLine } from './live-request.ts'
 import { assertAttempt, assertRequest } from './row-checks.ts'
+import { RunningRequests } from './running-requests.ts'
 
 const RETRY_MS_FIRST = 50
 const RETRY_MS_MAX = 2_000
@@ -38,7 +38,7 @@ type Committed = (error: Error | null) => void
 export class SqliteJournal implements Journal {
   readonly #options: JournalOptions
   readonly #pendingRowsMax: number
-  readonly #running = new Map<string, LiveRequest>()
+  readonly #running = new RunningRequests()
   /** What the tables do not have yet. */
   #ended: EndedRequest[] = []
   #lines = ''
@@ -90,7 +90,7 @@ export class SqliteJournal implements Journal {
   /** One of `unbooked`. */
   find(id: string): RequestDetail | null {
     const running = this.#running.get(id)
-    if (running !== undefined) return running.detail()
+    if (running !== null) return running.detail()
     const ended = this.#ended.find((request) => request.id === id)
     return ended === undefined ? null : parsed(ended)
   }
@@ -104,7 +104,7 @@ export class SqliteJournal implements Journal {
     assertAttempt(attempt)
     assert(attempt.outcome === 'open', 'an opened attempt is open')
     let live = this.#running.get(request.id)
-    if (live === undefined) {
+    if (live === null) {
       live = new LiveRequest(request)
       this.#running.set(request.id, live)
       this.#push(live.openingLine())
@@ -117,7 +117,7 @@ export class SqliteJournal implements Journal {
     assertAttempt(row)
     assert(row.outcome !== 'open', 'a closed attempt has an outcome')
     const live = this.#running.get(row.requestId)
-    assert(live !== undefined, 'a request is opened before its attempts end')
+    assert(live !== null, 'a request is opened before its attempts end')
     assert(live.hasAttempt(row.attempt), 'an attempt is opened before it ends')
     this.#push(live.setAttempt(row))
   }
@@ -240,7 +240,7 @@ export class SqliteJournal implements Journal {
     if (this.#bookTimer !== null || this.#retryTimer !== null || this.#isStopped) return
     this.#bookTimer = this.#options.clock.after(BOOK_MS, () => {
       this.#bookTimer = null
-      this.#writeBook()
+      this.flush()
     })
   }
 

@@ -1,12 +1,18 @@
 // What the journal keeps in memory of running requests, and the lines that say the same in the log.
 
 import { assert } from '#core/assert.ts'
-import { inOnePiece } from '#core/json-text.ts'
 import type { AttemptRow, RequestDetail, RequestRow } from '#core/ledger.ts'
 import { countOf } from './attempt-counts.ts'
 import type { EndedRequest } from './book.ts'
-import { parseAttempt, parseEntry, parseTail } from './entry-parse.ts'
-import { attemptText, entryText, headText, tailText } from './entry-text.ts'
+import {
+  attemptText,
+  entryText,
+  headText,
+  parseAttempt,
+  parseEntry,
+  parseTail,
+  tailText,
+} from './entry-text.ts'
 
 // Lines of the log: a letter, the request's id, a tab, a text of entry-text.ts.
 const OPENED = 'o'
@@ -17,7 +23,7 @@ const WHOLE = 'w'
 
 export class LiveRequest {
   readonly row: RequestRow
-  openAttempts = 0
+  #openAttempts = 0
   readonly #head: string
   /** By attempt number, from 1. */
   readonly #attempts: AttemptRow[] = []
@@ -25,7 +31,11 @@ export class LiveRequest {
 
   constructor(row: RequestRow) {
     this.row = row
-    this.#head = inOnePiece(headText(row))
+    this.#head = headText(row)
+  }
+
+  get openAttempts(): number {
+    return this.#openAttempts
   }
 
   hasAttempt(attempt: number): boolean {
@@ -36,21 +46,21 @@ export class LiveRequest {
   setAttempt(row: AttemptRow): string {
     const index = row.attempt - 1
     assert(index <= this.#attempts.length, 'attempts are numbered in order')
-    if (this.#attempts[index]?.outcome === 'open') this.openAttempts--
-    if (row.outcome === 'open') this.openAttempts++
-    const text = inOnePiece(attemptText(row))
+    if (this.#attempts[index]?.outcome === 'open') this.#openAttempts--
+    if (row.outcome === 'open') this.#openAttempts++
+    const text = attemptText(row)
     this.#attempts[index] = row
     this.#texts[index] = text
     return `${ATTEMPT}${this.row.id}\t${text}\n`
   }
 
   detail(): RequestDetail {
-    return { request: this.row, attempts: this.#attempts }
+    return { request: this.row, attempts: [...this.#attempts] }
   }
 
   /** The line that says how it opened. */
   openingLine(): string {
-    return `${OPENED}${this.row.id}\t${this.row.timeMs},${this.#head},${tailText(this.row)}\n`
+    return `${OPENED}${this.row.id}\t${this.row.timeMs},${entryText(this.#head, tailText(this.row), '')}\n`
   }
 
   /** It as it is kept, and the line that says its end. */
@@ -123,8 +133,7 @@ function replayed(
     if (known !== undefined && kind === OPENED) return known
     const comma = text.indexOf(',')
     const timeMs = Number(text.slice(0, comma))
-    const entry = text.slice(comma + 1)
-    return parseEntry(id, timeMs, kind === OPENED ? `[${entry}]` : entry)
+    return parseEntry(id, timeMs, text.slice(comma + 1))
   }
   if (known === undefined) return undefined
   const { request, attempts } = known

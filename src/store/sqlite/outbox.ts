@@ -4,7 +4,7 @@ import type { LedgerBatch, LedgerRow } from '#core/ledger.ts'
 import type { ShippableJournal } from '../shipper.ts'
 import type { LedgerBook } from './book.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
-import { parseEntry } from './entry-parse.ts'
+import { parseEntry } from './entry-text.ts'
 import type { SqliteJournal } from './journal.ts'
 import { number, text } from './row-checks.ts'
 

@@ -22,12 +22,12 @@ import {
 } from '../usage-report.ts'
 import { totalsBetween } from './attempt-counts.ts'
 import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
-import { parseEntry } from './entry-parse.ts'
+import { parseEntry } from './entry-text.ts'
 import type { SqliteJournal } from './journal.ts'
 import { number, text } from './row-checks.ts'
 
-/** Rows of attempts in memory at once: at most 500 attempts each, about 40 bytes for one. */
-const GROUPS_AT_ONCE = 500
+/** Rows of attempts in memory at once: of some hundred attempts each, 40 bytes for one. */
+const GROUPS_AT_ONCE = 100
 /** Sorts after every id. */
 const LAST_ID = '\u{10ffff}'
 
@@ -116,8 +116,8 @@ export class LedgerReader {
     for (;;) {
       const rows = this.#usageOfGroups.all(hourMs, last, toMs, fromMs)
       for (const row of rows) {
-        const series = this.#seriesOf(text(row, 'series_text'))
-        builder.add(series, fromMs, totalsBetween(text(row, 'text'), hourMs, fromMs, toMs))
+        const totals = totalsBetween(text(row, 'text'), hourMs, fromMs, toMs)
+        if (totals.attempts > 0) builder.add(this.#seriesOf(text(row, 'series_text')), fromMs, totals)
         last = number(row, 'number')
       }
       if (rows.length < GROUPS_AT_ONCE) return

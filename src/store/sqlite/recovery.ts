@@ -12,11 +12,15 @@ export function recoverOpen(
 ): number {
   let recovered = 0
   for (const { request, attempts } of left) {
-    const ended = attempts.map((row) => (row.outcome === 'open' ? interrupted(row, estimate(row)) : row))
-    for (const [index, row] of ended.entries()) {
-      if (row === attempts[index]) continue
-      journal.attempt(row)
-      recovered++
+    const ended: AttemptRow[] = []
+    for (const row of attempts) {
+      if (row.outcome !== 'open') ended.push(row)
+      else {
+        const end = interrupted(row, estimate(row))
+        journal.attempt(end)
+        ended.push(end)
+        recovered++
+      }
     }
     journal.request(interruptedRequest(request, ended), () => undefined)
   }

@@ -1,9 +1,9 @@
-// The shape of an event: its bytes without the text that changes from one event of a stream to the next. Another
-// event of the same shape has the same members with the same values, but for that text.
+// The shape of an event: its bytes without the text that changes from one event of a stream to the next.
+// Another event of the same shape has the same members with the same values, but for that text.
 
 import { encodeUtf8, hasBytesAt } from '../bytes.ts'
 
-/** Members whose text changes with every event. Only their texts may differ, so a `role` or an `id` is compared. */
+/** Members whose text changes with every event. All else is compared, a `role` or an `id` too. */
 const TEXT_MEMBERS: readonly Uint8Array[] = [
   'content',
   'reasoning_content',
@@ -28,13 +28,10 @@ export interface EventShape {
   readonly frameBytes: number
 }
 
-/**
- * Reads it from one event; null when it has no text or cannot be told apart by its bytes. `data` is the event's data,
- * a part of `raw`.
- */
+/** Reads it from one event; null when it has no text, or its data is no part of its bytes. */
 export function readShape(raw: Uint8Array, data: Uint8Array): EventShape | null {
-  // Joined data lines are a copy. An event that ends in CR may yet have the LF of a CR LF behind it.
-  if (data.buffer !== raw.buffer || raw[raw.length - 1] !== LF) return null
+  // An event that ends in CR may yet have the LF of a CR LF behind it.
+  if (!isPartOf(data, raw) || raw[raw.length - 1] !== LF) return null
   const pieces: Uint8Array[] = []
   // A copy, or the shape would hold all of a network read for as long as the stream lasts.
   const kept = new Uint8Array(raw)
@@ -74,7 +71,7 @@ export function shapeEnd(shape: EventShape, bytes: Uint8Array, from: number): nu
   return at
 }
 
-/** Index of the quote that closes the string around `from`. -1: none, or what no string in one line of JSON holds. */
+/** Index of the quote that closes the string around `from`; -1 when none does before the line ends. */
 function stringEnd(bytes: Uint8Array, from: number): number {
   for (let at = from; at < bytes.length; at++) {
     const byte = bytes[at] as number
@@ -83,6 +80,12 @@ function stringEnd(bytes: Uint8Array, from: number): number {
     if ((bytes[at] ?? 0) < SPACE) return -1
   }
   return -1
+}
+
+/** Data that came in several lines is a copy, and so is an event that was given its end. */
+function isPartOf(data: Uint8Array, raw: Uint8Array): boolean {
+  const from = data.byteOffset - raw.byteOffset
+  return data.buffer === raw.buffer && from >= 0 && from + data.length <= raw.length
 }
 
 /** Is the string whose quote stands at `open` a member's value? */

@@ -1,4 +1,5 @@
-// Finds the events of a stream that concern nobody but the client, without parsing them. The rest is pass.ts's.
+// Finds the events of a stream that concern nobody but the client, without parsing them. The rest is
+// for pass.ts.
 
 import type { AnswerState } from '#core/answer.ts'
 import type { Quirks } from '#core/provider.ts'
@@ -7,12 +8,12 @@ import type { SseEvent } from '../sse.ts'
 import { needsRepair } from './chunk.ts'
 import { type EventShape, readShape, shapeEnd } from './event-shape.ts'
 
-/** Shapes read on trial: a stream whose events are never alike is not worth more. Each hit earns one back. */
+/** Shapes read on trial: a stream whose events are never alike is worth no more. A hit earns one back. */
 const TRIALS_MAX = 4
 
 /** One per stream, asked from its first content on. */
 export class PlainEvents {
-  /** Bytes around the text of the last chunk that was parsed: what a plain one has beyond them counts as text. */
+  /** Bytes around the text of the last event that was parsed: what a plain one has beyond them is text. */
   framingBytes = 0
   readonly #state: AnswerState
   readonly #marks: readonly string[]
@@ -25,8 +26,8 @@ export class PlainEvents {
   }
 
   /**
-   * Index behind the plain events at `from`, where an event begins. Stops at the first that needs a closer look,
-   * plain or not.
+   * Index behind the plain events at `from`, where an event begins. Stops at the first that needs a closer
+   * look, plain or not.
    */
   end(bytes: Uint8Array, from: number): number {
     const shape = this.#shape
@@ -85,8 +86,8 @@ const isQuote = (byte: number): boolean => byte === 34
 const isNotNull = (byte: number): boolean => byte !== 110
 
 /**
- * Has some member of this name a value that begins so? Inside strings quotes are escaped, so a hit is a key or a
- * whole string; only a key has a colon behind it.
+ * Has some member of this name a value that begins so? Inside strings quotes are escaped, so a hit is a key
+ * or a whole string; only a key has a colon behind it.
  */
 function hasValue(data: Uint8Array, key: string, begins: (byte: number) => boolean): boolean {
   let at = indexOfAscii(data, key, 0)

@@ -173,3 +173,34 @@ test.each([
   { data: '[{}]', is: false },
   { data: 'x{}', is: false },
 ])('$data looks like an object: $is', ({ data, is }) => expect(looksLikeObject(encode(data))).toBe(is))
+
+test('events that are skipped are not handed over, and those behind them are', () => {
+  const text = 'data: 1\n\ndata: {"a":1}\n\ndata: 2\n\ndata: {"b":2}\n\n'
+  const skipped: string[] = []
+  // Deals with events that are a digit.
+  const skip = (bytes: Uint8Array, from: number): number => {
+    const next = decode(bytes.subarray(from, from + 9))
+    if (!/^data: \d\n\n$/.test(next)) return from
+    skipped.push(next)
+    return from + 9
+  }
+  const seen: (string | null)[] = []
+  new SseSplitter(1000).push(encode(text), ({ data }) => seen.push(data === null ? null : decode(data)), skip)
+  expect(seen).toEqual(['{"a":1}', '{"b":2}'])
+  expect(skipped).toEqual(['data: 1\n\n', 'data: 2\n\n'])
+})
+
+test('a growing event is offered to be skipped once, not with every piece of it', () => {
+  const offered: number[] = []
+  const splitter = new SseSplitter(1000)
+  for (const byte of encode('data: {"a":1}\n\n'))
+    splitter.push(
+      Uint8Array.of(byte),
+      () => undefined,
+      (bytes, from) => {
+        offered.push(bytes.length)
+        return from
+      },
+    )
+  expect(offered.filter((length) => length > 0)).toEqual([1, 15])
+})

@@ -1,0 +1,72 @@
+// What the journal writes of a request is what was booked, field by field.
+
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { AttemptRow, RequestDetail } from '#core/ledger.ts'
+import type { Nano } from '#core/money.ts'
+import { detailText, parseEntry } from '#store/sqlite/entry-text.ts'
+import { arbitraryRows, attemptRow, openAttempt, openRequest, requestRow } from '../support/ledger-rows.ts'
+
+const SEED = 411
+const RUNS = 200
+const AMOUNT_NANO_MAX = (2n ** 53n - 1n) as Nano
+
+function reread({ request, attempts }: RequestDetail): RequestDetail {
+  return parseEntry(request.id, request.timeMs, detailText({ request, attempts }))
+}
+
+const cost = attemptRow({}).cost
+const usage = attemptRow({}).usage
+
+test.each<[string, Partial<AttemptRow>]>([
+  ['all fields', {}],
+  ['no price', { cost: null }],
+  ['a bill without lines', { cost: cost === null ? null : { ...cost, lines: [] } }],
+  [
+    'the largest amounts',
+    { cost: cost === null ? null : { ...cost, amountNano: AMOUNT_NANO_MAX, nativeNano: AMOUNT_NANO_MAX } },
+  ],
+  ['an explicit cache', { usage: { ...usage, explicitCache: true } }],
+  ['a cache that is said to be implicit', { usage: { ...usage, explicitCache: false } }],
+  ['nothing from the upstream', { responseModel: null, upstreamRequestId: null, ttftMs: null }],
+  ['quotes, line ends and other scripts', { responseModel: '"\\\n\t\u2028', upstreamRequestId: '豆包 🫘' }],
+])('an attempt with %s is read as it was written', (_name, fields) => {
+  const attempts = [attemptRow({ outcome: 'timeout' }), attemptRow({ attempt: 2, ...fields })]
+  const request = requestRow({ attempts: 2 })
+  expect(reread({ request, attempts })).toEqual({ request, attempts })
+})
+
+test('a running request is read as it was written', () => {
+  const detail = { request: openRequest({}), attempts: [openAttempt({})] }
+  expect(reread(detail)).toEqual(detail)
+})
+
+test('a request that was refused before its body was read is read as it was written', () => {
+  const request = requestRow({
+    key: null,
+    model: null,
+    decision: null,
+    costNano: null,
+    error: 'rate_limited',
+    outcome: 'refused',
+    attempts: 0,
+    tags: {},
+  })
+  expect(reread({ request, attempts: [] })).toEqual({ request, attempts: [] })
+})
+
+test(`rows of all kinds are read as they were written (seed ${SEED})`, () => {
+  fc.assert(
+    fc.property(arbitraryRows(6), (rows) => {
+      const request = requestRow({ id: 'r1' })
+      const { key, tags, model } = request
+      const attempts = rows.flatMap((entry) =>
+        entry.kind === 'attempt'
+          ? [{ ...entry.row, requestId: 'r1', key: key ?? '', tags, model: model ?? '' }]
+          : [],
+      )
+      expect(reread({ request, attempts })).toEqual({ request, attempts })
+    }),
+    { seed: SEED, numRuns: RUNS },
+  )
+})
