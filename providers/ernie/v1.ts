@@ -32,11 +32,13 @@ function openV1Stream(): AnswerDecoder {
   const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
   const answer = new V1Answer()
   let events: ChatEvent[] = []
+  let dropped = 0
 
   function onEvent(event: SseEvent): void {
     if (event.data === null || answer.closed) return
     const body = parse(event.data)
     if (body !== null) answer.read(body, events)
+    else dropped++
   }
 
   return {
@@ -50,6 +52,9 @@ function openV1Stream(): AnswerDecoder {
       splitter.end(onEvent)
       if (!answer.closed) events.push(answer.giveUp('truncated', 'the stream ended before `is_end`'))
       return events
+    },
+    get dropped() {
+      return dropped
     },
   }
 }

@@ -26,11 +26,15 @@ function openNativeStream(): AnswerDecoder {
   const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
   const answer = new NativeAnswer()
   let events: ChatEvent[] = []
+  let dropped = 0
 
   function onEvent(event: SseEvent): void {
     if (event.data === null || answer.failed) return
     const body = parse(event.data)
-    if (body === null) return
+    if (body === null) {
+      dropped++
+      return
+    }
     // The real status is 200; the one that counts stands in a comment.
     const status = event.commentStatus === 0 ? 200 : event.commentStatus
     if (event.isErrorEvent || status >= 400 || isErrorBody(body)) events.push(answer.fail(body, status))
@@ -50,6 +54,9 @@ function openNativeStream(): AnswerDecoder {
       if (!answer.failed && !answer.finished)
         events.push(answer.giveUp('truncated', 'the stream ended without a finish reason'))
       return events
+    },
+    get dropped() {
+      return dropped
     },
   }
 }

@@ -86,6 +86,9 @@ function openStream(quirks: Quirks): AnswerDecoder {
       if (!done) take(decoder.end())
       return fresh
     },
+    get dropped() {
+      return decoder.dropped
+    },
   }
 }
 

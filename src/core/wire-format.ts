@@ -29,6 +29,8 @@ export interface AnswerDecoder {
   push(chunk: Uint8Array): readonly ChatEvent[]
   /** The upstream closed the answer: the remaining events, among them a failure when it came too early. */
   end(): readonly ChatEvent[]
+  /** Events so far that were no JSON objects and were left out. */
+  readonly dropped: number
 }
 
 export interface UpstreamFormat {

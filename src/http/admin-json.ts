@@ -108,9 +108,13 @@ function totalsJson(totals: UsageTotals, currency: string): Record<string, unkno
   }
 }
 
+/** The fields of each row of a report, also where it has none. */
+export function usageColumns(report: ReturnType<typeof usageJson>, query: UsageQuery): string[] {
+  return [...query.groupBy, ...(query.bucket === null ? [] : ['bucket']), ...Object.keys(report.total)]
+}
+
 /** RFC 4180; a cell that a spreadsheet would take for a formula is quoted with an apostrophe. */
-export function usageCsv(rows: readonly Record<string, unknown>[]): string {
-  const columns = Object.keys(rows[0] ?? {})
+export function csvOf(columns: readonly string[], rows: readonly Record<string, unknown>[]): string {
   const cell = (value: unknown): string => {
     const text = String(value ?? '')
     const safe = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text

@@ -2,11 +2,11 @@
 
 import type { Context, Hono } from 'hono'
 import { GatewayError } from '#core/errors.ts'
-import type { LedgerStore, UsageGroup, UsageQuery } from '#core/ledger.ts'
+import type { LedgerStore, RequestPage, UsageGroup, UsageQuery } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Log } from '#core/telemetry.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
-import { attemptJson, decisionJson, requestJson, usageCsv, usageJson } from './admin-json.ts'
+import { attemptJson, csvOf, decisionJson, requestJson, usageColumns, usageJson } from './admin-json.ts'
 
 export interface AdminOptions extends AccessOptions {
   readonly store: LedgerStore
@@ -24,15 +24,16 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
     const query = readUsageQuery(context)
     const { currency } = options.deps.live().settings
     const report = await asked(() => options.store.usage(query))
-    const rows = usageJson(report, query, currency)
-    if (oneOf(context, 'format', ['json', 'csv'] as const) !== 'csv') return context.json(rows)
-    return context.body(usageCsv(rows.data), 200, { 'content-type': 'text/csv; charset=utf-8' })
+    const body = usageJson(report, query, currency)
+    if (oneOf(context, 'format', ['json', 'csv'] as const) !== 'csv') return context.json(body)
+    const table = csvOf(usageColumns(body, query), body.data)
+    return context.body(table, 200, { 'content-type': 'text/csv; charset=utf-8' })
   })
   app.get('/admin/v1/requests', async (context) => {
     requireAdmin(context, options)
     const limit = readLimit(context)
     const cursor = context.req.query('cursor') ?? null
-    const page = await asked(() => options.store.requests({ limit, cursor }))
+    const page = await asked(() => pageOf(options.store, limit, cursor))
     return context.json({ data: page.rows.map((row) => requestJson(row)), next_cursor: page.nextCursor })
   })
   app.get('/admin/v1/requests/:id', async (context) => {
@@ -55,9 +56,20 @@ async function asked<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (cause) {
-    if (cause instanceof RangeError)
-      throw new GatewayError('invalid_request', cause.message, { param: 'cursor', cause })
+    if (cause instanceof GatewayError) throw cause
     throw new GatewayError('store_unavailable', 'the store does not answer', { cause, retryAfterMs: 1000 })
+  }
+}
+
+async function pageOf(store: LedgerStore, limit: number, cursor: string | null): Promise<RequestPage> {
+  try {
+    return await store.requests({ limit, cursor })
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new GatewayError('invalid_request', '`cursor` must be a `next_cursor` of this list', {
+      param: 'cursor',
+      cause,
+    })
   }
 }
 

@@ -3,7 +3,8 @@
 
 import { type AnswerState, type AnswerTransform, newAnswerState } from '#core/answer.ts'
 import type { ChatEvent } from '#core/chat.ts'
-import { JSON_DEPTH_MAX } from '#core/limits.ts'
+import type { UpstreamFailure } from '#core/errors.ts'
+import { ANSWER_BODY_BYTES_MAX, JSON_DEPTH_MAX } from '#core/limits.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import type { AnswerDecoder } from '#core/wire-format.ts'
 import { encodeUtf8, utf8Length } from '#wire/bytes.ts'
@@ -133,24 +134,12 @@ export function convertAnswer(
         ? decodeChatAnswer(body, facts.quirks, facts.provider.errors)
         : facts.format.decodeAnswer(body)
   } catch {
-    state.failure = {
-      kind: 'protocol',
-      status: 200,
-      vendorCode: null,
-      vendorMessage: 'the answer is not JSON',
-      retryAfterMs: null,
-    }
+    state.failure = protocolFailure('the answer is not JSON')
     return { state, bytes: body }
   }
   for (const event of events) learnEvent(state, event)
   if (state.failure === null && !events.some((event) => event.type === 'finish')) {
-    state.failure = {
-      kind: 'protocol',
-      status: 200,
-      vendorCode: null,
-      vendorMessage: 'the answer has no choices',
-      retryAfterMs: null,
-    }
+    state.failure = protocolFailure('the answer has no choices')
   }
   const encodeOptions = toEncodeOptions(call, facts, options)
   if (!call.streaming) return { state, bytes: encodeUtf8(encodeWhole(call, events, encodeOptions)) }
@@ -191,6 +180,7 @@ function translateStream(
       learnEvent(state, event)
       text += encoder.encode(event)
     }
+    state.droppedEvents = decoder.dropped
     if (text !== '') out(encodeUtf8(text))
   }
   return {
@@ -213,15 +203,21 @@ function collectStream(
 ): AnswerTransform {
   const state = newAnswerState()
   const gathered: ChatEvent[] = []
+  let bytes = 0
   function onEvents(events: readonly ChatEvent[]): void {
     for (const event of events) {
       learnEvent(state, event)
       gathered.push(event)
     }
+    state.droppedEvents = decoder.dropped
   }
   return {
     state,
-    push: (chunk) => onEvents(decoder.push(chunk)),
+    push(chunk) {
+      bytes += chunk.length
+      if (bytes <= ANSWER_BODY_BYTES_MAX) onEvents(decoder.push(chunk))
+      else state.failure ??= protocolFailure(`an answer above ${ANSWER_BODY_BYTES_MAX} bytes`)
+    },
     end() {
       onEvents(decoder.end())
       if (state.failure === null && state.finished) out(encodeUtf8(encodeWhole(call, gathered, options)))
@@ -257,4 +253,8 @@ function learnEvent(state: AnswerState, event: ChatEvent): void {
     case 'failure':
       state.failure = event.failure
   }
+}
+
+function protocolFailure(vendorMessage: string): UpstreamFailure {
+  return { kind: 'protocol', status: 200, vendorCode: null, vendorMessage, retryAfterMs: null }
 }

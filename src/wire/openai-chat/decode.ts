@@ -18,6 +18,7 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
   let events: ChatEvent[] = []
   let started = false
   let ended = false
+  let dropped = 0
 
   function onEvent(event: SseEvent): void {
     if (ended || event.data === null) return
@@ -25,11 +26,15 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
       ended = true
       return
     }
-    if (!looksLikeObject(event.data)) return
+    if (!looksLikeObject(event.data)) {
+      dropped++
+      return
+    }
     let body: MutableJson
     try {
       body = JSON.parse(decodeUtf8(event.data)) as MutableJson
     } catch {
+      dropped++
       return
     }
     if (event.isErrorEvent || isErrorBody(body)) {
@@ -60,6 +65,9 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
       events = []
       splitter.end(onEvent)
       return events
+    },
+    get dropped() {
+      return dropped
     },
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LedgerRow, LedgerStore } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
-import { usageCsv } from '#http/admin-json.ts'
+import { csvOf } from '#http/admin-json.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { attemptRow, HOUR_MS, requestRow, START_MS } from '../../support/ledger-rows.ts'
 import { type Answer, admin, openApp } from './support.ts'
@@ -122,17 +122,22 @@ describe('usage', () => {
     expect(head).toMatch(/^model,requests,attempts,input_tokens/)
     expect(first).toMatch(/^assistant,1,1,100,10,20,5,0\.001,CNY/)
   })
+
+  test('has its heads also where nothing was used', async () => {
+    const answer = await ask('/admin/v1/usage?group_by=key&bucket=day&to=2020-01-01&format=csv')
+    expect(answer.text).toMatch(/^key,bucket,requests,attempts,[a-z_,]+\r\n$/)
+  })
 })
 
 describe('a table', () => {
   test('quotes what would break it', () => {
-    expect(usageCsv([{ a: 'x,y', b: 'say "hi"', c: 'two\r\nlines', d: null, e: 0 }])).toBe(
-      'a,b,c,d,e\r\n"x,y","say ""hi""","two\r\nlines",,0\r\n',
-    )
+    expect(
+      csvOf(['a', 'b', 'c', 'd', 'e'], [{ a: 'x,y', b: 'say "hi"', c: 'two\r\nlines', d: null, e: 0 }]),
+    ).toBe('a,b,c,d,e\r\n"x,y","say ""hi""","two\r\nlines",,0\r\n')
   })
 
   test.each(['=1+1', '+1', '-1', '@SUM(A1)', '\tx'])('does not let a spreadsheet compute %j', (cell) => {
-    expect(usageCsv([{ a: cell }])).toContain(`'${cell}`)
+    expect(csvOf(['a'], [{ a: cell }])).toContain(`'${cell}`)
   })
 })
 

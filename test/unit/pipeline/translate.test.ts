@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ChatEvent } from '#core/chat.ts'
+import { ANSWER_BODY_BYTES_MAX } from '#core/limits.ts'
 import type { Provider } from '#core/provider.ts'
 import type { UpstreamFormat } from '#core/wire-format.ts'
 import { readCall } from '#pipeline/ingress.ts'
@@ -180,7 +181,7 @@ describe('a dialect of its own', () => {
       body: `${model} ${streaming}`,
       dropped: ['seed'],
     }),
-    openStream: () => ({ push: () => EVENTS, end: () => [] }),
+    openStream: () => ({ push: () => EVENTS, end: () => [], dropped: 0 }),
     decodeAnswer: () => EVENTS,
   }
   const folder: Partial<Provider> = { formats: [native], chooseFormat: () => 'native' }
@@ -229,6 +230,7 @@ describe('a dialect of its own', () => {
       openStream: () => ({
         push: () => [...EVENTS.slice(0, 2), { type: 'failure', failure }, ...EVENTS.slice(1)],
         end: () => [],
+        dropped: 0,
       }),
     }
     const { options, text } = collectOut()
@@ -241,5 +243,29 @@ describe('a dialect of its own', () => {
     transform.end()
     expect(transform.state.failure).toEqual(failure)
     expect(text()).not.toContain('finish_reason":"stop"')
+  })
+})
+
+describe('what an upstream sends beside its answer', () => {
+  const noisy = STREAM.replace('data: [DONE]', 'data: <html>\n\ndata: {"half\n\ndata: [DONE]')
+
+  test.each([
+    ['a stream in its own bytes', callOf({ stream: true })],
+    ['a stream in another shape', callOf({ stream: true }, 'completions')],
+    ['a stream that is gathered', callOf()],
+  ])('is left out and counted: %s', (_what, call) => {
+    const { options, text } = collectOut()
+    const transform = openAnswer(call, factsWith({}), options)
+    transform.push(encode(noisy))
+    transform.end()
+    expect([transform.state.droppedEvents, transform.state.failure]).toEqual([2, null])
+    expect(text()).not.toMatch(/html|half/)
+  })
+
+  test('has a bound where a stream is gathered', () => {
+    const transform = openAnswer(callOf(), factsWith({}), collectOut().options)
+    const comment = encode(`: ${'x'.repeat(1024 * 1024 - 4)}\n\n`)
+    for (let sent = 0; sent <= ANSWER_BODY_BYTES_MAX; sent += comment.length) transform.push(comment)
+    expect(transform.state.failure?.kind).toBe('protocol')
   })
 })

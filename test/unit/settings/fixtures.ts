@@ -34,7 +34,7 @@ export const hosted = {
 
 const format = {
   encode: () => ({ path: '/', headers: {}, body: '', dropped: [] }),
-  openStream: () => ({ push: () => [], end: () => [] }),
+  openStream: () => ({ push: () => [], end: () => [], dropped: 0 }),
   decodeAnswer: () => [],
 }
 
