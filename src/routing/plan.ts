@@ -76,7 +76,7 @@ export function makePlan(input: PlanInput): Plan {
         ttftP90Ms: candidate.ttftP90Ms,
         samples: candidate.samples,
         reason:
-          index < kept.length ? reasonOf(policy.sort, index) : panic.length > 0 ? 'panic' : 'slo_missed',
+          index < kept.length ? reasonOf(policy.sort, candidate, kept) : panic.length > 0 ? 'panic' : 'slo_missed',
       })),
       excluded,
       sloRelaxed,
@@ -182,12 +182,15 @@ function shuffleByWeight(candidates: readonly Candidate[], random: () => number)
   return drawn
 }
 
-function reasonOf(sort: PolicySettings['sort'], index: number): string {
+function reasonOf(sort: PolicySettings['sort'], candidate: Candidate, kept: readonly Candidate[]): string {
+  const first = kept[0]
   switch (sort) {
     case 'price':
-      return index === 0 ? 'cheapest' : 'dearer'
+      if (candidate === first) return 'cheapest'
+      return candidate.estimateNano === first?.estimateNano ? 'same_price' : 'dearer'
     case 'latency':
-      return index === 0 ? 'fastest' : 'slower'
+      if (candidate === first) return 'fastest'
+      return candidate.ttftP90Ms === first?.ttftP90Ms ? 'same_latency' : 'slower'
     case 'priority':
       return 'priority'
     case 'weighted':

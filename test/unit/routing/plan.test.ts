@@ -92,10 +92,9 @@ describe('the order', () => {
   })
 
   test('by price, the lower priority number first at the same price', () => {
-    expect(order(plan([candidate('b', { priority: 2 }), candidate('a', { priority: 1 })]))).toEqual([
-      'a',
-      'b',
-    ])
+    const made = plan([candidate('b', { priority: 2 }), candidate('a', { priority: 1 })])
+    expect(order(made)).toEqual(['a', 'b'])
+    expect(reasons(made)).toEqual(['cheapest', 'same_price'])
   })
 
   test('by latency, an unobserved target first, so that it becomes known; among those by price', () => {
@@ -104,7 +103,9 @@ describe('the order', () => {
       candidate('dear', { price: 9 }),
       candidate('cheap', { price: 2 }),
     ]
-    expect(order(plan(unknown, { sort: 'latency' }))).toEqual(['cheap', 'dear', 'known'])
+    const made = plan(unknown, { sort: 'latency' })
+    expect(order(made)).toEqual(['cheap', 'dear', 'known'])
+    expect(reasons(made)).toEqual(['fastest', 'same_latency', 'slower'])
   })
 
   test('by priority, unpriced targets last within their number', () => {
