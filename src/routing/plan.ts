@@ -57,6 +57,7 @@ export function makePlan(input: PlanInput): Plan {
       ? [...sifted.ejected].sort((a, b) => a.breaker.untilMs - b.breaker.untilMs)
       : []
   const ordered = [...kept, ...slow, ...panic]
+  const otherwise = panic.length > 0 ? 'panic' : 'slo_missed'
   const inPlan = new Set(ordered)
   const excluded = [
     ...sifted.excluded,
@@ -75,8 +76,7 @@ export function makePlan(input: PlanInput): Plan {
         estimatedCost: candidate.estimateNano === null ? null : formatNano(candidate.estimateNano),
         ttftP90Ms: candidate.ttftP90Ms,
         samples: candidate.samples,
-        reason:
-          index < kept.length ? reasonOf(policy.sort, candidate, kept) : panic.length > 0 ? 'panic' : 'slo_missed',
+        reason: index < kept.length ? reasonOf(policy.sort, candidate, kept) : otherwise,
       })),
       excluded,
       sloRelaxed,
