@@ -1,19 +1,24 @@
 // Writes the price lists of providers/ from a collection of price entries: `node src/cli/write-prices.ts FILE`.
-// Says what it could not map, and why; no network.
+// Says what it could not map, and why; no network. Prices of the past that the collection lacks stand in
+// price-war-2024.json, each with its source.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PriceEntry } from '#core/price.ts'
-import { type CollectedEntry, type Imported, importPrices } from './import-prices.ts'
+import type { CollectedEntry } from './collected-entry.ts'
+import { type Imported, importPrices } from './import-prices.ts'
 
 const PROVIDERS = join(import.meta.dirname, '../../providers')
+const OWN = join(import.meta.dirname, 'price-war-2024.json')
 
 function main(path: string | undefined): number {
   if (path === undefined) {
     console.error('usage: node src/cli/write-prices.ts FILE')
     return 2
   }
-  const collected = JSON.parse(readFileSync(path, 'utf8')) as CollectedEntry[]
+  const collected = [path, OWN].flatMap(
+    (file) => JSON.parse(readFileSync(file, 'utf8')) as readonly CollectedEntry[],
+  )
   const folders = readdirSync(PROVIDERS, { withFileTypes: true }).filter((entry) => entry.isDirectory())
   const imported = importPrices(
     collected,

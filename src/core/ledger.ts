@@ -2,6 +2,7 @@
 
 import type { FailureKind } from './errors.ts'
 import type { Nano } from './money.ts'
+import type { PriceItemName } from './price.ts'
 import type { TokenUsage, UsageSource } from './usage.ts'
 
 export type AttemptOutcome =
@@ -16,11 +17,36 @@ export type AttemptOutcome =
 
 export type AttemptRole = 'first' | 'retry' | 'fallback'
 
-/** One line of a bill: `tokens × price per million = amount`, in native currency. */
+/** What a line of a bill is for. */
+export type CostItem =
+  | 'input'
+  | 'cached_input'
+  | 'cache_write'
+  | 'output'
+  | 'audio_input'
+  | 'image_input'
+  | 'audio_output'
+  | 'image'
+  | 'character'
+  | 'utf8_byte'
+  | 'second'
+  | 'hour'
+  | 'gpu_second'
+  | 'video'
+  | 'voice'
+  | 'call'
+  | PriceItemName
+  /** What the contract takes off the lines before it; negative. */
+  | 'discount'
+  /** What a balance pays of the lines before it; negative. */
+  | 'free_quota'
+  | 'package'
+
+/** One line of a bill: `quantity × price = amount`, in native currency. */
 export interface CostLine {
-  readonly item: 'input' | 'cached_input' | 'cache_write' | 'output'
+  readonly item: CostItem
   readonly quantity: number
-  /** Decimal string, per million tokens. */
+  /** Decimal string, per unit of the price: a million tokens, an image, ten thousand characters … */
   readonly price: string
   /** Decimal string to twelve places. */
   readonly amount: string
@@ -88,7 +114,7 @@ export interface DecisionCandidate {
 
 export interface DecisionExclusion {
   readonly target: string
-  /** Machine-readable: `capability`, `context_length`, `breaker_open`, `cooling_down`, `slo_ttft`, `unpriced`, `disabled`. */
+  /** Machine-readable: `capability`, `context_length`, `breaker_open`, `cooling_down`, `slo_ttft`, `unpriced`, `disabled`; of limits `limit`, `budget`, `unbounded`. */
   readonly reason: string
   readonly detail: string
 }

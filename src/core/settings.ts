@@ -1,5 +1,6 @@
 // The compiled configuration that the pipeline reads: frozen, replaced whole on reload. No parsing here.
 
+import type { Scope } from './admission.ts'
 import type { Micro } from './money.ts'
 import type { PriceEntry } from './price.ts'
 import type { Capability, Provider } from './provider.ts'
@@ -24,6 +25,8 @@ export interface Settings {
   readonly models: ReadonlyMap<string, ModelSettings>
   readonly policies: ReadonlyMap<string, PolicySettings>
   readonly keys: readonly KeySettings[]
+  /** What is limited of what serves: providers by name, targets by `PROVIDER/MODEL`. */
+  readonly served: ReadonlyMap<string, Scope>
   /** Lines for the operator: disabled providers and targets, assumptions. */
   readonly notices: readonly string[]
 }
@@ -94,7 +97,13 @@ export interface KeySettings {
   readonly name: string
   /** SHA-256 of the key, hex; the key itself is not kept. */
   readonly digest: string
-  /** null: all models. Entries are model names or `PROVIDER/*`. */
+  /** What the key and its team both allow. null: all models. Entries are model names or `PROVIDER/*`. */
   readonly models: readonly string[] | null
+  /** With its team and its organisation among them, so that rows say whom they belong to. */
   readonly tags: Readonly<Record<string, string>>
+  readonly team: string | null
+  /** Its team's. */
+  readonly organisation: string | null
+  /** Its own limits, its team's and its organisation's; empty where nothing is limited. */
+  readonly scopes: readonly Scope[]
 }

@@ -1,5 +1,6 @@
 // What the rooms tell the operator, by meaning: measures and log lines. Names and formats live in telemetry/.
 
+import type { AdmissionState } from './admission.ts'
 import type { AttemptOutcome, RequestOutcome } from './ledger.ts'
 import type { TokenUsage } from './usage.ts'
 
@@ -37,6 +38,10 @@ export interface Metrics {
   attemptEnded(end: AttemptMeasures): void
   /** An attempt failed with `reason` and another one follows. */
   fallback(reason: string): void
+  /** A limit or a budget said no: `key_rpm`, `team_budget`. */
+  admissionRefused(reason: string): void
+  /** What is held now, and overrun so far. */
+  admission(state: AdmissionState): void
   targetState(target: string, state: 'closed' | 'open' | 'half_open'): void
   storeUp(isUp: boolean): void
   /** Rows of the journal that the store does not have yet. */
@@ -46,6 +51,10 @@ export interface Metrics {
   settingsReloadFailed(): void
   /** An event of a stream was no JSON object and was left out. */
   streamEventDropped(): void
+  /** Since a row of a provider's price list was last compared with its source. */
+  priceAge(provider: string, ageMs: number): void
+  /** A provider's price list cannot be used, and the last good one stays. */
+  priceListKept(provider: string, isKept: boolean): void
   /** All of it in Prometheus' text format. */
   render(): Promise<string>
   readonly contentType: string

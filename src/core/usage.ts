@@ -10,7 +10,46 @@ export interface TokenUsage {
   readonly reasoningTokens: number
   /** DashScope's explicit cache bills hits at another price than the implicit one. */
   readonly explicitCache?: boolean
+  /** What is rarely there; absent: nothing of it. */
+  readonly other?: OtherUsage
 }
+
+/** What is billed beside plain tokens, or decides at which price they are. Absent means none. */
+export interface OtherUsage {
+  /** The tier that the answer says it was served by; `batch` for a batch. */
+  readonly serviceTier?: string
+  readonly resolution?: string
+  readonly audio?: boolean
+  readonly inputVideo?: boolean
+  /** Parts of the input and output totals. */
+  readonly audioInputTokens?: number
+  readonly imageInputTokens?: number
+  readonly audioOutputTokens?: number
+  /** Kept in a cache that is billed by time. */
+  readonly cacheStoredTokens?: number
+  readonly cacheStoredMs?: number
+  /** Put into a cache by a call of its own, outside of any input. */
+  readonly cacheCreatedTokens?: number
+  readonly cacheCalls?: number
+  readonly searchCalls?: number
+  readonly toolCalls?: number
+  readonly calls?: number
+  readonly images?: number
+  /** As the vendor counts them; where it does not say, `text` is counted by its rule. */
+  readonly characters?: number
+  readonly text?: string
+  readonly durationMs?: number
+  readonly inputVideoMs?: number
+  readonly outputVideoMs?: number
+  readonly gpuMs?: number
+  readonly videos?: number
+  readonly voices?: number
+  readonly voiceClones?: number
+  readonly voiceDesigns?: number
+}
+
+/** Tiers of service that cost what a list says without a tier. */
+export const PLAIN_SERVICE_TIERS: ReadonlySet<string> = new Set(['default', 'standard', 'auto', 'on_demand'])
 
 /** Who says so: the upstream's own count, or our estimate (`recovered`: after a crash). */
 export type UsageSource = 'provider' | 'drained' | 'estimated' | 'recovered'

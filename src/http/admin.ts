@@ -5,7 +5,9 @@ import { GatewayError } from '#core/errors.ts'
 import type { LedgerStore, RequestPage, UsageGroup, UsageQuery } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Log } from '#core/telemetry.ts'
+import { scopesOf } from '#pipeline/scopes.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
+import { scopeJson } from './admin-budgets.ts'
 import { attemptJson, csvOf, decisionJson, requestJson, usageColumns, usageJson } from './admin-json.ts'
 
 export interface AdminOptions extends AccessOptions {
@@ -28,6 +30,19 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
     if (oneOf(context, 'format', ['json', 'csv'] as const) !== 'csv') return context.json(body)
     const table = csvOf(usageColumns(body, query), body.data)
     return context.body(table, 200, { 'content-type': 'text/csv; charset=utf-8' })
+  })
+  app.get('/admin/v1/budgets', (context) => {
+    requireAdmin(context, options)
+    const { admission, live } = options.deps
+    const { settings } = live()
+    const after = context.req.query('cursor') ?? ''
+    const ids = new Map(scopesOf(settings).map((scope) => [scope.id, scope]))
+    const sorted = [...ids.keys()].filter((id) => id > after).sort()
+    const page = sorted.slice(0, readLimit(context)).flatMap((id) => ids.get(id) ?? [])
+    return context.json({
+      data: page.map((scope) => scopeJson(admission, scope, settings.currency)),
+      next_cursor: page.length < sorted.length ? (page.at(-1)?.id ?? null) : null,
+    })
   })
   app.get('/admin/v1/requests', async (context) => {
     requireAdmin(context, options)

@@ -2,8 +2,10 @@
 //
 // exchange: one client request and its answer. call: what the request asks for. facts: all that is known of a
 // target before it is tried. plan: the ordered targets with reasons. attempt: one upstream call. settle: the one
-// ending, which writes the rows and lets the client see the end.
+// ending, which writes the rows and lets the client see the end. scope: whose purse or rate a request counts in.
+// claim: what an attempt may cost and weigh at most; hold: a claim that was taken, until it is settled.
 
+import type { Admission, Grant } from '#core/admission.ts'
 import type { ChatRequest, ThinkingRequest } from '#core/chat.ts'
 import type { GatewayError } from '#core/errors.ts'
 import type { AttemptRow, Decision, Journal } from '#core/ledger.ts'
@@ -15,6 +17,7 @@ import type { HealthBoard } from '#routing/health.ts'
 import type { MemberScan } from '#wire/json-members.ts'
 import type { Need } from '#wire/openai-chat/request.ts'
 import type { TokenCache } from './credentials.ts'
+import type { InputGauge } from './input-gauge.ts'
 import type { Live } from './live.ts'
 
 /** What a runtime gives. */
@@ -27,6 +30,8 @@ export interface Deps {
   readonly log: Log
   readonly health: HealthBoard
   readonly tokens: TokenCache
+  readonly admission: Admission
+  readonly gauge: InputGauge
   readonly hmacSha256: HmacSha256
   /** SHA-256, hex. */
   readonly digest: (text: string) => string
@@ -84,6 +89,10 @@ export interface Exchange {
   call: Call | null
   model: string | null
   decision: Decision | null
+  /** The holds of this request; null: nothing limits it, or it was not admitted yet. */
+  grant: Grant | null
+  /** How the limits stand, for the answer. */
+  limitHeaders: Readonly<Record<string, string>>
   /** Ended attempts, in order. */
   readonly attempts: AttemptRow[]
   attemptsStarted: number

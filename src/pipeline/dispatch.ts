@@ -8,6 +8,15 @@ import type { Timer, UpstreamRequest } from '#core/ports.ts'
 import type { TargetSettings } from '#core/settings.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { decideNext } from '#routing/retry.ts'
+import {
+  type AdmittedCall,
+  admitAttempt,
+  extendHold,
+  noteSkipped,
+  type Refused,
+  releaseAttempt,
+  settleAttempt,
+} from './admit.ts'
 import { type AttemptEnd, startAttempt } from './attempt.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import { CredentialError, type Signature } from './credentials.ts'
@@ -48,19 +57,36 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
   let target = left.shift() as TargetSettings
   let role: AttemptRole = 'first'
   const renewed = new Set<string>()
+  let refused: Refused | null = null
+  let failed: Outcome | null = null
   for (;;) {
     const facts = exchange.live.factsOf(target)
-    const text = encodeOrNull(deps, exchange, call, facts, left.length > 0)
+    const admitted = admitAttempt(deps, exchange, call, facts, plan.policy)
+    if (admitted.refused !== null) {
+      noteSkipped(exchange, facts, admitted.refused)
+      // Without a bound or a price a target was never to be had; what another one lacked says more.
+      if (refused === null || refused.error.code === 'no_target') refused = admitted.refused
+      const next = admitted.refused.isFinal ? undefined : left.shift()
+      if (next !== undefined) {
+        target = next
+        continue
+      }
+      if (failed === null) throw refused.error
+      return failed
+    }
+    const text = encodeOrNull(deps, exchange, admitted.call, facts, left.length > 0)
     if (text === null) {
+      releaseAttempt(exchange)
       target = left.shift() as TargetSettings
       continue
     }
-    const end = await attemptOne(deps, exchange, call, facts, plan, text, role)
+    const end = await attemptOne(deps, exchange, admitted, facts, plan, text, role)
     if (end.outcome === 'cancelled' || exchange.clientGone) return { kind: 'cancelled' }
     if (end.failure === null) return { kind: 'answered', facts, body: end.body }
     const error = toGatewayError(end.failure)
     logFailure(deps, exchange, facts, end.failure)
-    if (end.committed) return { kind: 'failed', error, facts }
+    failed = { kind: 'failed', error, facts }
+    if (end.committed) return failed
     if (end.failure.renew === true && !renewed.has(facts.settings.name)) {
       renewed.add(facts.settings.name)
       role = 'retry'
@@ -74,7 +100,7 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
       targetsLeft: left.length,
       random: deps.random.unit,
     })
-    if (next.kind === 'give_up') return { kind: 'failed', error, facts }
+    if (next.kind === 'give_up') return failed
     deps.metrics.fallback(end.failure.kind)
     if (next.kind === 'retry') {
       await pause(deps, exchange, next.waitMs)
@@ -119,20 +145,19 @@ function afterModeration(left: readonly TargetSettings[], plan: PlannedCall): Ta
 async function attemptOne(
   deps: Deps,
   exchange: Exchange,
-  call: Call,
+  { call, atMs: startedAtMs }: AdmittedCall,
   facts: TargetFacts,
   plan: PlannedCall,
   text: UpstreamText,
   role: AttemptRole,
 ): Promise<AttemptEnd> {
-  const startedAtMs = deps.clock.nowMs()
   const health = deps.health.of(facts.target.id)
   const open = await bookOpen(deps, exchange, call, facts, role, startedAtMs)
   exchange.dropped = text.dropped
   health.sent(startedAtMs)
   const end = await run(deps, exchange, call, facts, plan, text, startedAtMs)
   exchange.upstreamMs += end.durationMs
-  bookEnd(deps, exchange, call, facts, open, end)
+  settleAttempt(deps, exchange, call, bookEnd(deps, exchange, call, facts, open, end))
   const nowMs = deps.clock.nowMs()
   if (end.ttftMs !== null && call.streaming && end.outcome === 'success')
     health.latency.add(end.ttftMs, nowMs)
@@ -161,6 +186,7 @@ async function run(
     return unsentEnd(error.toFailure())
   }
   if (exchange.clientGone) return unsentEnd(null)
+  extendHold(deps, exchange, plan.policy)
   const { sink } = exchange
   const attempt = startAttempt(deps, {
     call,

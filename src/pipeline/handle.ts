@@ -1,4 +1,4 @@
-// One request's way, top to bottom: authenticate → ingress → plan → dispatch → settle → observe.
+// One request's way, top to bottom: authenticate → ingress → plan → dispatch (admits each attempt) → settle → observe.
 
 import { decisionText } from '#core/decision.ts'
 import { GatewayError } from '#core/errors.ts'
@@ -21,7 +21,7 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
   deps.load.inFlight++
   deps.metrics.requestStarted()
   try {
-    admit(deps)
+    checkLoad(deps)
     exchange.key = authenticate(deps, exchange.live, incoming.authorization)
     const { bodyBytesMax } = exchange.live.settings.server
     const bytes = await incoming.readBody(bodyBytesMax, (length) => takeBytes(deps, exchange, length))
@@ -35,10 +35,13 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
   } catch (error) {
     fail(deps, exchange, toGatewayError(deps, exchange, error))
   } finally {
+    exchange.grant?.close()
     deps.load.inFlight--
     deps.load.bodyBytes -= exchange.bodyBytes
   }
 }
+
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({})
 
 function openExchange(deps: Deps, incoming: Incoming): Exchange {
   const exchange: Exchange = {
@@ -52,6 +55,8 @@ function openExchange(deps: Deps, incoming: Incoming): Exchange {
     call: null,
     model: null,
     decision: null,
+    grant: null,
+    limitHeaders: NO_HEADERS,
     attempts: [],
     attemptsStarted: 0,
     upstreamMs: 0,
@@ -71,7 +76,7 @@ function openExchange(deps: Deps, incoming: Incoming): Exchange {
 }
 
 /** Bounds of this instance. */
-function admit(deps: Deps): void {
+function checkLoad(deps: Deps): void {
   if (deps.load.inFlight > REQUESTS_IN_FLIGHT_MAX) {
     throw new GatewayError('overloaded', 'the gateway has too many requests in flight', {
       retryAfterMs: 1000,
@@ -133,6 +138,7 @@ function sendError(exchange: Exchange, error: GatewayError, target: string | nul
   exchange.headSent = true
   sink.head(error.status, {
     ...errorHeaders(error),
+    ...exchange.limitHeaders,
     'content-length': String(new TextEncoder().encode(body).length),
     'x-request-id': exchange.id,
     'x-sluice-attempts': String(exchange.attemptsStarted),

@@ -20,6 +20,7 @@ function withOwn(
   headers: Record<string, string>,
 ): Record<string, string> {
   headers['x-request-id'] = exchange.id
+  for (const name in exchange.limitHeaders) headers[name] = exchange.limitHeaders[name] ?? ''
   if (target !== null) {
     headers['x-sluice-target'] = headerText(target)
     headers['x-sluice-attempts'] = String(exchange.attemptsStarted)

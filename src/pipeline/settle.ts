@@ -54,7 +54,7 @@ export function bookEnd(
   facts: TargetFacts,
   open: AttemptRow,
   end: AttemptEnd,
-): void {
+): AttemptRow {
   const { usage, source, cost } = meter(exchange.live, call, facts, end, open.startedAtMs)
   const row: AttemptRow = {
     ...open,
@@ -81,6 +81,7 @@ export function bookEnd(
     costNano: cost?.amountNano ?? null,
     estimated: source !== 'provider',
   })
+  return row
 }
 
 /** Names from an upstream are as long as it likes; a row is not. */

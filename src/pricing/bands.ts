@@ -1,7 +1,7 @@
 // Hours of the week in which other prices hold, on the vendor's wall clock.
 
 import type { PriceTimeBand } from '#core/price.ts'
-import { holdsAt, parseValidity, type Validity } from './instants.ts'
+import { holdsAt, parseDay, parseValidity, type Validity } from './instants.ts'
 import { type Zone, zoneOf } from './zones.ts'
 
 export interface BandHours {
@@ -12,6 +12,8 @@ export interface BandHours {
   readonly startMinute: number
   /** Excluded; before the start: on the next day. */
   readonly endMinute: number
+  /** Days since 1970-01-01 of the vendor's calendar; null: none. */
+  readonly exceptDays: ReadonlySet<number> | null
 }
 
 const TIME_OF_DAY = /^([01]\d|2[0-3]):([0-5]\d)$/
@@ -24,6 +26,7 @@ export function parseHours(band: Omit<PriceTimeBand, 'tiers'>): BandHours {
     days: band.days,
     startMinute: parseMinute(band.start),
     endMinute: parseMinute(band.end),
+    exceptDays: band.except_dates === undefined ? null : new Set(band.except_dates.map(parseDay)),
   }
 }
 
@@ -41,15 +44,16 @@ function parseMinute(text: string): number {
 export function isWithin(hours: BandHours, atMs: number): boolean {
   if (!holdsAt(hours.validity, atMs)) return false
   const { startMinute, endMinute } = hours
-  const { weekday, minuteOfDay } = hours.zone(atMs)
+  const { weekday, minuteOfDay, day } = hours.zone(atMs)
   if (startMinute < endMinute) {
-    return startMinute <= minuteOfDay && minuteOfDay < endMinute && isDay(hours.days, weekday)
+    return startMinute <= minuteOfDay && minuteOfDay < endMinute && isDay(hours, weekday, day)
   }
-  if (minuteOfDay >= startMinute) return isDay(hours.days, weekday)
-  return minuteOfDay < endMinute && isDay(hours.days, (weekday + 6) % 7)
+  if (minuteOfDay >= startMinute) return isDay(hours, weekday, day)
+  return minuteOfDay < endMinute && isDay(hours, (weekday + 6) % 7, day - 1)
 }
 
-function isDay(days: PriceTimeBand['days'], weekday: number): boolean {
+function isDay({ days, exceptDays }: BandHours, weekday: number, day: number): boolean {
+  if (exceptDays?.has(day) === true) return false
   if (days === 'all') return true
   const isWeekend = weekday === 0 || weekday === 6
   return days === 'sat-sun' ? isWeekend : !isWeekend

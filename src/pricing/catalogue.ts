@@ -2,8 +2,9 @@
 // makes of a usage is in rate.ts.
 
 import type { PriceEntry } from '#core/price.ts'
+import { type Balances, MemoryBalances } from './balances.ts'
 import { holdsAt } from './instants.ts'
-import { type Price, readPrice } from './price.ts'
+import { type Discount, type Price, readDiscount, readPrice } from './price.ts'
 import { indexList } from './price-lists.ts'
 
 export interface CatalogueSources {
@@ -11,8 +12,10 @@ export interface CatalogueSources {
   readonly lists: readonly { readonly provider: string; readonly entries: readonly PriceEntry[] }[]
   /** `prices:` of the configuration, by `PROVIDER/MODEL` or `PROVIDER/*`. */
   readonly overrides: readonly { readonly pattern: string; readonly entry: PriceEntry }[]
-  /** Of the books. Some vendors print one price in two currencies; the books' own needs no conversion. */
+  /** Of the books. A vendor's own list in it beats the conversion of another one. */
   readonly currency?: string
+  /** Where what is left of balances is kept; absent: none. */
+  readonly balances?: Balances
 }
 
 export interface PriceQuery {
@@ -36,6 +39,7 @@ export interface Catalogue {
   readonly find: (query: PriceQuery) => Price | null
   /** All that may hold at some instant, in the order in which `priceAt` looks. */
   readonly prices: (query: Omit<PriceQuery, 'atMs'>) => readonly Price[]
+  readonly balances: Balances
   readonly facts: (query: Pick<PriceQuery, 'providerName' | 'providerId' | 'model'>) => ModelFacts | null
 }
 
@@ -57,7 +61,9 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
     if (prices === undefined) {
       if (found.size >= FOUND_MAX) found.clear()
       const listed = lists.get(providerId)?.find(model, region) ?? []
-      prices = [...overrides.pricesFor(providerName, model, region), ...listed.map((row) => row.price)]
+      const own = [...overrides.pricesFor(providerName, model, region), ...listed.map((row) => row.price)]
+      const discounts = overrides.discountsFor(providerName, model)
+      prices = discounts.length === 0 ? own : own.map((price) => ({ ...price, discounts }))
       found.set(key, prices)
     }
     return prices
@@ -66,6 +72,7 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
   return {
     find: (query) => priceAt(pricesOf(query), query.atMs),
     prices: pricesOf,
+    balances: sources.balances ?? new MemoryBalances(),
     facts({ providerName, providerId, model }) {
       const listed = lists.get(providerId)?.findAnywhere(model) ?? []
       return factsOf([
@@ -83,12 +90,15 @@ export function priceAt(prices: readonly Price[], atMs: number): Price | null {
 }
 
 interface Override {
-  readonly price: Price
+  /** null: the entry is a contract over the list's price. */
+  readonly price: Price | null
+  readonly discounts: readonly Discount[]
   readonly entry: PriceEntry
 }
 
 interface Overrides {
   readonly pricesFor: (providerName: string, model: string, region: string) => readonly Price[]
+  readonly discountsFor: (providerName: string, model: string) => readonly Discount[]
   readonly entriesFor: (providerName: string, model: string) => readonly PriceEntry[]
 }
 
@@ -97,7 +107,11 @@ function indexOverrides(sources: CatalogueSources['overrides']): Overrides {
   const byPattern = new Map<string, Override>()
   const byAlias = new Map<string, Override>()
   for (const { pattern, entry } of sources) {
-    const override = { price: readPrice(entry, `config:${pattern}`), entry }
+    const override = {
+      price: entry.tiers.length === 0 ? null : readPrice(entry, `config:${pattern}`),
+      discounts: (entry.discounts ?? []).map(readDiscount),
+      entry,
+    }
     const providerName = pattern.slice(0, pattern.indexOf('/'))
     byPattern.set(pattern, override)
     for (const alias of entry.aliases ?? []) byAlias.set(`${providerName}/${alias}`, override)
@@ -111,7 +125,9 @@ function indexOverrides(sources: CatalogueSources['overrides']): Overrides {
     pricesFor: (providerName, model, region) =>
       find(providerName, model)
         .map((override) => override.price)
+        .filter((price) => price !== null)
         .filter((price) => price.region === null || price.region === region),
+    discountsFor: (providerName, model) => find(providerName, model).flatMap(({ discounts }) => discounts),
     entriesFor: (providerName, model) => find(providerName, model).map((override) => override.entry),
   }
 }

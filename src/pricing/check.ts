@@ -1,8 +1,9 @@
 // What must hold of a price list before anybody is billed by it.
 
-import type { PriceEntry, PriceTier } from '#core/price.ts'
+import { PRICE_UNITS, type PriceEntry, type PriceTier } from '#core/price.ts'
+import { isSlip, problemOfSize } from './bounds.ts'
 import { parseInstantMs, parseValidity } from './instants.ts'
-import { PRICE_NAMES, type Price, readPrice, type Tier } from './price.ts'
+import { PRICE_NAMES, type Price, readPrice, type Tier, TOKEN_PRICE_NAMES } from './price.ts'
 
 export interface EntryProblem {
   readonly entry: PriceEntry
@@ -20,10 +21,14 @@ export function checkEntries(entries: readonly PriceEntry[]): EntryProblem[] {
     if (problem === null) sound.push(entry)
     else problems.push({ entry, problem })
   }
-  return [...problems, ...findRivals(sound)]
+  // What is only quoted prices nothing, so it cannot be in another row's way.
+  const whole = sound.filter((entry) => entry.quoted_only !== true)
+  return [...problems, ...findRivals(whole), ...findSlips(whole)]
 }
 
+/** null: it can be used. */
 function problemOf(entry: PriceEntry): string | null {
+  if (!PRICE_UNITS.includes(entry.unit)) return `"${entry.unit}" is no unit`
   let price: Price
   try {
     price = readPrice(entry, '')
@@ -40,7 +45,11 @@ function problemOf(entry: PriceEntry): string | null {
   }
   const tierLists = [entry.tiers, ...(entry.time_bands ?? []).map((band) => band.tiers)]
   const readLists = [price.tiers, ...price.bands.map((band) => band.tiers)]
-  return first(tierLists, problemOfPrices) ?? first(readLists, problemOfOrder)
+  return (
+    first(tierLists, (tiers) => problemOfPrices(entry, tiers)) ??
+    first(readLists, problemOfOrder) ??
+    first(tierLists, (tiers) => first(tiers, (tier) => problemOfSize(entry, tier, PRICE_NAMES)))
+  )
 }
 
 function isEmpty(entry: PriceEntry): boolean {
@@ -56,11 +65,14 @@ function first<Item>(items: readonly Item[], read: (item: Item) => string | null
   return null
 }
 
-function problemOfPrices(tiers: readonly PriceTier[]): string | null {
+function problemOfPrices(entry: PriceEntry, tiers: readonly PriceTier[]): string | null {
   if (tiers.length === 0) return 'has no tier'
+  const isOfTokens = entry.unit === 'per_million_tokens'
   for (const tier of tiers) {
     if (PRICE_NAMES.every((name) => tier[name] === undefined)) return 'a tier has no price'
     if (PRICE_NAMES.some((name) => tier[name]?.startsWith('-') === true)) return 'a price is negative'
+    if (isOfTokens ? tier.price !== undefined : TOKEN_PRICE_NAMES.some((name) => tier[name] !== undefined))
+      return `a tier has a price that is not ${entry.unit}`
   }
   return null
 }
@@ -72,11 +84,33 @@ function problemOfOrder(tiers: readonly Tier[]): string | null {
       .slice(0, index)
       .findIndex(
         (other) =>
-          other.inputTokensMax >= tier.inputTokensMax && other.outputTokensMax >= tier.outputTokensMax,
+          (other.when === null || isSame(other.when, tier.when)) &&
+          other.inputTokensMax >= tier.inputTokensMax &&
+          other.outputTokensMax >= tier.outputTokensMax,
       )
     if (wider !== -1) return `tier ${index} is never reached: tier ${wider} fits all that it fits`
   }
   return null
+}
+
+function isSame(conditions: Tier['when'], others: Tier['when']): boolean {
+  const text = (when: Tier['when']) =>
+    JSON.stringify(when, (_name, value: unknown) => (value instanceof Set ? [...value] : value))
+  return text(conditions) === text(others)
+}
+
+/** Rows of one model that are a unit apart: which of them is wrong nobody can say here, so both are named. */
+function findSlips(entries: readonly PriceEntry[]): EntryProblem[] {
+  const first = new Map<string, PriceEntry>()
+  const problems: EntryProblem[] = []
+  for (const entry of entries) {
+    const other = first.get(entry.model)
+    if (other === undefined) first.set(entry.model, entry)
+    else if (isSlip(entry, other)) {
+      problems.push({ entry, problem: 'costs hundreds of times what another row of this model does' })
+    }
+  }
+  return problems
 }
 
 /** Rows of one model, region and currency with one start: the latest start decides, so neither could. */
@@ -92,4 +126,30 @@ function findRivals(entries: readonly PriceEntry[]): EntryProblem[] {
     .flatMap((rivals) =>
       rivals.map((entry) => ({ entry, problem: 'another row of this model has the same start' })),
     )
+}
+
+export interface OverrideProblem {
+  readonly pattern: string
+  readonly problem: string
+}
+
+/** Prices of the configuration that cannot be meant, by themselves or beside the list that they go over. */
+export function checkOverrides(
+  overrides: readonly { readonly pattern: string; readonly entry: PriceEntry }[],
+  listOf: (providerName: string) => readonly PriceEntry[],
+): OverrideProblem[] {
+  return overrides.flatMap(({ pattern, entry }) => {
+    // Without tiers it is a contract, and the list's own price is checked there.
+    if (entry.tiers.length === 0) return []
+    const own = problemOf(entry)
+    if (own !== null) return [{ pattern, problem: own }]
+    const providerName = pattern.slice(0, pattern.indexOf('/'))
+    const listed = listOf(providerName).filter(
+      ({ model, historic }) => model === entry.model && historic !== true,
+    )
+    if (!listed.some((other) => isSlip(entry, other))) return []
+    return [
+      { pattern, problem: 'costs hundreds of times more or less than the list says: is the unit meant?' },
+    ]
+  })
 }

@@ -5,6 +5,8 @@ const BARE_DATE = /^\d{4}-\d{2}-\d{2}$/
 /** Without an offset it would mean another instant on each machine. */
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/
 
+const DAY_MS = 24 * 60 * 60_000
+
 export interface Validity {
   /** Included; -Infinity: since ever. */
   readonly fromMs: number
@@ -24,6 +26,12 @@ export function parseInstantMs(text: string): number {
 function isDay(instant: string): boolean {
   const [year = 0, month = 0, day = 0] = instant.slice(0, 10).split('-').map(Number)
   return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day
+}
+
+/** A day of some calendar as days since 1970-01-01. @throws RangeError */
+export function parseDay(text: string): number {
+  if (!BARE_DATE.test(text) || !isDay(text)) throw new RangeError(`"${text}" is no day`)
+  return Date.parse(`${text}T00:00:00Z`) / DAY_MS
 }
 
 export function parseValidity(from: string | undefined, to: string | undefined): Validity {

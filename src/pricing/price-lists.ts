@@ -44,13 +44,14 @@ function regionsFor(region: string): readonly (string | null)[] {
   return isAbroad ? [region, null, INTERNATIONAL] : [region, null]
 }
 
-/** `currency`: of two rows that differ only in it the one in this currency is taken, else the earlier one. */
+/** `currency`: a row in it that is in force is taken before any in another. Rows that are only quoted price nothing. */
 export function indexList(
   provider: string,
   entries: readonly PriceEntry[],
   currency: string | null,
 ): PriceList {
-  const rows = entries.map((entry) => ({ entry, price: readPrice(entry, versionOf(provider, entry)) }))
+  const whole = entries.filter((entry) => entry.quoted_only !== true)
+  const rows = whole.map((entry) => ({ entry, price: readPrice(entry, versionOf(provider, entry)) }))
   const index = indexRows(rows.toSorted(byPrecedence(currency)))
   return {
     find(model, region) {
@@ -72,13 +73,17 @@ function versionOf(provider: string, entry: PriceEntry): string {
   return `${provider}/${entry.model}${region};${entry.currency}${from}${checked}`
 }
 
-/** The latest start that is not in the future wins, so later starts come first. */
+/**
+ * The books' currency first: vendors' lists in two currencies are two prices, not one and a rate. Then the latest
+ * start that is not in the future wins, so later starts come first.
+ */
 function byPrecedence(currency: string | null): (a: Row, b: Row) => number {
   return (a, b) => {
+    const byCurrency = Number(b.price.currency === currency) - Number(a.price.currency === currency)
+    if (byCurrency !== 0) return byCurrency
     const aFromMs = a.price.validity.fromMs
     const bFromMs = b.price.validity.fromMs
-    if (aFromMs !== bFromMs) return aFromMs > bFromMs ? -1 : 1
-    return Number(b.price.currency === currency) - Number(a.price.currency === currency)
+    return aFromMs === bFromMs ? 0 : aFromMs > bFromMs ? -1 : 1
   }
 }
 

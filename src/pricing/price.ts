@@ -1,21 +1,37 @@
 // A row of a price list, read once into integers, so that rating does no text work.
 
 import { formatDecimal, type Micro, parseMicro } from '#core/money.ts'
-import type { PriceEntry, PriceTier } from '#core/price.ts'
+import type {
+  CharacterRule,
+  PriceDiscount,
+  PriceEntry,
+  PriceItem,
+  PriceItemName,
+  PriceTier,
+  PriceUnit,
+} from '#core/price.ts'
+import type { OtherUsage } from '#core/usage.ts'
 import { type BandHours, isWithin, parseHours } from './bands.ts'
+import { areMet, type Conditions, readConditions } from './conditions.ts'
 import { parseValidity, type Validity } from './instants.ts'
 
-/** The members of a tier that are prices. */
-export const PRICE_NAMES = [
+/** The members of a tier that are prices of tokens. */
+export const TOKEN_PRICE_NAMES = [
   'input',
   'output',
   'cached_input',
   'cached_input_explicit',
   'cache_write',
   'thinking_output',
+  'audio_input',
+  'image_input',
+  'audio_output',
 ] as const satisfies readonly (keyof PriceTier)[]
 
-/** Per million tokens. */
+/** The members of a tier that are prices. */
+export const PRICE_NAMES = [...TOKEN_PRICE_NAMES, 'price'] as const satisfies readonly (keyof PriceTier)[]
+
+/** Per unit of the row. */
 export interface UnitPrice {
   readonly micro: Micro
   /** The same as a decimal string, for the lines of a bill. */
@@ -23,6 +39,8 @@ export interface UnitPrice {
 }
 
 export interface Tier {
+  /** null: for all requests. */
+  readonly when: Conditions | null
   /** Whole-request bounds, inclusive; Infinity: none. */
   readonly inputTokensMax: number
   readonly outputTokensMax: number
@@ -33,6 +51,12 @@ export interface Tier {
   readonly cacheWrite: UnitPrice | null
   readonly output: UnitPrice | null
   readonly thinkingOutput: UnitPrice | null
+  /** null: as text. */
+  readonly audioInput: UnitPrice | null
+  readonly imageInput: UnitPrice | null
+  readonly audioOutput: UnitPrice | null
+  /** Of one unit that is no token. */
+  readonly single: UnitPrice | null
 }
 
 interface Band {
@@ -40,16 +64,37 @@ interface Band {
   readonly tiers: readonly Tier[]
 }
 
+export interface ItemPrice {
+  readonly item: PriceItemName
+  readonly unitPrice: UnitPrice
+  readonly validity: Validity
+}
+
+export interface Discount {
+  readonly validity: Validity
+  /** Share of the list price that is paid, micro. */
+  readonly share: Micro
+}
+
 export interface Price {
   /** Names the row: `PROVIDER/MODEL@REGION;…` of a list, or `config:PATTERN`. */
   readonly version: string
   readonly currency: string
+  readonly unit: PriceUnit
   /** null: any. */
   readonly region: string | null
   readonly validity: Validity
   readonly tiers: readonly Tier[]
   /** In order; the first that holds replaces the tiers. */
   readonly bands: readonly Band[]
+  readonly items: readonly ItemPrice[]
+  /** In order; the first that holds is the contract's. */
+  readonly discounts: readonly Discount[]
+  readonly characterRule: CharacterRule | null
+  readonly rounding: PriceEntry['rounding'] | null
+  readonly unitsMin: number
+  readonly inputVideoMsMax: number
+  readonly gpus: number
 }
 
 /** @throws RangeError when a price, a date, a time or a zone cannot be read. */
@@ -57,6 +102,7 @@ export function readPrice(entry: PriceEntry, version: string): Price {
   return {
     version,
     currency: entry.currency,
+    unit: entry.unit,
     region: entry.region ?? null,
     validity: validityOf(entry),
     tiers: entry.tiers.map(readTier),
@@ -64,6 +110,13 @@ export function readPrice(entry: PriceEntry, version: string): Price {
       hours: parseHours(band),
       tiers: band.tiers.map(readTier),
     })),
+    items: (entry.items ?? []).map(readItem),
+    discounts: (entry.discounts ?? []).map(readDiscount),
+    characterRule: entry.character_rule ?? null,
+    rounding: entry.rounding ?? null,
+    unitsMin: entry.minimum ?? 0,
+    inputVideoMsMax: (entry.input_seconds_up_to ?? Number.POSITIVE_INFINITY) * 1000,
+    gpus: entry.gpus ?? 1,
   }
 }
 
@@ -71,7 +124,7 @@ export function readPrice(entry: PriceEntry, version: string): Price {
  * A historic row prices the past only. Where its source gives no end, it ended by the day it was looked up; without
  * that day either, it prices nothing.
  */
-function validityOf(entry: PriceEntry): Validity {
+export function validityOf(entry: PriceEntry): Validity {
   const validity = parseValidity(entry.effective_from, entry.effective_to)
   if (entry.historic !== true || entry.effective_to !== undefined) return validity
   const ended = parseValidity(undefined, entry.checked_on).toMs
@@ -83,6 +136,7 @@ function readTier(tier: PriceTier): Tier {
   const cachedInput = readUnitPrice(tier.cached_input) ?? input
   const output = readUnitPrice(tier.output)
   return {
+    when: readConditions(tier.when),
     inputTokensMax: tier.input_tokens_up_to ?? Number.POSITIVE_INFINITY,
     outputTokensMax: tier.output_tokens_up_to ?? Number.POSITIVE_INFINITY,
     input,
@@ -91,13 +145,28 @@ function readTier(tier: PriceTier): Tier {
     cacheWrite: readUnitPrice(tier.cache_write) ?? input,
     output,
     thinkingOutput: readUnitPrice(tier.thinking_output) ?? output,
+    audioInput: readUnitPrice(tier.audio_input),
+    imageInput: readUnitPrice(tier.image_input),
+    audioOutput: readUnitPrice(tier.audio_output),
+    single: readUnitPrice(tier.price),
   }
 }
 
 function readUnitPrice(text: string | undefined): UnitPrice | null {
-  if (text === undefined) return null
+  return text === undefined ? null : unitPriceOf(text)
+}
+
+function unitPriceOf(text: string): UnitPrice {
   const micro = parseMicro(text)
   return { micro, text: formatDecimal(micro, 6) }
+}
+
+function readItem({ item, price, effective_from: from, effective_to: to }: PriceItem): ItemPrice {
+  return { item, unitPrice: unitPriceOf(price), validity: parseValidity(from, to) }
+}
+
+export function readDiscount({ discount, effective_from: from, effective_to: to }: PriceDiscount): Discount {
+  return { share: parseMicro(discount), validity: parseValidity(from, to) }
 }
 
 /** The tiers in force at an instant: those of the first band that holds, else the row's own. */
@@ -107,9 +176,20 @@ export function tiersAt(price: Price, atMs: number): readonly Tier[] {
 }
 
 /** The first tier whose limits hold; null past the last limit. */
-export function findTier(tiers: readonly Tier[], inputTokens: number, outputTokens: number): Tier | null {
+export function findTier(
+  tiers: readonly Tier[],
+  inputTokens: number,
+  outputTokens: number,
+  other?: OtherUsage,
+): Tier | null {
   for (const tier of tiers) {
+    if (tier.when !== null && !areMet(tier.when, other)) continue
     if (inputTokens <= tier.inputTokensMax && outputTokens <= tier.outputTokensMax) return tier
   }
   return null
+}
+
+/** The row that prices what is past all limits; null when none is for such a request. */
+export function lastTier(tiers: readonly Tier[], other?: OtherUsage): Tier | null {
+  return tiers.findLast((tier) => tier.when === null || areMet(tier.when, other)) ?? null
 }

@@ -1,9 +1,9 @@
 // Rating: a price, a usage and an instant → an itemised cost. Integers only; where prices come from is in catalogue.ts.
 
-import { assert } from '#core/assert.ts'
 import type { Cost, CostLine } from '#core/ledger.ts'
 import {
   convertNano,
+  formatDecimal,
   formatPico,
   type Micro,
   type Nano,
@@ -11,8 +11,12 @@ import {
   type Pico,
   roundToNano,
 } from '#core/money.ts'
-import type { TokenUsage } from '#core/usage.ts'
-import { findTier, type Price, type Tier, tiersAt, type UnitPrice } from './price.ts'
+import type { OtherUsage, TokenUsage } from '#core/usage.ts'
+import { type Balance, type BalanceUse, coverLines } from './balances.ts'
+import { billItems, billTokens, billUnits, countsUnits, unpricedItems } from './bill.ts'
+import { specialTier } from './conditions.ts'
+import { holdsAt } from './instants.ts'
+import { findTier, lastTier, type Price, type Tier, tiersAt, type UnitPrice } from './price.ts'
 
 export interface RatingTerms {
   /** Whether the thinking mode was on; it decides, not whether reasoning came of it. */
@@ -25,47 +29,109 @@ export interface RatingTerms {
   readonly fx: ReadonlyMap<string, Micro>
 }
 
-/** null: there is no rate from the price's currency to the book currency, so the books cannot say what it cost. */
+/**
+ * null: the books cannot say what it cost. There is no rate from the price's currency to theirs, or the price hangs
+ * on something that the usage does not say.
+ */
 export function rate(price: Price, usage: TokenUsage, terms: RatingTerms): Cost | null {
+  return rateCovered(price, usage, terms, NO_BALANCES).cost
+}
+
+const NO_BALANCES: readonly Balance[] = []
+const NO_USES: readonly BalanceUse[] = []
+
+export interface CoveredCost {
+  readonly cost: Cost | null
+  /** What to take from which balance. */
+  readonly uses: readonly BalanceUse[]
+}
+
+/** The same after free quotas and prepaid packages, which are used before anything is billed. */
+export function rateCovered(
+  price: Price,
+  usage: TokenUsage,
+  terms: RatingTerms,
+  balances: readonly Balance[],
+): CoveredCost {
   const isBookCurrency = price.currency === terms.currency
   const exchange = isBookCurrency ? null : (terms.fx.get(price.currency) ?? null)
-  if (exchange === null && !isBookCurrency) return null
+  if (exchange === null && !isBookCurrency) return { cost: null, uses: NO_USES }
+  const { other } = usage
   const tiers = tiersAt(price, terms.atMs)
-  const fitting = findTier(tiers, usage.inputTokens, usage.outputTokens)
+  const fitting = findTier(tiers, usage.inputTokens, usage.outputTokens, other)
+  const tier = fitting ?? lastTier(tiers, other)
+  if (tier === null) return { cost: null, uses: NO_USES }
   const lines: CostLine[] = []
-  const native = roundToNano(bill(fitting ?? lastTier(tiers), usage, terms.thinking, lines))
-  return {
+  const listed = bill(price, tier, usage, terms, lines)
+  if (listed === null) return { cost: null, uses: NO_USES }
+  const share = shareAt(price, terms.atMs)
+  const contract = share === null ? listed : discounted(listed, share, lines)
+  const covered = balances.length === 0 ? null : coverLines(lines, share, contract, balances, terms.atMs)
+  const native = roundToNano((covered === null ? contract : contract - covered.amount) as Pico)
+  const cost = {
     amountNano: exchange === null ? native : convertNano(native, exchange),
     currency: terms.currency,
     nativeNano: native,
     nativeCurrency: price.currency,
     lines,
-    // Past the last limit no row speaks of the request; that its price is the last row's stands in the books.
-    priceVersion: fitting === null ? `${price.version};past_last_limit` : price.version,
+    priceVersion: versionOf(price, tier, fitting === null, other, terms.atMs, exchange),
   }
+  return { cost, uses: covered?.uses ?? NO_USES }
 }
 
-/** Writes the lines of a bill and returns their sum. */
-function bill(tier: Tier, usage: TokenUsage, thinking: boolean, lines: CostLine[]): Pico {
-  const cached = usage.explicitCache === true ? tier.cachedInputExplicit : tier.cachedInput
-  // An upstream that counts more cached tokens than input must not make the bill negative.
-  const fresh = Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens)
-  return (addLine(lines, 'input', fresh, tier.input) +
-    addLine(lines, 'cached_input', usage.cachedInputTokens, cached) +
-    addLine(lines, 'cache_write', usage.cacheWriteTokens, tier.cacheWrite) +
-    addLine(lines, 'output', usage.outputTokens, thinking ? tier.thinkingOutput : tier.output)) as Pico
-}
-
-function addLine(
+function bill(
+  price: Price,
+  tier: Tier,
+  usage: TokenUsage,
+  { thinking, atMs }: RatingTerms,
   lines: CostLine[],
-  item: CostLine['item'],
-  quantity: number,
-  unitPrice: UnitPrice | null,
-): Pico {
-  if (quantity === 0 || unitPrice === null) return PICO_ZERO
-  const amount = times(unitPrice, quantity)
-  lines.push({ item, quantity, price: unitPrice.text, amount: formatPico(amount) })
-  return amount
+): Pico | null {
+  const own =
+    price.unit === 'per_million_tokens'
+      ? billTokens(tier, usage, thinking, lines)
+      : billUnits(price, tier, usage, lines)
+  const { other } = usage
+  if (own === null || other === undefined) return own
+  const sum = (own + billItems(price, other, atMs, lines)) as Pico
+  // Images at a price of tokens are not free, their price is unknown.
+  return lines.length === 0 && price.unit === 'per_million_tokens' && countsUnits(other) ? null : sum
+}
+
+/** Share of the list price that the contract leaves, micro; null: all of it. */
+function shareAt(price: Price, atMs: number): Micro | null {
+  for (const { validity, share } of price.discounts) if (holdsAt(validity, atMs)) return share
+  return null
+}
+
+const WHOLE = 1_000_000n
+
+function discounted(listed: Pico, share: Micro, lines: CostLine[]): Pico {
+  const off = (listed * (WHOLE - share) + WHOLE / 2n) / WHOLE
+  if (off === 0n) return listed
+  const text = formatPico(-off as Pico)
+  lines.push({ item: 'discount', quantity: 1, price: text, amount: text })
+  return (listed - off) as Pico
+}
+
+/** The row, and whatever else must stand in the books to say how it was read. */
+function versionOf(
+  price: Price,
+  tier: Tier,
+  isPastLimits: boolean,
+  other: OtherUsage | undefined,
+  atMs: number,
+  exchange: Micro | null,
+): string {
+  let version = price.version
+  // Past the last limit no row speaks of the request; that its price is the last row's stands in the books.
+  if (isPastLimits) version += ';past_last_limit'
+  if (other !== undefined) {
+    const special = specialTier(other)
+    if (special !== null && (tier.when?.serviceTier ?? null) === null) version += `;tier_unpriced=${special}`
+    for (const item of unpricedItems(price, other, atMs)) version += `;unpriced=${item}`
+  }
+  if (exchange !== null) version += `;fx=${formatDecimal(exchange, 6)}`
+  return version
 }
 
 /** Micro per million tokens × tokens = pico. */
@@ -73,15 +139,9 @@ function times(unitPrice: UnitPrice | null, quantity: number): Pico {
   return unitPrice === null ? PICO_ZERO : ((unitPrice.micro * BigInt(quantity)) as Pico)
 }
 
-function lastTier(tiers: readonly Tier[]): Tier {
-  const last = tiers.at(-1)
-  assert(last !== undefined, 'a price has a tier')
-  return last
-}
-
 /**
  * What a request of this size would cost, book currency: for plans, so without lines. `exchange` is null where the
- * price is in the book currency or no rate is known.
+ * price is in the book currency or no rate is known; the answer is null where lengths alone do not say the price.
  */
 export function estimateNano(
   price: Price,
@@ -91,9 +151,15 @@ export function estimateNano(
   thinking: boolean,
   exchange: Micro | null,
 ): Nano | null {
+  if (price.unit !== 'per_million_tokens') return null
   const tiers = tiersAt(price, nowMs)
   const tier = findTier(tiers, inputTokens, outputTokens) ?? lastTier(tiers)
+  if (tier === null) return null
   const output = thinking ? tier.thinkingOutput : tier.output
-  const native = roundToNano((times(tier.input, inputTokens) + times(output, outputTokens)) as Pico)
+  const listed = times(tier.input, inputTokens) + times(output, outputTokens)
+  const share = price.discounts.length === 0 ? null : shareAt(price, nowMs)
+  const native = roundToNano(
+    (share === null ? listed : listed - (listed * (WHOLE - share) + WHOLE / 2n) / WHOLE) as Pico,
+  )
   return exchange === null ? native : convertNano(native, exchange)
 }

@@ -13,6 +13,8 @@ interface WallClock {
   /** Sunday is 0. */
   readonly weekday: number
   readonly minuteOfDay: number
+  /** Days since 1970-01-01 on that wall. */
+  readonly day: number
 }
 
 export type Zone = (atMs: number) => WallClock
@@ -65,5 +67,5 @@ function readWallMs(format: Intl.DateTimeFormat, atMs: number): number {
 function wallClock(wallMs: number): WallClock {
   const day = Math.floor(wallMs / DAY_MS)
   const weekday = (((day + EPOCH_WEEKDAY) % 7) + 7) % 7
-  return { weekday, minuteOfDay: Math.floor((wallMs - day * DAY_MS) / 60_000) }
+  return { weekday, minuteOfDay: Math.floor((wallMs - day * DAY_MS) / 60_000), day }
 }

@@ -1,17 +1,19 @@
 // `keys:` of a configuration → keys by digest. The keys themselves go no further.
 
 import type { KeySettings } from '#core/settings.ts'
-import { describe, describeSecret, formatPath, listNames, type Path } from './problems.ts'
+import { checkModels } from './allowed-models.ts'
+import { readCounted } from './limits.ts'
+import { describe, describeSecret, formatPath, type Path } from './problems.ts'
 import type { Config } from './schema.ts'
-import { indexed, isPlainName, present, type Scope, templateAt } from './scope.ts'
-import { splitTarget } from './target-name.ts'
+import { indexed, present, type Scope, templateAt } from './scope.ts'
+import { checkNamed, commonModels, type Team } from './teams.ts'
 
 type KeyConfig = NonNullable<Config['keys'][number]>
 
 /** Shorter ones can be guessed. */
 const KEY_CHARS_MIN = 12
 
-export function readKeys(scope: Scope): readonly KeySettings[] {
+export function readKeys(scope: Scope, teams: ReadonlyMap<string, Team>): readonly KeySettings[] {
   const names = new Map<string, Path>()
   const digests = new Map<string, Path>()
   const keys: KeySettings[] = []
@@ -23,15 +25,61 @@ export function readKeys(scope: Scope): readonly KeySettings[] {
     if (checkKey(scope, [...path, 'key'], config.key)) {
       checkOnce(scope, [...path, 'key'], digests, digest, 'the same key')
     }
-    checkModels(scope, [...path, 'models'], config)
-    keys.push({
-      name: config.name,
-      digest,
-      models: config.models === undefined ? null : present(config.models),
-      tags: config.tags,
-    })
+    if (config.models !== undefined) checkModels(scope, [...path, 'models'], config.models)
+    if (config.team !== undefined) checkNamed(scope, [...path, 'team'], config.team, scope.declared.teams)
+    keys.push(keyOf(scope, path, config, digest, teams))
   }
   return keys
+}
+
+function keyOf(
+  scope: Scope,
+  path: Path,
+  config: KeyConfig,
+  digest: string,
+  teams: ReadonlyMap<string, Team>,
+): KeySettings {
+  const { name, tags, team = null } = config
+  const belongsTo = team === null ? null : (teams.get(team) ?? null)
+  const organisation = belongsTo?.organisation ?? null
+  const own = readCounted(scope, path, 'key', name, config)
+  const models = config.models === undefined ? null : present(config.models)
+  return {
+    name,
+    digest,
+    models: commonModels(models, belongsTo?.models ?? null),
+    tags: withOwners(scope, [...path, 'tags'], tags, { team, organisation }),
+    team,
+    organisation,
+    scopes: [...(own === null ? [] : [own]), ...(belongsTo?.counted ?? [])],
+  }
+}
+
+/**
+ * Rows carry their key's tags for ever, and so whom it belonged to: what a team has spent stays its own when its keys
+ * come and go.
+ */
+function withOwners(
+  scope: Scope,
+  path: Path,
+  tags: KeySettings['tags'],
+  owners: { readonly team: string | null; readonly organisation: string | null },
+): KeySettings['tags'] {
+  const declared = { team: scope.declared.teams, organisation: scope.declared.organisations }
+  const owned: Record<string, string> = { ...tags }
+  for (const name of ['team', 'organisation'] as const) {
+    const owner = owners[name]
+    const said = tags[name]
+    if (said !== undefined && said !== owner && (owner !== null || declared[name].has(said))) {
+      scope.report.add([...path, name], {
+        message: `is not whom the key belongs to`,
+        found: describe(said),
+        allowed: owner === null ? `no name of the file's ${name}s` : `${owner}, or nothing`,
+      })
+    }
+    if (owner !== null) owned[name] = owner
+  }
+  return owned
 }
 
 function checkName(scope: Scope, path: Path, name: string): void {
@@ -69,23 +117,4 @@ function checkKey(scope: Scope, path: Path, key: string): boolean {
     return false
   }
   return true
-}
-
-function checkModels(scope: Scope, path: Path, config: KeyConfig): void {
-  const { report, declared } = scope
-  for (const [index, entry] of indexed(config.models ?? [])) {
-    if (declared.models.has(entry)) continue
-    const target = splitTarget(entry)
-    const isKnown = target !== null && declared.providers.has(target.provider)
-    if (isKnown && (target.model === '*' || !target.model.includes('*')) && isPlainName(entry)) continue
-    report.add([...path, index], {
-      message: 'is no model of this file',
-      found: describe(entry),
-      allowed: `${listNames(declared.models)}; PROVIDER/* or PROVIDER/MODEL of ${listNames(declared.providers)}`,
-      nearest: report.nearest(entry, [
-        ...declared.models,
-        ...[...declared.providers].map((name) => `${name}/${target?.model ?? '*'}`),
-      ]),
-    })
-  }
 }

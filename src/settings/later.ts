@@ -3,14 +3,13 @@
 
 import type { Path } from './problems.ts'
 
-const SPEND = ['max_budget', 'budget_duration', 'budget_mode']
 const DATA_POLICY = ['retention', 'trains_on_data', 'filing_no']
 
 /** By the place they stand in; `*` is any name or index. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  '': ['organisations', 'teams', 'secret', 'on_store_loss', 'unpriced', 'ledger', 'time_zone'],
-  'providers.*': ['limits', 'on_client_abort', ...SPEND, ...DATA_POLICY],
-  'models.*.targets.*': ['limits', 'region', ...SPEND, ...DATA_POLICY],
+  '': ['secret', 'on_store_loss', 'unpriced', 'ledger', 'time_zone'],
+  'providers.*': ['on_client_abort', ...DATA_POLICY],
+  'models.*.targets.*': ['region', ...DATA_POLICY],
   'policies.*': [
     'max_price',
     'preferred_max_latency',
@@ -20,7 +19,6 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
     'hedge',
   ],
   'policies.*.slo': ['ttft_ms_per_1k_input', 'tpot_ms', 'attainment', 'value'],
-  'keys.*': ['team', 'organisation', 'rpm', 'tpm', 'concurrency', 'limits', ...SPEND],
 }
 
 const VALUES: Readonly<Record<string, readonly unknown[]>> = {

@@ -6,6 +6,7 @@ import type { Settings } from '#core/settings.ts'
 import { readDocument } from './document.ts'
 import { type Environment, expand, Templates } from './expand.ts'
 import { readKeys } from './keys.ts'
+import { readServed } from './limits.ts'
 import { disabledTargetNotices, readModels } from './models.ts'
 import { parseConfig } from './parse.ts'
 import { readPolicies } from './policies.ts'
@@ -14,6 +15,7 @@ import { type Problem, Report } from './problems.ts'
 import { readProviders } from './providers.ts'
 import { declaredNames, type Scope } from './scope.ts'
 import { readBase } from './server.ts'
+import { readTeams } from './teams.ts'
 
 export type { Problem } from './problems.ts'
 
@@ -60,11 +62,23 @@ function compile(scope: Scope, env: Environment): Settings {
   const prices = readPrices(scope)
   const models = readModels(scope)
   const policies = readPolicies(scope)
-  const keys = readKeys(scope)
+  const keys = readKeys(scope, readTeams(scope))
+  const served = readServed(scope)
   const { notices } = scope
   notices.push(...disabledTargetNotices(models, providers))
   if (keys.length === 0) notices.push('no keys are configured: every request of an application is refused')
-  return { ...base, currency: scope.config.currency, fx, providers, prices, models, policies, keys, notices }
+  return {
+    ...base,
+    currency: scope.config.currency,
+    fx,
+    providers,
+    prices,
+    models,
+    policies,
+    keys,
+    served,
+    notices,
+  }
 }
 
 /** Null when some provider can be asked; else what to set. */

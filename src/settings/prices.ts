@@ -8,7 +8,7 @@ import type { PriceConfig } from './schema.ts'
 import { indexed, present, type Scope } from './scope.ts'
 import { checkTarget } from './target-name.ts'
 
-type TierConfig = NonNullable<PriceConfig['tiers'][number]>
+type TierConfig = NonNullable<NonNullable<PriceConfig['tiers']>[number]>
 type BandConfig = NonNullable<NonNullable<PriceConfig['time_bands']>[number]>
 
 const PATTERN = 'PROVIDER/MODEL or PROVIDER/*'
@@ -20,13 +20,15 @@ export function readPrices(scope: Scope): Settings['prices'] {
     if (target !== null && target.model !== '*' && target.model.includes('*')) {
       scope.report.add(path, { message: `must read ${PATTERN}`, found: describe(pattern), allowed: PATTERN })
     }
-    checkCurrency(scope, [...path, 'currency'], config.currency)
-    checkTiers(scope, [...path, 'tiers'], config.tiers)
+    checkWhole(scope, path, config)
+    if (config.currency !== undefined) checkCurrency(scope, [...path, 'currency'], config.currency)
+    checkTiers(scope, [...path, 'tiers'], config.tiers ?? [])
     checkDates(scope, path, config)
+    checkContract(scope, path, config)
     for (const [index, band] of indexed(config.time_bands ?? [])) {
       checkBand(scope, [...path, 'time_bands', index], band)
     }
-    return { pattern, entry: entryOf(target?.model ?? pattern, config) }
+    return { pattern, entry: entryOf(target?.model ?? pattern, config, scope.config.currency) }
   })
 }
 
@@ -52,6 +54,37 @@ export function readRates(scope: Scope): ReadonlyMap<string, Micro> {
   return rates
 }
 
+/** A price says its currency, unit and tiers; without tiers there is a contract or a balance over the list's price. */
+function checkWhole(scope: Scope, path: Path, config: PriceConfig): void {
+  const isContract =
+    config.tiers === undefined && (config.discounts !== undefined || config.balances !== undefined)
+  if (isContract || scope.report.hasWithin(path)) return
+  for (const name of ['currency', 'unit', 'tiers'] as const) {
+    if (config[name] !== undefined) continue
+    const allowed = 'currency, unit and tiers; discounts or balances alone go over the list’s price'
+    scope.report.add([...path, name], { message: 'is missing', found: 'nothing', allowed })
+  }
+}
+
+function checkContract(scope: Scope, path: Path, config: PriceConfig): void {
+  for (const [index, part] of indexed(config.discounts ?? [])) {
+    checkDates(scope, [...path, 'discounts', index], part)
+    if (parseMicro(part.discount) <= WHOLE) continue
+    const allowed = 'a share of the list price, at most "1"'
+    scope.report.add([...path, 'discounts', index, 'discount'], {
+      message: 'is more than the list price',
+      found: describe(part.discount),
+      allowed,
+    })
+  }
+  for (const [index, part] of indexed(config.balances ?? [])) {
+    checkDates(scope, [...path, 'balances', index], part)
+  }
+  for (const [index, part] of indexed(config.items ?? [])) checkDates(scope, [...path, 'items', index], part)
+}
+
+const WHOLE = 1_000_000n
+
 function checkCurrency(scope: Scope, path: Path, currency: string): void {
   if (currency === scope.config.currency || scope.declared.currencies.has(currency)) return
   scope.report.add(path, {
@@ -69,6 +102,10 @@ const PRICES = [
   'cached_input_explicit',
   'cache_write',
   'thinking_output',
+  'audio_input',
+  'image_input',
+  'audio_output',
+  'price',
 ] as const
 
 /** The first row that fits prices a request, so a row behind a wider one is never reached. */
@@ -93,6 +130,7 @@ function checkTiers(scope: Scope, path: Path, tiers: readonly (TierConfig | unde
 }
 
 function covers(wide: TierConfig, narrow: TierConfig): boolean {
+  if (wide.when !== undefined && JSON.stringify(wide.when) !== JSON.stringify(narrow.when)) return false
   const bound = (value: number | undefined): number => value ?? Number.POSITIVE_INFINITY
   return (
     bound(wide.input_tokens_up_to) >= bound(narrow.input_tokens_up_to) &&
@@ -152,25 +190,45 @@ function isDay(text: string): boolean {
   return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day
 }
 
-function entryOf(model: string, config: PriceConfig): PriceEntry {
-  const { tiers, time_bands: bands, aliases, capabilities, ...rest } = config
+function entryOf(model: string, config: PriceConfig, bookCurrency: string): PriceEntry {
+  const {
+    currency = bookCurrency,
+    unit = 'per_million_tokens',
+    tiers = [],
+    time_bands: bands,
+    ...rest
+  } = config
+  const { aliases, capabilities, items, discounts, balances, ...plain } = rest
   return {
     model,
-    ...compact(rest),
+    ...compact(plain),
+    currency,
+    unit,
     tiers: tiersOf(tiers),
     ...(bands === undefined ? {} : { time_bands: present(bands).map(bandOf) }),
     ...(aliases === undefined ? {} : { aliases: present(aliases) }),
     ...(capabilities === undefined ? {} : { capabilities: present(capabilities) }),
+    ...(items === undefined ? {} : { items: present(items).map(compact) }),
+    ...(discounts === undefined ? {} : { discounts: present(discounts).map(compact) }),
+    ...(balances === undefined ? {} : { balances: present(balances).map(compact) }),
   }
 }
 
 function bandOf(band: BandConfig): PriceTimeBand {
-  const { tiers, ...rest } = band
-  return { ...compact(rest), tiers: tiersOf(tiers) }
+  const { tiers, except_dates: exceptDates, ...rest } = band
+  return {
+    ...compact(rest),
+    ...(exceptDates === undefined ? {} : { except_dates: present(exceptDates) }),
+    tiers: tiersOf(tiers),
+  }
 }
 
-const tiersOf = (tiers: readonly (TierConfig | undefined)[]): readonly PriceTier[] =>
-  present(tiers).map(compact)
+function tiersOf(tiers: readonly (TierConfig | undefined)[]): readonly PriceTier[] {
+  return present(tiers).map(({ when, ...rest }) => ({
+    ...(when === undefined ? {} : { when: compact(when) }),
+    ...compact(rest),
+  }))
+}
 
 /** An optional property of core/price.ts is absent, never undefined. */
 type Compact<Value> = {

@@ -3,7 +3,9 @@
 
 import { z } from 'zod'
 import { ATTEMPTS_MAX, REQUEST_BODY_BYTES_MAX } from '#core/limits.ts'
+import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
+import { keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
 
 /** Timers of JavaScript go no further. */
 const DURATION_MS_MAX = 2 ** 31 - 1
@@ -41,6 +43,7 @@ const provider = z.strictObject({
     .optional()
     .describe('Which of its price lists holds; else read from the host of base_url.'),
   allow_private: z.boolean().default(false).describe('Its host may be loopback or private.'),
+  ...servedShape,
 })
 
 const decimal = z
@@ -49,6 +52,15 @@ const decimal = z
   .describe('A decimal number in quotes, at most six decimal places.')
 
 const tier = z.strictObject({
+  when: z
+    .strictObject({
+      service_tier: text.optional().describe('The tier that the answer names, such as batch or flex.'),
+      resolution: text.optional(),
+      audio: z.boolean().optional(),
+      input_video: z.boolean().optional(),
+    })
+    .optional()
+    .describe('The row is for requests of which all of this is so.'),
   input_tokens_up_to: count.optional().describe('The row fits requests of up to so many input tokens.'),
   output_tokens_up_to: count.optional(),
   input: decimal.optional(),
@@ -57,6 +69,10 @@ const tier = z.strictObject({
   cached_input_explicit: decimal.optional(),
   cache_write: decimal.optional(),
   thinking_output: decimal.optional(),
+  audio_input: decimal.optional(),
+  image_input: decimal.optional(),
+  audio_output: decimal.optional(),
+  price: decimal.optional().describe('Of one unit, where that is no token.'),
 })
 
 const timeOfDay = z
@@ -68,11 +84,17 @@ const date = z
   .regex(/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/)
   .describe('2026-01-31, or an instant with its offset.')
 
+const day = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}$/)
+  .describe('2026-01-31')
+
 const timeBand = z.strictObject({
   timezone: text.describe('IANA name, such as Asia/Shanghai.'),
   days: z.enum(['all', 'mon-fri', 'sat-sun']),
   start: timeOfDay,
   end: timeOfDay,
+  except_dates: list(day).optional().describe('Holidays on which the band does not hold.'),
   effective_from: date.optional(),
   effective_to: date.optional(),
   tiers: list(tier).min(1),
@@ -84,16 +106,43 @@ const currency = z
   .describe('An ISO 4217 code, such as CNY.')
 const capabilities = list(z.enum(CAPABILITIES))
 
+const dated = { effective_from: date.optional(), effective_to: date.optional() }
+
+const discount = z.strictObject({
+  discount: decimal.describe('Share of the list price that is paid: "0.85" is 15 % off.'),
+  ...dated,
+})
+
+const balance = z.strictObject({
+  id: text.describe('Names it in the books.'),
+  kind: z.enum(['free_quota', 'package']),
+  unit: z.enum(QUOTA_UNITS),
+  amount: z.number().positive().describe('What is left of it.'),
+  ...dated,
+})
+
 const price = z.strictObject({
   aliases: list(text).optional(),
   region: text.optional(),
-  currency,
-  unit: z.literal('per_million_tokens'),
-  tiers: list(tier).min(1).describe('In order; the first row that fits prices the whole request.'),
+  currency: currency.optional(),
+  unit: z.enum(PRICE_UNITS).optional(),
+  tiers: list(tier).min(1).optional().describe('In order; the first row that fits prices the whole request.'),
   time_bands: list(timeBand).optional(),
-  effective_from: date.optional(),
-  effective_to: date.optional(),
+  items: list(z.strictObject({ item: z.enum(PRICE_ITEMS), price: decimal, ...dated }))
+    .optional()
+    .describe('What is billed beside the tiers: searches, tools, stored caches.'),
+  character_rule: z.enum(CHARACTER_RULES).optional().describe('How characters of a text are counted.'),
+  rounding: z.enum(['up', 'half_up']).optional().describe('To whole units.'),
+  minimum: count.optional().describe('Units billed at least.'),
+  input_seconds_up_to: count.optional().describe('So much of a video given in is billed.'),
+  gpus: count.optional().describe('How many GPUs a second of this model takes.'),
+  discounts: list(discount).min(1).optional().describe('By contract; the first that holds is taken.'),
+  balances: list(balance)
+    .optional()
+    .describe('Free quotas and prepaid packages, used before anything is billed.'),
+  ...dated,
   historic: z.literal(true).optional(),
+  unusual: z.literal(true).optional().describe('A price far from those of its kind is meant so.'),
   context_window: count.optional(),
   max_output: count.optional(),
   capabilities: list(text).optional(),
@@ -107,6 +156,7 @@ const target = z.strictObject({
   priority: z.int().default(0).describe('Lowest first.'),
   context_window: count.optional(),
   capabilities: capabilities.optional().describe('What it can do; absent: what is known of the model.'),
+  ...servedShape,
 })
 
 const model = z.strictObject({
@@ -162,6 +212,7 @@ const key = z.strictObject({
   key: z.string().describe('What clients send as `Authorization: Bearer …`; 12 characters or more.'),
   models: list(text).optional().describe('Model names, PROVIDER/* and PROVIDER/MODEL; absent: all.'),
   tags: z.record(z.string(), z.string()).default({}),
+  ...keyShape,
 })
 
 const named = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value)
@@ -186,6 +237,8 @@ export const configSchema = z.strictObject({
   prices: named(price).default({}).describe('Over the catalogue; by PROVIDER/MODEL or PROVIDER/*.'),
   models: named(model).describe('The names that applications ask for.'),
   policies: named(policySchema).default({}),
+  organisations: named(organisationSchema).default({}).describe('Whom teams belong to.'),
+  teams: named(teamSchema).default({}).describe('Whom keys belong to.'),
   keys: list(key).default([]),
 })
 

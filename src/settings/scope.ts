@@ -11,6 +11,8 @@ export interface Declared {
   readonly models: ReadonlySet<string>
   readonly policies: ReadonlySet<string>
   readonly currencies: ReadonlySet<string>
+  readonly organisations: ReadonlySet<string>
+  readonly teams: ReadonlySet<string>
 }
 
 export interface Scope {
@@ -30,6 +32,8 @@ export function declaredNames(data: unknown): Declared {
     models: namesIn(data, 'models'),
     policies: namesIn(data, 'policies'),
     currencies: namesIn(data, 'fx'),
+    organisations: namesIn(data, 'organisations'),
+    teams: namesIn(data, 'teams'),
   }
 }
 

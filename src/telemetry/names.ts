@@ -65,6 +65,32 @@ export const METRICS = {
     labels: ['reason'],
     help: 'Failed attempts that another attempt followed.',
   },
+  admissionRefusals: {
+    name: 'sluice_admission_refusals_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Attempts that a limit or a budget did not let in, by scope and limit.',
+  },
+  holds: {
+    name: 'sluice_holds_cny',
+    type: 'gauge',
+    labels: [],
+    help: 'Money held for running requests, in the book currency (CNY unless configured otherwise).',
+    divisor: 1e9,
+  },
+  overshootBound: {
+    name: 'sluice_overshoot_bound_cny',
+    type: 'gauge',
+    labels: [],
+    help: 'What running requests may cost beyond what is held for them, in the book currency.',
+    divisor: 1e9,
+  },
+  limitOverrunTokens: {
+    name: 'sluice_limit_overrun_tokens_total',
+    type: 'counter',
+    labels: [],
+    help: 'Tokens that providers reported beyond what limits had been charged at admission.',
+  },
   requestsInFlight: {
     name: 'sluice_requests_in_flight',
     type: 'gauge',
@@ -101,6 +127,18 @@ export const METRICS = {
     type: 'counter',
     labels: TARGET,
     help: 'Upstream calls for which no price was known.',
+  },
+  priceAge: {
+    name: 'sluice_price_age_seconds',
+    type: 'gauge',
+    labels: ['provider'],
+    help: 'Time since a row of the price list was last compared with its source.',
+  },
+  priceListKept: {
+    name: 'sluice_price_list_kept',
+    type: 'gauge',
+    labels: ['provider'],
+    help: '1 while the price list cannot be used and the last good one stays.',
   },
   estimatedAttempts: {
     name: 'sluice_estimated_attempts_total',

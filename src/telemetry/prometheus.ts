@@ -52,6 +52,9 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
   const registry = new Registry()
   const families = openFamilies(registry)
   const inFlight = families.requestsInFlight.at()
+  const holds = families.holds.at()
+  const overshootBound = families.overshootBound.at()
+  const overrunTokens = families.limitOverrunTokens.at()
   const reloadFailures = families.settingsReloadFailures.at()
   const eventsDropped = families.streamEventsDropped.at()
   if (build !== null) families.buildInfo.at(build.version, build.runtime).value = 1
@@ -69,6 +72,14 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
     attemptEnded: (end) => addAttempt(families, slotsOf(end.provider, end.model), end),
     fallback(reason) {
       families.fallbacks.at(reason).value++
+    },
+    admissionRefused(reason) {
+      families.admissionRefusals.at(reason).value++
+    },
+    admission(state) {
+      holds.value = Number(state.heldNano)
+      overshootBound.value = Number(state.overshootNano)
+      overrunTokens.value = state.overrunTokens
     },
     targetState: targetStates(families),
     storeUp(isUp) {
@@ -89,6 +100,12 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
     },
     streamEventDropped() {
       eventsDropped.value++
+    },
+    priceAge(provider, ageMs) {
+      families.priceAge.at(provider).value = Math.round(ageMs / 1000)
+    },
+    priceListKept(provider, isKept) {
+      families.priceListKept.at(provider).value = isKept ? 1 : 0
     },
   }
 }
@@ -114,6 +131,10 @@ function openFamilies(registry: Registry) {
     overhead: histogram(METRICS.overhead),
     attempts: numbers(METRICS.attempts),
     fallbacks: numbers(METRICS.fallbacks),
+    admissionRefusals: numbers(METRICS.admissionRefusals),
+    holds: numbers(METRICS.holds),
+    overshootBound: numbers(METRICS.overshootBound),
+    limitOverrunTokens: numbers(METRICS.limitOverrunTokens),
     requestsInFlight: numbers(METRICS.requestsInFlight),
     tokens: numbers(METRICS.tokens),
     cacheReadTokens: numbers(METRICS.cacheReadTokens),
@@ -122,6 +143,8 @@ function openFamilies(registry: Registry) {
     unpricedAttempts: numbers(METRICS.unpricedAttempts),
     estimatedAttempts: numbers(METRICS.estimatedAttempts),
     targetState: numbers(METRICS.targetState),
+    priceAge: numbers(METRICS.priceAge),
+    priceListKept: numbers(METRICS.priceListKept),
     storeUp: numbers(METRICS.storeUp),
     journalRows: numbers(METRICS.journalRows),
     journalOldestAge: numbers(METRICS.journalOldestAge),

@@ -26,6 +26,7 @@ test.each<[string, Partial<AttemptRow>]>([
     'the largest amounts',
     { cost: cost === null ? null : { ...cost, amountNano: AMOUNT_NANO_MAX, nativeNano: AMOUNT_NANO_MAX } },
   ],
+  ['what is rarely used', { usage: { ...usage, other: { serviceTier: 'batch', searchCalls: 2 } } }],
   ['an explicit cache', { usage: { ...usage, explicitCache: true } }],
   ['a cache that is said to be implicit', { usage: { ...usage, explicitCache: false } }],
   ['nothing from the upstream', { responseModel: null, upstreamRequestId: null, ttftMs: null }],
@@ -34,6 +35,13 @@ test.each<[string, Partial<AttemptRow>]>([
   const attempts = [attemptRow({ outcome: 'timeout' }), attemptRow({ attempt: 2, ...fields })]
   const request = requestRow({ attempts: 2 })
   expect(reread({ request, attempts })).toEqual({ request, attempts })
+})
+
+test('the words that a vendor counts are not written', () => {
+  const said = attemptRow({ usage: { ...usage, other: { characters: 4, text: 'my secret' } } })
+  const request = requestRow({})
+  expect(detailText({ request, attempts: [said] })).not.toContain('secret')
+  expect(reread({ request, attempts: [said] }).attempts[0]?.usage.other).toEqual({ characters: 4 })
 })
 
 test('a running request is read as it was written', () => {

@@ -135,6 +135,7 @@ export function liveOf(
     models: new Map([['m', { name: 'm', policy: 'default', targets: [target] }]]),
     policies: new Map(),
     keys: [],
+    served: new Map(),
     notices: [],
   }
   const live = compileLive(

@@ -11,15 +11,23 @@ import type { Log } from '#core/telemetry.ts'
 import { createApp } from '#http/app.ts'
 import type { Deps } from '#pipeline/context.ts'
 import { TokenCache } from '#pipeline/credentials.ts'
+import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
-import { buildCatalogue } from '#pricing/catalogue.ts'
+import { scopesOf } from '#pipeline/scopes.ts'
+import { balancesOf, MemoryBalances } from '#pricing/balances.ts'
+import { buildCatalogue, type Catalogue } from '#pricing/catalogue.ts'
+import { checkOverrides, type OverrideProblem } from '#pricing/check.ts'
 import { rate } from '#pricing/rate.ts'
 import { HealthBoard } from '#routing/health.ts'
 import { loadSettings, noProviderEnabled, type Problem } from '#settings/load.ts'
+import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
+import { openBudgetBooks } from './budgets.ts'
 import { nodeInference, serveInference } from './inference.ts'
 import { openLedger } from './ledger.ts'
-import { type ProviderFolders, readProviderFolders } from './providers.ts'
+import { type PriceList, PriceLists } from './price-lists.ts'
+import { type ProviderFolders, priceFileOf, readProviderFolders } from './providers.ts'
+import { seedRates } from './recent-rates.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
 import { createNodeUpstream } from './upstream.ts'
 import { watchFile } from './watch.ts'
@@ -59,6 +67,7 @@ export async function readConfig(
   path: string,
   env: GatewayOptions['env'],
   folders: ProviderFolders,
+  balances = new MemoryBalances(),
 ): Promise<Live> {
   let text: string
   try {
@@ -72,15 +81,34 @@ export async function readConfig(
   const loaded = loadSettings({ text, providers: folders.providers, env, digest })
   if ('problems' in loaded) throw new ConfigError(loaded.problems)
   const { settings } = loaded
+  const wrong = checkOverrides(settings.prices, (name) => listOf(folders, settings, name))
+  if (wrong.length > 0) throw new ConfigError(wrong.map(overrideProblem))
+  balances.configure(balancesOf(settings.prices))
+  return compileLive(settings, catalogueOf(settings, folders.lists, balances))
+}
+
+function catalogueOf(settings: Settings, lists: readonly PriceList[], balances: MemoryBalances): Catalogue {
   const { prices: overrides, currency } = settings
-  return compileLive(settings, buildCatalogue({ lists: folders.lists, overrides, currency }))
+  return buildCatalogue({ lists, overrides, currency, balances })
+}
+
+/** The price list that a provider of the configuration goes by. */
+function listOf({ lists }: ProviderFolders, { providers }: Settings, name: string): PriceList['entries'] {
+  const id = providers.get(name)?.provider.id
+  return lists.find(({ provider }) => provider === id)?.entries ?? []
+}
+
+function overrideProblem({ pattern, problem }: OverrideProblem): Problem {
+  const allowed = 'a price that its vendor could mean'
+  return { path: `prices["${pattern}"]`, message: problem, found: 'this entry', allowed, nearest: null }
 }
 
 /** @throws ConfigError, and Error when nothing can be served or the port is in use */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log } = options
   const folders = await readProviderFolders()
-  let live = await readConfig(options.configPath, options.env, folders)
+  const balances = new MemoryBalances()
+  let live = await readConfig(options.configPath, options.env, folders, balances)
   const { settings } = live
   const missing = noProviderEnabled(settings)
   if (missing !== null) throw new Error(missing)
@@ -93,6 +121,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     estimate: (row) => recoverRow(live, row),
   })
   const upstream = createNodeUpstream()
+  const desk = new AdmissionDesk(clock)
+  const budgets = openBudgetBooks(desk, ledger.store, metrics, log, () => live.settings)
+  await budgets.seed(settings)
+  await seedRates(desk, ledger.store, settings, log)
   const deps: Deps = {
     clock,
     random,
@@ -102,17 +134,33 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log,
     health: new HealthBoard(),
     tokens: new TokenCache(clock, upstream, hmacSha256),
+    admission: desk,
+    gauge: new InputGauge(),
     hmacSha256,
     digest,
     load: { inFlight: 0, bodyBytes: 0 },
     live: () => live,
   }
   metrics.settingsReloaded(clock.nowMs())
-  const watcher = watchFile(options.configPath, async () => {
+  const prices = new PriceLists({
+    lists: folders.lists,
+    fileOf: priceFileOf,
+    log,
+    metrics,
+    nowMs: () => clock.nowMs(),
+    onChange: (lists) => {
+      live = compileLive(live.settings, catalogueOf(live.settings, lists, balances))
+    },
+  })
+  const reload = async (): Promise<void> => {
     try {
-      const next = await readConfig(options.configPath, options.env, folders)
+      const current = { ...folders, lists: prices.lists }
+      const next = await readConfig(options.configPath, options.env, current, balances)
+      await budgets.seedRunning(next.settings)
       applyReload(deps, live, next, log)
-      live = next
+      // Prices may have changed while the ledger was asked.
+      live = compileLive(next.settings, catalogueOf(next.settings, prices.lists, balances))
+      desk.keep(scopesOf(next.settings))
       metrics.settingsReloaded(clock.nowMs())
       log.info('settings.reloaded', { models: next.settings.models.size, keys: next.settings.keys.length })
     } catch (error) {
@@ -120,6 +168,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const problems = error instanceof ConfigError ? error.problems : [{ message: String(error) }]
       log.error('settings.reload_failed', { problems })
     }
+  }
+  let reloading = Promise.resolve()
+  const watcher = watchFile(options.configPath, () => {
+    // One after the other, so that the file's last state is the one in force.
+    reloading = reloading.then(reload)
   })
   let isReady = true
   const app = createApp<HttpBindings>({
@@ -147,6 +200,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     async close() {
       isReady = false
       watcher.close()
+      prices.close()
+      budgets.close()
       sayGoodbye(server)
       await drain(server, live.settings.server.drainMs)
       await untilAllEnded(deps)

@@ -1,52 +1,46 @@
 // The folders of providers/, found at start: adding a provider is adding a folder.
 
-import { readdir, readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
-import type { PriceEntry } from '#core/price.ts'
+import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import type { Provider } from '#core/provider.ts'
+import { type PriceList, readPriceList } from './price-lists.ts'
 
 const FOLDER = new URL('../../../providers/', import.meta.url)
 
 export interface ProviderFolders {
   readonly providers: ReadonlyMap<string, Provider>
-  readonly lists: readonly { readonly provider: string; readonly entries: readonly PriceEntry[] }[]
+  readonly lists: readonly PriceList[]
 }
 
-/** @throws Error naming the folder that is not whole. */
+export function priceFileOf(provider: string): URL {
+  return new URL(`${provider}/prices.json`, FOLDER)
+}
+
+/** @throws Error naming the folder that is not whole, or the price that cannot be used. */
 export async function readProviderFolders(): Promise<ProviderFolders> {
   const entries = await readdir(FOLDER, { withFileTypes: true })
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
   const folders = await Promise.all(names.toSorted().map(readFolder))
   return {
     providers: new Map(folders.map(({ provider }) => [provider.id, provider])),
-    lists: folders.map(({ provider, entries: rows }) => ({ provider: provider.id, entries: rows })),
+    lists: folders.map(({ list }) => list),
   }
 }
 
-async function readFolder(
-  name: string,
-): Promise<{ readonly provider: Provider; readonly entries: readonly PriceEntry[] }> {
-  const [module, prices] = await Promise.all([
+async function readFolder(name: string): Promise<{ readonly provider: Provider; readonly list: PriceList }> {
+  const [module, list] = await Promise.all([
     import(new URL(`${name}/provider.ts`, FOLDER).href) as Promise<{ readonly provider?: Provider }>,
-    readPrices(new URL(`${name}/prices.json`, FOLDER)),
+    readOwnList(name),
   ])
   const { provider } = module
   if (provider === undefined || provider.id !== name) {
     throw new Error(`providers/${name}/provider.ts must export \`provider\` with the id "${name}"`)
   }
-  return { provider, entries: prices }
+  return { provider, list }
 }
 
-/** No file means no public price. @throws Error when the file is no JSON list. */
-async function readPrices(file: URL): Promise<readonly PriceEntry[]> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
-  const entries = JSON.parse(text) as unknown
-  if (!Array.isArray(entries)) throw new Error(`${fileURLToPath(file)} must hold a list of prices`)
-  return entries as PriceEntry[]
+/** A folder that comes without a file has no public price; one whose file has gone keeps its last good one. */
+async function readOwnList(provider: string): Promise<PriceList> {
+  const file = priceFileOf(provider)
+  return existsSync(file) ? await readPriceList(provider, file) : { provider, entries: [] }
 }

@@ -3,6 +3,7 @@
 
 import type { AttemptRow, Cost, CostLine, Decision, RequestDetail, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
+import type { OtherUsage } from '#core/usage.ts'
 
 type HeadJson = readonly [
   key: RequestRow['key'],
@@ -41,6 +42,7 @@ type AttemptJson = readonly [
   cost: CostJson | null,
   ttftMs: number | null,
   durationMs: number,
+  other: OtherUsage | null,
 ]
 type CostJson = readonly [
   amountNano: number,
@@ -115,8 +117,14 @@ export function attemptText(row: AttemptRow): string {
     cost === null ? null : costList(cost),
     ttftMs === null ? null : Math.round(ttftMs),
     Math.round(row.durationMs),
+    usage.other === undefined ? null : withoutText(usage.other),
   ]
   return JSON.stringify(list)
+}
+
+/** What was said is no business of the ledger, how much of it is. */
+function withoutText({ text: _, ...other }: OtherUsage): OtherUsage {
+  return other
 }
 
 /** A whole request of its parts; `attempts` has a comma before each. */
@@ -197,7 +205,7 @@ function tailOf([status, outcome, error, attempts, costNano, durationMs]: TailJs
 function attemptOf(fields: AttemptJson, request: RequestRow): AttemptRow {
   const [attempt, role, target, startedAtMs, outcome, httpStatus, responseModel, upstreamRequestId] = fields
   const [, , , , , , , , inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, ...rest] = fields
-  const [reasoningTokens, explicitCache, usageSource, cost, ttftMs, durationMs] = rest
+  const [reasoningTokens, explicitCache, usageSource, cost, ttftMs, durationMs, other] = rest
   const usage = { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens }
   return {
     requestId: request.id,
@@ -211,7 +219,11 @@ function attemptOf(fields: AttemptJson, request: RequestRow): AttemptRow {
     upstreamRequestId,
     outcome,
     httpStatus,
-    usage: explicitCache === null ? usage : { ...usage, explicitCache },
+    usage: {
+      ...usage,
+      ...(explicitCache === null ? {} : { explicitCache }),
+      ...(other === null ? {} : { other }),
+    },
     usageSource,
     cost: cost === null ? null : costOf(cost),
     startedAtMs,

@@ -46,10 +46,10 @@ export function learn(state: AnswerState, body: MutableJson): void {
 
 /** Usage from wherever the vendor puts it: the top (OpenAI), or a choice (Kimi's finish chunk). */
 export function usageOf(body: MutableJson): TokenUsage | null {
-  const top = readUsage(body['usage'])
+  const top = readUsage(body['usage'], body['service_tier'])
   if (top !== null) return top
   for (const choice of choicesOf(body)) {
-    const nested = readUsage(choice['usage'])
+    const nested = readUsage(choice['usage'], body['service_tier'])
     if (nested !== null) return nested
   }
   return null

@@ -1,15 +1,16 @@
 // Usage objects of the OpenAI shape and its vendors' variants → TokenUsage.
 
-import type { TokenUsage } from '#core/usage.ts'
+import { type OtherUsage, PLAIN_SERVICE_TIERS, type TokenUsage } from '#core/usage.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
 /**
  * Reads a `usage` object; null when it is none. Where vendors put the parts (shared list: DeepSeek
  * `prompt_cache_hit_tokens`, Kimi and StepFun `cached_tokens`, SGLang `reasoning_tokens` at the top,
- * DashScope `cache_creation_input_tokens`, OpenRouter `cache_write_tokens`).
+ * DashScope `cache_creation_input_tokens`, OpenRouter `cache_write_tokens`). `serviceTier` is the answer's own word,
+ * which stands beside the usage.
  */
-export function readUsage(value: unknown): TokenUsage | null {
+export function readUsage(value: unknown, serviceTier?: unknown): TokenUsage | null {
   if (!isObject(value)) return null
   const inputTokens = count(value['prompt_tokens']) ?? count(value['input_tokens'])
   const outputTokens = count(value['completion_tokens']) ?? count(value['output_tokens'])
@@ -36,7 +37,54 @@ export function readUsage(value: unknown): TokenUsage | null {
       count(output?.['reasoning_tokens']) ?? count(value['reasoning_tokens']) ?? 0,
     ),
     ...(input?.['cache_type'] === 'ephemeral' ? { explicitCache: true } : {}),
+    ...otherOf(value, input, output, serviceTier),
   }
+}
+
+const NOTHING = Object.freeze({})
+
+/** Nearly no usage has any of it, and rating is quicker where it is absent. */
+function otherOf(
+  value: Json,
+  input: Json | null,
+  output: Json | null,
+  tierWord: unknown,
+): { readonly other?: OtherUsage } {
+  const serviceTier = specialTier(tierWord ?? value['service_tier'])
+  const audioInputTokens = some(input?.['audio_tokens'])
+  const imageInputTokens = some(input?.['image_tokens'])
+  const audioOutputTokens = some(output?.['audio_tokens'])
+  const calls = searchCalls(value, input)
+  if ((serviceTier ?? audioInputTokens ?? imageInputTokens ?? audioOutputTokens ?? calls) === undefined)
+    return NOTHING
+  return {
+    other: {
+      ...(serviceTier === undefined ? {} : { serviceTier }),
+      ...(audioInputTokens === undefined ? {} : { audioInputTokens }),
+      ...(imageInputTokens === undefined ? {} : { imageInputTokens }),
+      ...(audioOutputTokens === undefined ? {} : { audioOutputTokens }),
+      ...(calls === undefined ? {} : { searchCalls: calls }),
+    },
+  }
+}
+
+function specialTier(tier: unknown): string | undefined {
+  return typeof tier === 'string' && tier !== '' && !PLAIN_SERVICE_TIERS.has(tier) ? tier : undefined
+}
+
+function some(value: unknown): number | undefined {
+  return count(value) || undefined
+}
+
+/**
+ * DashScope counts them in `plugins.search.count`, Volcengine in `tool_usage.web_search`; ERNIE says only how many
+ * tokens one search added (qwen.md 1.4, doubao.md 6.2, ernie.md A3).
+ */
+function searchCalls(value: Json, input: Json | null): number | undefined {
+  const counted =
+    some(object(object(value['plugins'])?.['search'])?.['count']) ??
+    some(object(value['tool_usage'])?.['web_search'])
+  return counted ?? (some(input?.['search_tokens']) === undefined ? undefined : 1)
 }
 
 /** The usage object that clients get where we encode. */

@@ -25,6 +25,9 @@ const key = (models: readonly string[] | null): KeySettings => ({
   digest: 'd',
   models,
   tags: {},
+  team: null,
+  organisation: null,
+  scopes: [],
 })
 const ALL = key(null)
 

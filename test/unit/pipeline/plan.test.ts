@@ -10,7 +10,15 @@ import { HealthBoard } from '#routing/health.ts'
 import { vendor } from '../settings/fixtures.ts'
 import { encode, FakeClock, liveWith } from './support.ts'
 
-const KEY: KeySettings = { name: 'demo', digest: 'd', models: null, tags: {} }
+const KEY: KeySettings = {
+  name: 'demo',
+  digest: 'd',
+  models: null,
+  tags: {},
+  team: null,
+  organisation: null,
+  scopes: [],
+}
 const PRICE = { currency: 'CNY', unit: 'per_million_tokens' }
 
 const limited: Provider = { ...vendor, id: 'limited', cannot: ['tools', 'n'] as readonly Capability[] }

@@ -3,7 +3,7 @@ import { newAnswerState } from '#core/answer.ts'
 import type { AttemptRow, RequestRow } from '#core/ledger.ts'
 import type { Headers } from '#core/ports.ts'
 import type { AttemptEnd } from '#pipeline/attempt.ts'
-import type { Deps, Exchange } from '#pipeline/context.ts'
+import type { Call, Deps, Exchange } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { bookEnd, bookOpen, requestRow } from '#pipeline/settle.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
@@ -50,7 +50,15 @@ function setUp(
     id: 'req_1',
     live,
     api: 'chat',
-    key: { name: 'demo', digest: 'd', models: null, tags: { app: 'web' } },
+    key: {
+      name: 'demo',
+      digest: 'd',
+      models: null,
+      tags: { app: 'web' },
+      team: null,
+      organisation: null,
+      scopes: [],
+    },
     model: 'assistant',
     startedAtMs: clock.nowMs(),
     startedMs: clock.monotonicMs(),
@@ -82,8 +90,9 @@ function ended(changes: Partial<AttemptEnd> = {}, state: Partial<AttemptEnd['sta
   }
 }
 
-async function book(end: AttemptEnd, prices?: object) {
-  const all = setUp(prices)
+async function book(end: AttemptEnd, prices?: object, fields: Partial<Call['body']> = {}) {
+  const made = setUp(prices)
+  const all = { ...made, call: { ...made.call, body: { ...made.call.body, ...fields } } }
   const open = await bookOpen(all.deps, all.exchange, all.call, all.facts, 'first', all.clock.nowMs())
   bookEnd(all.deps, all.exchange, all.call, all.facts, open, end)
   const [row] = all.closed
@@ -208,6 +217,15 @@ describe('an attempt that ended', () => {
       end: { outcome: 'failed', failure: failure('rate_limit', 200) },
     },
   ] as const
+  test.each([
+    [{ max_tokens: 30 }, 30],
+    [{ max_tokens: 30, n: 2 }, 60],
+    [{ max_completion_tokens: 300 }, 100],
+  ])('without a count is no longer than it was allowed to be: %j', async (fields, outputTokens) => {
+    const { row } = await book(ended({}, { usage: null, outputBytes: 400 }), undefined, fields)
+    expect(row.usage.outputTokens).toBe(outputTokens)
+  })
+
   test.each(free)('costs nothing when it was $name', async ({ end }) => {
     const { row } = await book(
       ended({ ...end, ttftMs: null }, { usage: null, content: false, finished: false }),

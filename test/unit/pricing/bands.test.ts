@@ -79,6 +79,21 @@ describe('a band', () => {
     expect(within({ timezone: 'America/New_York', start: '09:00', end: '17:00' }, at)).toBe(expected)
   })
 
+  test.each([
+    // 2026-10-01 is a Thursday; a night belongs to the day it starts on.
+    ['2026-10-01T23:00:00+08:00', false],
+    ['2026-10-02T05:00:00+08:00', false],
+    ['2026-10-02T23:00:00+08:00', true],
+    ['2026-09-30T23:00:00+08:00', true],
+    ['2026-10-01T05:00:00+08:00', true],
+  ])('does not hold on a holiday: %s', (at, expected) => {
+    expect(within({ start: '22:00', end: '06:00', except_dates: ['2026-10-01'] }, at)).toBe(expected)
+  })
+
+  test('is refused with a holiday that does not exist', () => {
+    expect(() => parseHours({ ...NIGHT, except_dates: ['2026-02-30'] })).toThrow(RangeError)
+  })
+
   test('is refused with a time or a zone that does not exist', () => {
     expect(() => parseHours({ ...NIGHT, start: '24:00' })).toThrow(RangeError)
     expect(() => parseHours({ ...NIGHT, timezone: 'Asia/Atlantis' })).toThrow(RangeError)
@@ -123,7 +138,7 @@ describe('a zone', () => {
     ['Australia/Lord_Howe', '2026-07-01T00:00:00Z', 3, 630],
     ['America/New_York', '1969-12-31T23:00:00Z', 3, 1080],
   ])('%s reads %s off its wall', (name, at, weekday, minuteOfDay) => {
-    expect(zoneOf(name)(Date.parse(at))).toEqual({ weekday, minuteOfDay })
+    expect(zoneOf(name)(Date.parse(at))).toMatchObject({ weekday, minuteOfDay })
   })
 
   test('agrees with the calendar of the platform at any instant', () => {

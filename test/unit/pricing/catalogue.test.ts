@@ -174,9 +174,14 @@ describe('one price in two currencies', () => {
     expect(finderOf(entries)('m')).toBe('vendor/m;USD')
   })
 
-  test('does not outweigh a later start', () => {
+  test('beats a later start in another currency, since that would have to be converted', () => {
     const later = entryOf({ currency: 'USD', effective_from: '2026-01-01' })
-    expect(finderOf([...entries, later], { currency: 'CNY' })('m')).toBe('vendor/m;USD;from=2026-01-01')
+    expect(finderOf([...entries, later], { currency: 'CNY' })('m')).toBe('vendor/m;CNY')
+  })
+
+  test('gives way where the books’ own has ended', () => {
+    const ended = [entryOf({ effective_to: '2026-01-01' }), entryOf({ currency: 'USD' })]
+    expect(finderOf(ended, { currency: 'CNY' })('m')).toBe('vendor/m;USD')
   })
 })
 
@@ -299,4 +304,25 @@ test('prices are found at the instant that is asked for, not at the one asked fo
   expect(find('m', { atMs: NOON_MS - 1 })).toBe('vendor/m;CNY')
   expect(find('m', { atMs: NOON_MS })).toBe('vendor/m;CNY;from=2026-09-21T12:00:00+08:00')
   expect(find('m', { atMs: NOON_MS - 1 })).toBe('vendor/m;CNY')
+})
+
+test('a contract of the configuration goes over the list’s price of a provider or a model', () => {
+  const catalogue = buildCatalogue({
+    lists: [{ provider: 'vendor', entries: [entryOf(), entryOf({ model: 'other' })] }],
+    overrides: [
+      { pattern: 'shop/*', entry: entryOf({ model: '*', tiers: [], discounts: [{ discount: '0.9' }] }) },
+      { pattern: 'shop/m', entry: entryOf({ tiers: [], discounts: [{ discount: '0.5' }] }) },
+    ],
+  })
+  const shares = (providerName: string, model: string) =>
+    catalogue
+      .find({ providerName, providerId: 'vendor', region: 'cn', model, atMs: NOON_MS })
+      ?.discounts.map(({ share }) => share)
+  expect(shares('shop', 'm')).toEqual([500_000n, 900_000n])
+  expect(shares('shop', 'other')).toEqual([900_000n])
+  expect(shares('elsewhere', 'm')).toEqual([])
+})
+
+test('a row that is only quoted prices nothing', () => {
+  expect(finderOf([entryOf({ quoted_only: true })])('m')).toBeNull()
 })

@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { PriceEntry, PriceTimeBand } from '#core/price.ts'
-import { checkEntries } from '#pricing/check.ts'
+import { checkEntries, checkOverrides } from '#pricing/check.ts'
 import { entryOf } from './prices.ts'
 
 const band = (rest: Partial<PriceTimeBand>): Partial<PriceEntry> => ({
@@ -75,4 +75,72 @@ test('joint bounds may narrow one after the other', () => {
     { input: '4' },
   ]
   expect(checkEntries([entryOf({ tiers })])).toEqual([])
+})
+
+test.each<[string, Partial<PriceEntry>, string]>([
+  ['per thousand tokens', { tiers: [{ input: '0.0008', output: '0.002' }] }, 'input 0.0008 CNY'],
+  ['per token, in dollars', { currency: 'USD', tiers: [{ input: '0.0000006' }] }, 'has more than 6'],
+  ['a thousand times too high', { tiers: [{ input: '1', output: '2000' }] }, 'output 2000 CNY'],
+  [
+    'per character',
+    { unit: 'per_10k_chars', tiers: [{ price: '0.0001' }] },
+    'price 0.0001 CNY per_10k_chars',
+  ],
+])('a price that is meant %s is found', (_title, rest, problem) => {
+  expect(checkEntries([entryOf(rest)]).map((found) => found.problem)).toEqual([
+    expect.stringContaining(problem),
+  ])
+})
+
+test('a price that is free, cached or said to be unusual is taken', () => {
+  const entries = [
+    entryOf({ model: 'free', tiers: [{ input: '0', output: '0' }] }),
+    entryOf({ model: 'cached', tiers: [{ input: '0.1', cached_input: '0.0005' }] }),
+    entryOf({ model: 'unusual', unusual: true, tiers: [{ input: '0.0008', output: '9000' }] }),
+  ]
+  expect(checkEntries(entries)).toEqual([])
+})
+
+test('two prices of one model that are a unit apart are found', () => {
+  const slip = entryOf({ effective_from: '2026-01-01', tiers: [{ input: '0.01', output: '0.02' }] })
+  expect(checkEntries([entryOf({ tiers: [{ input: '10', output: '20' }] }), slip])).toEqual([
+    { entry: slip, problem: 'costs hundreds of times what another row of this model does' },
+  ])
+})
+
+test.each<[string, Partial<PriceEntry>]>([
+  ['images by tokens', { unit: 'per_image', tiers: [{ output: '0.25' }] }],
+  ['tokens by one price', { tiers: [{ price: '0.25' }] }],
+])('a row that prices %s is found', (_title, rest) => {
+  const entry = entryOf(rest)
+  expect(checkEntries([entry])[0]?.problem).toBe(`a tier has a price that is not ${entry.unit}`)
+})
+
+test('a row for some requests does not hide one for all', () => {
+  const tiers = [{ when: { service_tier: 'batch' }, input: '1' }, { input: '2' }]
+  expect(checkEntries([entryOf({ tiers })])).toEqual([])
+  expect(checkEntries([entryOf({ tiers: tiers.toReversed() })])[0]?.problem).toContain('never reached')
+})
+
+describe('a price of the configuration', () => {
+  const listed = [entryOf(), entryOf({ model: 'old', historic: true, tiers: [{ input: '0.01' }] })]
+  const problemsOf = (rest: Partial<PriceEntry>) =>
+    checkOverrides([{ pattern: 'shop/m', entry: entryOf(rest) }], (name) => (name === 'shop' ? listed : []))
+
+  test.each<[string, Partial<PriceEntry>, string]>([
+    ['is no likely one', { tiers: [{ input: '0.0008' }] }, 'no likely price'],
+    ['is a unit away from the list', { tiers: [{ input: '800' }] }, 'hundreds of times'],
+  ])('that %s is found', (_title, rest, problem) => {
+    expect(problemsOf(rest)).toEqual([{ pattern: 'shop/m', problem: expect.stringContaining(problem) }])
+  })
+
+  test.each<[string, Partial<PriceEntry>]>([
+    ['near the list’s', { tiers: [{ input: '1.2' }] }],
+    ['free on purpose', { tiers: [{ input: '0', output: '0' }] }],
+    ['said to be unusual', { unusual: true, tiers: [{ input: '800' }] }],
+    ['a contract', { tiers: [] }],
+    ['far from a price of the past', { model: 'old', tiers: [{ input: '10' }] }],
+  ])('that is %s is taken', (_title, rest) => {
+    expect(problemsOf(rest)).toEqual([])
+  })
 })

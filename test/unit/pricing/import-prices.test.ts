@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { type CollectedEntry, importPrices } from '#cli/import-prices.ts'
+import type { CollectedEntry } from '#cli/collected-entry.ts'
+import { importPrices } from '#cli/import-prices.ts'
+import { readQuota } from '#cli/import-rules.ts'
 import type { PriceEntry } from '#core/price.ts'
 
 const PROVIDERS = ['doubao', 'qwen', 'zhipu', 'vllm']
@@ -40,7 +42,7 @@ test('an entry keeps its names, tiers, bands, dates, facts and source', () => {
         cached_input: '0.16',
         output: '2',
       },
-      { input: '1.2', output: '16', thinking_output: '20', batch_discount: '0.5' },
+      { input: '1.2', output: '16', thinking_output: '20' },
     ],
     time_bands: [{ ...band, effective_from: '2025-02-26', tiers: [{ input: '0.4', output: '1' }] }],
     effective_from: '2025-02-25',
@@ -144,14 +146,13 @@ describe('a rule of caches', () => {
 })
 
 test.each<[string, Partial<CollectedEntry> & Record<string, unknown>]>([
-  ['unit per_image', { unit: 'per_image' }],
-  ['kind video', { kind: 'video', tiers: [{ output: '15' }] }],
+  ['unit per_parsec', { unit: 'per_parsec' }],
   ['no provider for longcat', { provider: 'longcat' }],
   [
-    'tokens of images or sound have prices of their own',
-    { tiers: [{ input: '1', output: '2', input_audio: '5' }] },
+    'its tiers count over many requests, which no single one can know',
+    { unit: 'per_image', kind: 'image', tiers: [{ quantity_up_to: 25, output: '0.3' }, { output: '0.1' }] },
   ],
-  ['tiers hang on more than lengths', { tiers: [{ input: '1', output: '2', condition: { audio: true } }] }],
+  ['a tier has no single price per_second', { unit: 'per_second', tiers: [{ input: '1', output: '2' }] }],
   ['a tier lacks the price of input or output', { tiers: [{ input: '1' }] }],
   ['a price is no decimal string', { tiers: [{ input: '4e-07', output: '1' }] }],
   ['a price is no decimal string', { tiers: [{ input: 0.8, output: '1' }] }],
@@ -205,11 +206,184 @@ test('every provider gets a list, in one order whatever the collection’s', () 
   ).toEqual(['B cn CNY', 'a cn CNY', 'a cn CNY 2026-01-01', 'a intl CNY', 'a intl USD', 'b cn CNY'])
 })
 
-test('what has no field yet is counted, of mapped entries only', () => {
-  const rest = { tiers: [{ input: '1', output: '1', batch_discount: '0.5' }], free_quota: '1M tokens' }
+test('what has no place is counted, of mapped entries only', () => {
+  const rest = { tiers: [{ input: '1', output: '1', cached_input_unconfirmed: true }], free_quota: 'some' }
   const { leftOut } = importPrices(
-    [collected(rest), collected({ ...rest, model: 'other' }), collected({ ...rest, unit: 'per_image' })],
+    [collected(rest), collected({ ...rest, model: 'other' }), collected({ ...rest, provider: 'longcat' })],
     PROVIDERS,
   )
-  expect(Object.fromEntries(leftOut)).toEqual({ free_quota: 2, batch_discount: 2 })
+  expect(Object.fromEntries(leftOut)).toEqual({
+    'free_quota in unclear prose': 2,
+    cached_input_unconfirmed: 2,
+  })
+})
+
+describe('an entry by another unit than tokens', () => {
+  test.each<[string, Partial<CollectedEntry> & Record<string, unknown>, Partial<PriceEntry>]>([
+    [
+      'images',
+      { kind: 'image', unit: 'per_image', tiers: [{ output: '0.25' }] },
+      { unit: 'per_image', tiers: [{ price: '0.25' }] },
+    ],
+    [
+      'speech, by its rule of characters',
+      {
+        kind: 'tts',
+        unit: 'per_10k_chars',
+        tiers: [{ input: '2' }],
+        char_rule: '1 Chinese character = 2 billing chars; others 1',
+        voice_clone_one_off: '9.9',
+      },
+      {
+        tiers: [{ price: '2' }],
+        character_rule: 'han_double',
+        items: [{ item: 'voice_clone', price: '9.9' }],
+      },
+    ],
+    [
+      'video, by resolution and the seconds given in',
+      {
+        kind: 'video',
+        model: 'wan2.6-r2v',
+        unit: 'per_second',
+        tiers: [{ condition: { resolution: '720P', generate_audio: true }, output: '0.6' }],
+      },
+      {
+        input_seconds_up_to: 5,
+        tiers: [{ when: { resolution: '720P', audio: true }, price: '0.6' }],
+      },
+    ],
+    [
+      'hearing, by whole seconds',
+      { kind: 'asr', unit: 'per_second', tiers: [{ input: '0.00008' }], note: 'seconds rounded half up' },
+      { rounding: 'half_up', tiers: [{ price: '0.00008' }] },
+    ],
+  ])('keeps %s', (_title, entry, expected) => {
+    expect(imported(entry).mapped?.entry).toMatchObject(expected)
+  })
+})
+
+describe('a batch', () => {
+  const batch = { service_tier: 'batch' }
+
+  test('at a share of the list has no hits of a cache, and its rows go first', () => {
+    const tier = {
+      input: '2.4',
+      cached_input: '0.5',
+      output: '10',
+      thinking_output: '20',
+      batch_discount: '0.5',
+    }
+    const tiers = [{ ...tier, input_tokens_up_to: 32000 }, tier]
+    const { batch_discount: _share, ...plain } = tier
+    expect(imported({ tiers }).mapped?.entry.tiers).toEqual([
+      { when: batch, input_tokens_up_to: 32000, input: '1.2', output: '5', thinking_output: '10' },
+      { when: batch, input: '1.2', output: '5', thinking_output: '10' },
+      { ...plain, input_tokens_up_to: 32000 },
+      plain,
+    ])
+  })
+
+  test('with prices of its own leaves the hits of the cache at theirs', () => {
+    const tiers = [{ input: '0.8', cached_input: '0.16', output: '8', batch_input: '0.4', batch_output: '4' }]
+    expect(imported({ tiers }).mapped?.entry.tiers[0]).toEqual({
+      when: batch,
+      input: '0.4',
+      output: '4',
+      cached_input: '0.16',
+    })
+  })
+})
+
+test('tokens of sound and images keep their prices, from the tier or beside it', () => {
+  const entry = {
+    tiers: [{ input: '7', output: '40', input_audio: '53' }],
+    image_input: 7,
+    audio_output: '213',
+  }
+  expect(imported(entry).mapped?.entry.tiers).toEqual([
+    { input: '7', output: '40', audio_input: '53', image_input: '7', audio_output: '213' },
+  ])
+})
+
+test('a surcharge that is an entry of its own goes on the models it is for', () => {
+  const search = collected({
+    model: 'web-search-plugin-plus',
+    kind: 'search',
+    unit: 'per_call',
+    tiers: [{ input: '0.006' }],
+  })
+  const { lists, unmapped } = importPrices(
+    [collected(), search, collected({ provider: 'byteplus', region: 'intl', currency: 'USD' })],
+    PROVIDERS,
+  )
+  expect(unmapped).toEqual([])
+  expect(lists.get('doubao')?.map(({ region, items }) => [region, items])).toEqual([
+    ['cn', [{ item: 'search_call', price: '0.006' }]],
+    ['intl', undefined],
+  ])
+})
+
+test.each([
+  ['1,000,000 tokens within 90 days of activation, mainland scope only', 1_000_000, 'tokens', 90],
+  ['1M/90d', 1_000_000, 'tokens', 90],
+  ['500k tokens/90d', 500_000, 'tokens', 90],
+  ['36,000 s / 90 days', 36_000, 'seconds', 90],
+  ['36,000 s per month', 36_000, 'seconds', undefined],
+  ['30,000 chars/month per model', 30_000, 'characters', undefined],
+  ['10 voices per account', 10, 'voices', undefined],
+])('the free quota "%s" is read', (text, amount, unit, days) => {
+  expect(readQuota(text)).toMatchObject({ amount, unit })
+  expect(readQuota(text)?.valid_days).toBe(days)
+})
+
+describe('what older sources had', () => {
+  const past = (as_of: string, input: string, output = '3') => ({
+    as_of,
+    source: 'an older page',
+    unit: 'per_million_tokens',
+    tiers: [{ input, output }],
+  })
+  const rowsOf = (entry: Partial<CollectedEntry>, others: readonly CollectedEntry[] = []) =>
+    importPrices([collected({ source_date: '2026-08-22', ...entry }), ...others], PROVIDERS)
+      .lists.get('doubao')
+      ?.map(({ tiers, effective_from: from, effective_to: to, historic }) =>
+        [tiers[0]?.input, from ?? '', to ?? '', historic === true ? 'historic' : ''].join(' ').trim(),
+      )
+
+  test('becomes rows one after the other, and the row of today begins after them', () => {
+    expect(rowsOf({ price_history: [past('2026-05-26', '2'), past('2026-02-11', '3')] })).toEqual(
+      ['3  2026-02-12 historic', '0.8 2026-05-27', '2 2026-02-12 2026-05-27 historic'].toSorted((a, b) =>
+        (a.split(' ')[1] ?? '').localeCompare(b.split(' ')[1] ?? ''),
+      ),
+    )
+  })
+
+  test.each<[string, Partial<CollectedEntry>]>([
+    ['is no older than its row', { price_history: [past('2026-08-22', '2')] }],
+    ['is misread', { price_history: [past('2026-05-26', '15', '0.6')] }],
+    ['is in another unit', { price_history: [{ ...past('2026-05-26', '2'), unit: 'per_image' }] }],
+  ])('is left out where it %s', (_title, entry) => {
+    expect(rowsOf(entry)).toEqual(['0.8'])
+  })
+
+  test('is left out where the collection has rows of the past itself', () => {
+    const historic = collected({
+      status: 'historic',
+      effective_from: '2024-05-01',
+      effective_to: '2025-04-01',
+      tiers: [{ input: '60', output: '60' }],
+    })
+    expect(rowsOf({ price_history: [past('2025-02-21', '60', '60')] }, [historic])).toEqual([
+      '0.8',
+      '60 2024-05-01 2025-04-01 historic',
+    ])
+  })
+})
+
+test('what is only quoted may lack a part and does not rival the row it was before', () => {
+  const quoted = collected({ quoted_only: true, tiers: [{ input: '5' }], effective_to: '2024-05-11' })
+  const { lists, unmapped } = importPrices([collected(), quoted], PROVIDERS)
+  expect(unmapped).toEqual([])
+  expect(lists.get('doubao')?.map(({ quoted_only: only }) => only)).toEqual([undefined, true])
 })

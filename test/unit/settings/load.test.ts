@@ -430,3 +430,29 @@ function bomb(): string {
   }
   return lines.join('\n')
 }
+
+test('a contract without tiers goes over the list’s price, in the books’ currency', () => {
+  const settings = settingsOf(
+    config({
+      prices: {
+        'main/*': {
+          discounts: [{ discount: '0.85', effective_from: '2026-01-01' }],
+          balances: [{ id: 'pack', kind: 'package', unit: 'tokens', amount: 1000 }],
+        },
+      },
+    }),
+  )
+  expect(settings.prices).toEqual([
+    {
+      pattern: 'main/*',
+      entry: {
+        model: '*',
+        currency: 'CNY',
+        unit: 'per_million_tokens',
+        tiers: [],
+        discounts: [{ discount: '0.85', effective_from: '2026-01-01' }],
+        balances: [{ id: 'pack', kind: 'package', unit: 'tokens', amount: 1000 }],
+      },
+    },
+  ])
+})

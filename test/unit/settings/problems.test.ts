@@ -346,6 +346,32 @@ const CASES: readonly Case[] = [
     says: ['per_million_tokens'],
   },
   {
+    name: 'a price without a unit',
+    text: price({ unit: undefined }),
+    path: 'prices["main/small"].unit',
+    says: ['is missing', 'discounts or balances alone'],
+  },
+  {
+    name: 'a discount above the list price',
+    text: price({ discounts: [{ discount: '1.1' }] }),
+    path: 'prices["main/small"].discounts[0].discount',
+    says: ['more than the list price'],
+  },
+  {
+    name: 'a discount that is over before it holds',
+    text: price({
+      discounts: [{ discount: '0.9', effective_from: '2026-02-01', effective_to: '2026-01-01' }],
+    }),
+    path: 'prices["main/small"].discounts[0].effective_to',
+    says: ['not after'],
+  },
+  {
+    name: 'a balance of nothing',
+    text: price({ balances: [{ id: 'free', kind: 'free_quota', unit: 'tokens', amount: 0 }] }),
+    path: 'prices["main/small"].balances[0].amount',
+    says: ['above 0'],
+  },
+  {
     name: 'a price of an unknown provider',
     text: price({}, 'mian/*'),
     path: 'prices["mian/*"]',

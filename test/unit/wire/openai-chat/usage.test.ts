@@ -188,3 +188,31 @@ test('what is billed is never negative nor more than its whole, whatever an upst
     { seed: 71, numRuns: 1000 },
   )
 })
+
+describe('what is billed beside plain tokens', () => {
+  const tokens = { prompt_tokens: 100, completion_tokens: 20 }
+
+  test.each<[string, object, unknown, object | undefined]>([
+    [
+      'nothing, where all of it is zero',
+      { prompt_tokens_details: { audio_tokens: 0 } },
+      'default',
+      undefined,
+    ],
+    ['the tier that the answer names', {}, 'flex', { serviceTier: 'flex' }],
+    [
+      'tokens of sound and images',
+      {
+        prompt_tokens_details: { audio_tokens: 7, image_tokens: 9 },
+        completion_tokens_details: { audio_tokens: 5 },
+      },
+      undefined,
+      { audioInputTokens: 7, imageInputTokens: 9, audioOutputTokens: 5 },
+    ],
+    ['searches of DashScope', { plugins: { search: { count: 2 } } }, null, { searchCalls: 2 }],
+    ['searches of Volcengine', { tool_usage: { web_search: 3 } }, null, { searchCalls: 3 }],
+    ['a search of ERNIE', { prompt_tokens_details: { search_tokens: 40 } }, null, { searchCalls: 1 }],
+  ])('is %s', (_title, usage, serviceTier, expected) => {
+    expect(readUsage({ ...tokens, ...usage }, serviceTier)?.other).toEqual(expected)
+  })
+})

@@ -1,0 +1,203 @@
+// Admission of an attempt: the scopes that count it, the hold it takes, and what a refusal tells the client. Keys and
+// targets without limits pass untouched.
+
+import type { Refusal, Scope } from '#core/admission.ts'
+import { assert } from '#core/assert.ts'
+import { GatewayError } from '#core/errors.ts'
+import type { AttemptRow } from '#core/ledger.ts'
+import { formatNano, NANO_ZERO, type Nano } from '#core/money.ts'
+import type { PolicySettings } from '#core/settings.ts'
+import type { Call, Deps, Exchange } from './context.ts'
+import { type Held, holdFor, textOf } from './hold.ts'
+import type { Live, TargetFacts } from './live.ts'
+import { servedScopes } from './scopes.ts'
+
+/** Why an attempt may not be made. */
+export interface Refused {
+  readonly error: GatewayError
+  /** As in a decision: `limit`, `budget`, `unpriced`, `unbounded`. */
+  readonly reason: string
+  readonly detail: string
+  /** Another target would be refused as well. */
+  readonly isFinal: boolean
+}
+
+/** An attempt that was let in. */
+export interface AdmittedCall {
+  /** The call as it may be sent. */
+  readonly call: Call
+  /** The attempt's start, which dates its price and its charge. */
+  readonly atMs: number
+  readonly refused: null
+}
+
+/** The hold outlives the attempt's own deadline by this much. */
+const LEASE_MARGIN_MS = 60_000
+
+const NONE: readonly Scope[] = []
+
+/** Takes all that one attempt needs of every scope at once, or nothing. */
+export function admitAttempt(
+  deps: Deps,
+  exchange: Exchange,
+  call: Call,
+  facts: TargetFacts,
+  policy: PolicySettings,
+): AdmittedCall | { readonly refused: Refused } {
+  const callerScopes = exchange.key?.scopes ?? NONE
+  const targetScopes = servedScopes(exchange.live.settings, facts.target)
+  const atMs = deps.clock.nowMs()
+  if (callerScopes.length === 0 && targetScopes.length === 0) return { call, atMs, refused: null }
+  const held = hold(deps, exchange.live, call, facts, [...callerScopes, ...targetScopes], atMs)
+  if (held.kind === 'excluded') return { refused: excluded(call, facts, held) }
+  exchange.grant ??= deps.admission.open(exchange.id, callerScopes)
+  const untilMs = leaseEndMs(atMs, policy)
+  const refusal = exchange.grant.begin({ targetScopes, claim: held.claim, atMs, untilMs })
+  exchange.limitHeaders = { ...rateHeaders(deps, callerScopes), ...boundHeader(held.maxTokens) }
+  deps.metrics.admission(deps.admission.state)
+  if (refusal === null) return { call: held.call, atMs, refused: null }
+  deps.metrics.admissionRefused(`${refusal.scope.kind}_${refusal.limit}`)
+  return { refused: refusedBy(refusal, exchange.live.settings.currency, callerScopes) }
+}
+
+function leaseEndMs(fromMs: number, policy: PolicySettings): number {
+  return fromMs + policy.timeouts.totalMs + LEASE_MARGIN_MS
+}
+
+/** The attempt's own time begins now: what came before, a slow disk or a token to be fetched, was not part of it. */
+export function extendHold(deps: Deps, exchange: Exchange, policy: PolicySettings): void {
+  exchange.grant?.extend(leaseEndMs(deps.clock.nowMs(), policy))
+}
+
+function hold(
+  deps: Deps,
+  live: Live,
+  call: Call,
+  facts: TargetFacts,
+  scopes: readonly Scope[],
+  atMs: number,
+): Held {
+  const isStrict = scopes.some((scope) => scope.budget?.isStrict === true)
+  return holdFor({
+    live,
+    call,
+    facts,
+    gauge: deps.gauge,
+    atMs,
+    hasBudget: scopes.some((scope) => scope.budget !== null),
+    isStrict,
+    leftNano: isStrict ? deps.admission.affordableNano(scopes) : null,
+  })
+}
+
+/** A target that a limit or a budget keeps out is no attempt; the decision says why it was passed over. */
+export function noteSkipped(exchange: Exchange, facts: TargetFacts, refused: Refused): void {
+  const { decision } = exchange
+  if (decision === null) return
+  const target = facts.target.id
+  const { reason, detail } = refused
+  if (decision.excluded.some((known) => known.target === target && known.reason === reason)) return
+  const wasTried = exchange.attempts.some((attempt) => attempt.target === target)
+  exchange.decision = {
+    ...decision,
+    candidates: wasTried
+      ? decision.candidates
+      : decision.candidates.filter((candidate) => candidate.target !== target),
+    excluded: [...decision.excluded, { target, reason, detail }],
+  }
+}
+
+/** An ended attempt: its hold becomes its charge, and its count of tokens teaches the next bound. */
+export function settleAttempt(deps: Deps, exchange: Exchange, call: Call, row: AttemptRow): void {
+  const { grant } = exchange
+  if (grant === null) return
+  const { usage } = row
+  grant.settle(row.cost?.amountNano ?? NANO_ZERO, usage.inputTokens + usage.outputTokens)
+  deps.metrics.admission(deps.admission.state)
+  if (row.usageSource !== 'provider' || usage.inputTokens === 0) return
+  const { bytes, pictures } = textOf(call)
+  if (pictures === 0) deps.gauge.observe(row.target, bytes, usage.inputTokens)
+}
+
+/** Nothing was sent. */
+export function releaseAttempt(exchange: Exchange): void {
+  exchange.grant?.settle(NANO_ZERO, 0)
+}
+
+function excluded(call: Call, facts: TargetFacts, held: Extract<Held, { kind: 'excluded' }>): Refused {
+  const { reason, detail } = held
+  const message = `no target of "${call.model}" can be asked under this budget (${facts.target.id}: ${detail})`
+  const error = new GatewayError('no_target', message, { shouldRetry: false })
+  return { error, reason, detail, isFinal: false }
+}
+
+function refusedBy(refusal: Refusal, currency: string, callerScopes: readonly Scope[]): Refused {
+  const { scope, limit } = refusal
+  const isCaller = callerScopes.includes(scope)
+  const detail = `${scope.kind} "${scope.name}": ${stateText(refusal, currency)}`
+  // A dearer target may be refused where a cheaper one is not; a rate is the same for all.
+  const isFinal = isCaller && limit !== 'budget' && limit !== 'tpm'
+  // How much the gateway spends with a provider is not for its clients.
+  const shown = isCaller ? detail : `that of ${scope.kind} "${scope.name}"`
+  return {
+    error: refusalError(refusal, shown),
+    reason: limit === 'budget' ? 'budget' : 'limit',
+    detail,
+    isFinal,
+  }
+}
+
+function refusalError(refusal: Refusal, detail: string): GatewayError {
+  const { limit, used, retryAfterMs } = refusal
+  if (used === null) {
+    const message = `what was spent of the budget is not known yet (${detail})`
+    return new GatewayError('store_unavailable', message, { retryAfterMs })
+  }
+  if (limit === 'budget') {
+    return new GatewayError('insufficient_quota', `the budget is used up: ${detail}`, {
+      retryAfterMs: refusal.resetAtMs === null ? null : retryAfterMs,
+    })
+  }
+  const isHopeless = retryAfterMs === null
+  const message = isHopeless
+    ? `the request is larger than its limit: ${detail}`
+    : `the rate limit is reached: ${detail}`
+  return new GatewayError('rate_limit_exceeded', message, {
+    retryAfterMs,
+    ...(isHopeless ? { shouldRetry: false } : {}),
+  })
+}
+
+/** `4.99 of 5 CNY spent, 0.01 held, 0.02 needed; it resets at 2026-12-01T00:00:00.000Z`. */
+function stateText(refusal: Refusal, currency: string): string {
+  const { limit, allowed, used, held, asked, retryAfterMs, resetAtMs } = refusal
+  if (limit === 'budget') {
+    const money = (amount: bigint): string => formatNano(amount as Nano)
+    const reset = resetAtMs === null ? '' : `; it resets at ${new Date(resetAtMs).toISOString()}`
+    return `${used === null ? '?' : money(used)} of ${money(allowed)} ${currency} spent, ${money(held)} held, ${money(asked)} needed${reset}`
+  }
+  assert(used !== null, 'only what was spent may be unknown')
+  const wait = retryAfterMs === null ? '' : `; there is room in ${Math.ceil(retryAfterMs / 1000)} s`
+  if (limit === 'concurrency') return `${used} of ${allowed} requests run`
+  if (limit === 'rpm') return `${used} of ${allowed} requests in the last 60 s (rpm)${wait}`
+  return `${used} of ${allowed} tokens in the last 60 s (tpm), up to ${asked} needed${wait}`
+}
+
+/** As OpenAI names them. */
+function rateHeaders(deps: Deps, scopes: readonly Scope[]): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {}
+  const states = deps.admission.rates(scopes)
+  for (const name of ['requests', 'tokens'] as const) {
+    const state = states[name]
+    if (state === null) continue
+    headers[`x-ratelimit-limit-${name}`] = String(state.limit)
+    headers[`x-ratelimit-remaining-${name}`] = String(state.remaining)
+    headers[`x-ratelimit-reset-${name}`] = `${Math.ceil(state.resetMs / 100) / 10}s`
+  }
+  return headers
+}
+
+/** What we bound without being asked, the client is told. */
+function boundHeader(maxTokens: number | null): Readonly<Record<string, string>> {
+  return maxTokens === null ? {} : { 'x-sluice-max-tokens': String(maxTokens) }
+}

@@ -1,0 +1,43 @@
+// How many input tokens a body can be at most. A token is never less than a byte, which bounds every text; what a
+// target has counted for its bodies so far brings that bound nearer.
+
+/** So many counts say enough of a target. */
+const SAMPLES_MIN = 8
+/** The densest body seen may be exceeded by this much. */
+const MARGIN = 1.25
+/** Each count moves the densest one this far towards itself, so that an odd body is forgotten. */
+const DECAY = 0.02
+/** Vendors' own words around the messages: a system line, the switches of a template. */
+export const TEMPLATE_TOKENS = 64
+/** Clients may name any target. */
+const TARGETS_MAX = 10_000
+
+interface Density {
+  samples: number
+  /** Tokens per byte. */
+  densest: number
+}
+
+export class InputGauge {
+  readonly #targets = new Map<string, Density>()
+
+  /** A bound from what the target has counted; without counts, one token per byte. */
+  likelyBound(target: string, bytes: number): number {
+    const known = this.#targets.get(target)
+    if (known === undefined || known.samples < SAMPLES_MIN) return bytes + TEMPLATE_TOKENS
+    return Math.ceil(bytes * Math.min(1, known.densest * MARGIN)) + TEMPLATE_TOKENS
+  }
+
+  /** The upstream's own count of a body. */
+  observe(target: string, bytes: number, tokens: number): void {
+    const density = Math.max(0, tokens - TEMPLATE_TOKENS) / Math.max(1, bytes)
+    let known = this.#targets.get(target)
+    if (known === undefined) {
+      if (this.#targets.size >= TARGETS_MAX) this.#targets.clear()
+      known = { samples: 0, densest: 0 }
+      this.#targets.set(target, known)
+    }
+    known.samples++
+    known.densest = Math.max(density, known.densest + (density - known.densest) * DECAY)
+  }
+}

@@ -1,0 +1,148 @@
+// What budgets have spent, from the ledger: at the start, when one changes, and now and then, so that purses and rows
+// say the same. Never the other way round.
+
+import type { BudgetPeriod, Scope, ScopeKind } from '#core/admission.ts'
+import type { LedgerStore, UsageGroup, UsageReport } from '#core/ledger.ts'
+import type { Settings } from '#core/settings.ts'
+import type { Log, Metrics } from '#core/telemetry.ts'
+import { scopesOf } from '#pipeline/scopes.ts'
+import type { DatedAmount } from '#store/admission/budget-meter.ts'
+import type { AdmissionDesk } from '#store/admission/desk.ts'
+import { periodAt, periodText } from '#store/admission/periods.ts'
+import { HOUR_MS } from '#store/usage-report.ts'
+import { clock } from './system.ts'
+
+/** Purses that the ledger could not fill are tried again after this; until then their requests are refused. */
+const RETRY_MS = 1_000
+const RECONCILE_MS = 60_000
+/** The ledger may be this much behind. */
+const LEDGER_LAG_MS = 1_000
+/** Scopes that are compared with the ledger in one turn of the event loop. */
+const TURN_SCOPES = 500
+
+export interface BudgetBooks {
+  /** Fills the purses that a configuration needs and that are not filled yet. */
+  seed(settings: Settings): Promise<void>
+  /** The same while requests run: counts rather twice what was spent this second than not at all. */
+  seedRunning(settings: Settings): Promise<void>
+  close(): void
+}
+
+export function openBudgetBooks(
+  desk: AdmissionDesk,
+  store: LedgerStore,
+  metrics: Metrics,
+  log: Log,
+  settingsInForce: () => Settings,
+): BudgetBooks {
+  let isWhole = true
+  async function seed(settings: Settings): Promise<void> {
+    const missing = desk.unseeded(scopesOf(settings))
+    isWhole = true
+    try {
+      const spent = new SpentReader(store)
+      const amounts = await Promise.all(missing.map((scope) => spent.of(scope)))
+      for (const [index, scope] of missing.entries()) desk.seed(scope, amounts[index] ?? [])
+    } catch (error) {
+      isWhole = false
+      log.error('budgets.unread', { scopes: missing.length, message: String(error) })
+    }
+  }
+  async function reconcile(): Promise<void> {
+    const spent = new SpentReader(store)
+    // Before the ledger is asked: what moves from here on is left for the next time.
+    const quiet = scopesOf(settingsInForce()).flatMap((scope) => {
+      const reading = scope.budget === null ? null : desk.quietReading(scope)
+      return reading === null ? [] : [{ scope, reading }]
+    })
+    try {
+      for (const [index, { scope, reading }] of quiet.entries()) {
+        // Requests must not wait for a hundred thousand of them.
+        if (index % TURN_SCOPES === 0) await new Promise((resolve) => setImmediate(resolve))
+        desk.reseed(scope, reading, await spent.of(scope))
+      }
+    } catch (error) {
+      log.warn('budgets.unread', { message: String(error) })
+    }
+  }
+  const timers = [
+    setInterval(() => {
+      metrics.admission(desk.state)
+      if (!isWhole) void seed(settingsInForce())
+    }, RETRY_MS),
+    setInterval(() => void reconcile(), RECONCILE_MS),
+  ]
+  for (const timer of timers) timer.unref()
+  return {
+    seed,
+    async seedRunning(settings) {
+      if (desk.unseeded(scopesOf(settings)).length === 0) return
+      await new Promise((resolve) => setTimeout(resolve, LEDGER_LAG_MS))
+      await seed(settings)
+    },
+    close() {
+      for (const timer of timers) clearInterval(timer)
+    },
+  }
+}
+
+const GROUPS: Readonly<Record<ScopeKind, UsageGroup>> = {
+  key: 'key',
+  team: 'tag:team',
+  organisation: 'tag:organisation',
+  provider: 'target',
+  target: 'target',
+}
+
+/** Asks the ledger once per period, however many purses have it. */
+class SpentReader {
+  readonly #store: LedgerStore
+  readonly #reports = new Map<string, Promise<ReadonlyMap<string, readonly DatedAmount[]>>>()
+
+  constructor(store: LedgerStore) {
+    this.#store = store
+  }
+
+  async of(scope: Scope): Promise<readonly DatedAmount[]> {
+    if (scope.budget === null) return []
+    const amounts = await this.#amounts(scope.kind, scope.budget.period)
+    return amounts.get(scope.name) ?? []
+  }
+
+  #amounts(kind: ScopeKind, period: BudgetPeriod): Promise<ReadonlyMap<string, readonly DatedAmount[]>> {
+    const name = `${kind} ${periodText(period)}`
+    const known = this.#reports.get(name)
+    if (known !== undefined) return known
+    const nowMs = clock.nowMs()
+    const { startMs } = periodAt(period, nowMs)
+    const read = this.#store
+      .usage({
+        groupBy: [GROUPS[kind]],
+        bucket: period.kind === 'rolling' ? 'hour' : null,
+        fromMs: Number.isFinite(startMs) ? startMs : null,
+        toMs: null,
+      })
+      .then((report) => amountsByName(report, kind, nowMs))
+    this.#reports.set(name, read)
+    return read
+  }
+}
+
+function amountsByName(
+  report: UsageReport,
+  kind: ScopeKind,
+  nowMs: number,
+): ReadonlyMap<string, readonly DatedAmount[]> {
+  const amounts = new Map<string, DatedAmount[]>()
+  for (const row of report.rows) {
+    const [group = ''] = row.group
+    // A provider's rows are those of all its targets.
+    const name = kind === 'provider' ? group.slice(0, Math.max(0, group.indexOf('/'))) : group
+    // Within its hour it may have been spent at the end.
+    const atMs = row.bucketMs === null ? nowMs : Math.min(nowMs, row.bucketMs + HOUR_MS - 1)
+    const list = amounts.get(name) ?? []
+    list.push({ amountNano: row.costNano, atMs })
+    amounts.set(name, list)
+  }
+  return amounts
+}
