@@ -25,7 +25,7 @@ example: sluice check config/sluice.yaml`,
       else {
         for (const notice of settings.notices) console.log(`note: ${notice}`)
         console.log(
-          `${path} is fine: ${settings.providers.size} providers, ${settings.models.size} models, ${settings.keys.length} keys`,
+          `${path} is fine (providers: ${settings.providers.size}, models: ${settings.models.size}, keys: ${settings.keys.length})`,
         )
       }
       return 0

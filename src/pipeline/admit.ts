@@ -53,9 +53,12 @@ export function admitAttempt(
   exchange.grant ??= deps.admission.open(exchange.id, callerScopes)
   const untilMs = leaseEndMs(atMs, policy)
   const refusal = exchange.grant.begin({ targetScopes, claim: held.claim, atMs, untilMs })
-  exchange.limitHeaders = { ...rateHeaders(deps, callerScopes), ...boundHeader(held.maxTokens) }
+  exchange.limitHeaders = rateHeaders(deps, callerScopes)
   deps.metrics.admission(deps.admission.state)
-  if (refusal === null) return { call: held.call, atMs, refused: null }
+  if (refusal === null) {
+    exchange.limitHeaders = { ...exchange.limitHeaders, ...boundHeader(held.maxTokens) }
+    return { call: held.call, atMs, refused: null }
+  }
   deps.metrics.admissionRefused(`${refusal.scope.kind}_${refusal.limit}`)
   return { refused: refusedBy(refusal, exchange.live.settings.currency, callerScopes) }
 }

@@ -110,6 +110,14 @@ describe('strict', () => {
     expect(upstream.requests[0]?.json['max_tokens']).toBe(bound)
   })
 
+  test('a request that is refused has no answer to bound', async () => {
+    await start(keyWith({ max_budget: '1', budget_mode: 'strict', rpm: 1 }))
+    await gateway.chat()
+    const got = await gateway.chat()
+    expect([got.status, got.headers['x-ratelimit-remaining-requests']]).toEqual([429, '0'])
+    expect(got.headers['x-sluice-max-tokens']).toBeUndefined()
+  })
+
   test('an answer that its client leaves open is bounded', async () => {
     await start(keyWith({ max_budget: '1', budget_mode: 'strict' }))
     const got = await gateway.chat()

@@ -43,7 +43,7 @@ describe('sluice check', () => {
   test('says that a good file is fine', async () => {
     const got = await run(['check', file('good.yaml', VALID)])
     expect(got.code).toBe(0)
-    expect(got.output).toMatch(/is fine: 1 providers, 1 models, 1 keys/)
+    expect(got.output).toMatch(/is fine \(providers: 1, models: 1, keys: 1\)/)
   })
 
   test('names every problem of a bad file at once, with the nearest right word', async () => {
