@@ -4,6 +4,7 @@
 import type { ChatRequest } from '#core/chat.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { EncodedRequest, EncodeInput } from '#core/wire-format.ts'
+import { isObject } from '#wire/json-object.ts'
 import { encodeMessages } from './v1-messages.ts'
 import { suffixOf } from './v1-models.ts'
 
@@ -116,8 +117,4 @@ function droppedFields(request: ChatRequest): readonly string[] {
 
 function unsupported(param: string): GatewayError {
   return new GatewayError('unsupported_parameter', `\`${param}\` cannot be said to this model`, { param })
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -5,7 +5,8 @@ import type { ChatEvent, FinishReason } from '#core/chat.ts'
 import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
 import type { AnswerDecoder, UpstreamFormat } from '#core/wire-format.ts'
 import { decodeUtf8 } from '#wire/bytes.ts'
-import { isErrorBody, readErrorValue, toFailure } from '#wire/openai-chat/failure.ts'
+import { isObject, parseObject } from '#wire/json-object.ts'
+import { isErrorBody, readErrorValue, toFailure, wireFailure } from '#wire/openai-chat/failure.ts'
 import { readUsage } from '#wire/openai-chat/usage.ts'
 import { type SseEvent, SseSplitter } from '#wire/sse.ts'
 import { V1_ORIGIN } from './credential.ts'
@@ -36,7 +37,7 @@ function openV1Stream(): AnswerDecoder {
 
   function onEvent(event: SseEvent): void {
     if (event.data === null || answer.closed) return
-    const body = parse(event.data)
+    const body = parseObject(event.data)
     if (body !== null) answer.read(body, events)
     else dropped++
   }
@@ -78,10 +79,7 @@ class V1Answer {
 
   giveUp(kind: 'protocol' | 'truncated', vendorMessage: string): ChatEvent {
     this.closed = true
-    return {
-      type: 'failure',
-      failure: { kind, status: 200, vendorCode: null, vendorMessage, retryAfterMs: null },
-    }
+    return { type: 'failure', failure: wireFailure(kind, vendorMessage) }
   }
 
   read(body: Json, events: ChatEvent[]): void {
@@ -139,17 +137,4 @@ function finishOf(body: Json, hasCall: boolean): FinishReason {
   if (body['need_clear_history'] === true) return 'content_filter'
   if (hasCall) return 'tool_calls'
   return body['is_truncated'] === true ? 'length' : 'stop'
-}
-
-function parse(data: Uint8Array): Json | null {
-  try {
-    const value = JSON.parse(decodeUtf8(data)) as unknown
-    return isObject(value) ? value : null
-  } catch {
-    return null
-  }
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -3,6 +3,7 @@
 import type { ChatMessage, ChatRequest, ContentPart, ThinkingRequest } from '#core/chat.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { EncodedRequest, EncodeInput } from '#core/wire-format.ts'
+import { isObject } from '#wire/json-object.ts'
 import { hasThinkingSwitch, isMultimodal, OPEN_HYBRID } from './models.ts'
 import { EFFORT_BUDGETS } from './thinking.ts'
 
@@ -198,8 +199,4 @@ function hasMedia(message: ChatMessage): boolean {
     Array.isArray(message.content) &&
     (message.content as readonly ContentPart[]).some((part) => part.type !== 'text')
   )
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

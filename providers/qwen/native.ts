@@ -5,7 +5,8 @@ import type { ChatEvent, FinishReason } from '#core/chat.ts'
 import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
 import type { AnswerDecoder, UpstreamFormat } from '#core/wire-format.ts'
 import { decodeUtf8 } from '#wire/bytes.ts'
-import { isErrorBody, readErrorValue, toFailure } from '#wire/openai-chat/failure.ts'
+import { isObject, parseObject } from '#wire/json-object.ts'
+import { isErrorBody, readErrorValue, toFailure, wireFailure } from '#wire/openai-chat/failure.ts'
 import { readUsage } from '#wire/openai-chat/usage.ts'
 import { type SseEvent, SseSplitter } from '#wire/sse.ts'
 import { ERRORS } from './errors.ts'
@@ -30,7 +31,7 @@ function openNativeStream(): AnswerDecoder {
 
   function onEvent(event: SseEvent): void {
     if (event.data === null || answer.failed) return
-    const body = parse(event.data)
+    const body = parseObject(event.data)
     if (body === null) {
       dropped++
       return
@@ -103,10 +104,7 @@ class NativeAnswer {
 
   giveUp(kind: 'protocol' | 'truncated', vendorMessage: string): ChatEvent {
     this.failed = true
-    return {
-      type: 'failure',
-      failure: { kind, status: 200, vendorCode: null, vendorMessage, retryAfterMs: null },
-    }
+    return { type: 'failure', failure: wireFailure(kind, vendorMessage) }
   }
 
   read(body: Json, events: ChatEvent[]): void {
@@ -215,17 +213,4 @@ const REASONS: Readonly<Record<string, FinishReason>> = {
 function finishOf(word: unknown, hasCalls: boolean): FinishReason {
   const reason = REASONS[String(word)] ?? 'stop'
   return reason === 'stop' && hasCalls ? 'tool_calls' : reason
-}
-
-function parse(data: Uint8Array): Json | null {
-  try {
-    const value = JSON.parse(decodeUtf8(data)) as unknown
-    return isObject(value) ? value : null
-  } catch {
-    return null
-  }
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -7,6 +7,7 @@ import type { Quirks } from '#core/provider.ts'
 import type { AnswerDecoder, EncodedRequest, EncodeInput, UpstreamFormat } from '#core/wire-format.ts'
 import { adaptRequest } from '#wire/openai-chat/adapt.ts'
 import { decodeChatAnswer, openChatDecoder } from '#wire/openai-chat/decode.ts'
+import { wireFailure } from '#wire/openai-chat/failure.ts'
 import { isDone, SseSplitter } from '#wire/sse.ts'
 import { ERRORS } from './errors.ts'
 
@@ -74,9 +75,7 @@ function openStream(quirks: Quirks): AnswerDecoder {
     push(chunk) {
       fresh = []
       if (!splitter.push(chunk, onEvent)) {
-        const vendorMessage = 'an event without end'
-        const unknown = { status: 200, vendorCode: null, retryAfterMs: null }
-        take([{ type: 'failure', failure: { ...unknown, kind: 'protocol', vendorMessage } }])
+        take([{ type: 'failure', failure: wireFailure('protocol', 'an event without end') }])
       }
       return fresh
     },

@@ -3,7 +3,6 @@
 
 import { type AnswerState, type AnswerTransform, newAnswerState } from '#core/answer.ts'
 import type { ChatEvent } from '#core/chat.ts'
-import type { UpstreamFailure } from '#core/errors.ts'
 import { ANSWER_BODY_BYTES_MAX, JSON_DEPTH_MAX } from '#core/limits.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import type { AnswerDecoder } from '#core/wire-format.ts'
@@ -17,6 +16,7 @@ import {
   encodeChatAnswer,
   openChatEncoder,
 } from '#wire/openai-chat/encode.ts'
+import { wireFailure } from '#wire/openai-chat/failure.ts'
 import { passAnswer, passStream } from '#wire/openai-chat/pass.ts'
 import { encodeCompletionsAnswer, openCompletionsEncoder } from '#wire/openai-completions/encode.ts'
 import type { Call } from './context.ts'
@@ -134,12 +134,12 @@ export function convertAnswer(
         ? decodeChatAnswer(body, facts.quirks, facts.provider.errors)
         : facts.format.decodeAnswer(body)
   } catch {
-    state.failure = protocolFailure('the answer is not JSON')
+    state.failure = wireFailure('protocol', 'the answer is not JSON')
     return { state, bytes: body }
   }
   for (const event of events) learnEvent(state, event)
   if (state.failure === null && !events.some((event) => event.type === 'finish')) {
-    state.failure = protocolFailure('the answer has no choices')
+    state.failure = wireFailure('protocol', 'the answer has no choices')
   }
   const encodeOptions = toEncodeOptions(call, facts, options)
   if (!call.streaming) return { state, bytes: encodeUtf8(encodeWhole(call, events, encodeOptions)) }
@@ -216,7 +216,7 @@ function collectStream(
     push(chunk) {
       bytes += chunk.length
       if (bytes <= ANSWER_BODY_BYTES_MAX) onEvents(decoder.push(chunk))
-      else state.failure ??= protocolFailure(`an answer above ${ANSWER_BODY_BYTES_MAX} bytes`)
+      else state.failure ??= wireFailure('protocol', `an answer above ${ANSWER_BODY_BYTES_MAX} bytes`)
     },
     end() {
       onEvents(decoder.end())
@@ -253,8 +253,4 @@ function learnEvent(state: AnswerState, event: ChatEvent): void {
     case 'failure':
       state.failure = event.failure
   }
-}
-
-function protocolFailure(vendorMessage: string): UpstreamFailure {
-  return { kind: 'protocol', status: 200, vendorCode: null, vendorMessage, retryAfterMs: null }
 }

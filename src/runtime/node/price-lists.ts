@@ -5,6 +5,7 @@ import { readFile, stat } from 'node:fs/promises'
 import type { PriceEntry } from '#core/price.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import { checkEntries } from '#pricing/check.ts'
+import { isObject } from '#wire/json-object.ts'
 
 export interface PriceList {
   readonly provider: string
@@ -61,10 +62,6 @@ function isTier(tier: unknown): boolean {
         ? Number.isSafeInteger(value)
         : typeof value === 'string',
   )
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 const LOOK_MS = 5_000

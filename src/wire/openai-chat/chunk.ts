@@ -5,6 +5,7 @@ import type { AnswerState } from '#core/answer.ts'
 import type { Quirks } from '#core/provider.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { utf8Length } from '../bytes.ts'
+import { isObject } from '../json-object.ts'
 import { type CallMemory, callLength, repairCalls } from './tool-calls.ts'
 import { readUsage } from './usage.ts'
 
@@ -136,8 +137,4 @@ function renameReasoning(delta: MutableJson): boolean {
   if (delta['reasoning_content'] === undefined) delta['reasoning_content'] = delta['reasoning']
   delete delta['reasoning']
   return true
-}
-
-function isObject(value: unknown): value is MutableJson {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

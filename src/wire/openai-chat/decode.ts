@@ -7,7 +7,7 @@ import type { AnswerDecoder } from '#core/wire-format.ts'
 import { decodeUtf8 } from '../bytes.ts'
 import { isDone, looksLikeObject, type SseEvent, SseSplitter } from '../sse.ts'
 import { choicesOf, deltaOf, type MutableJson, repair, usageOf } from './chunk.ts'
-import { isErrorBody, readErrorValue, toFailure } from './failure.ts'
+import { isErrorBody, readErrorValue, toFailure, wireFailure } from './failure.ts'
 import { CallMemory } from './tool-calls.ts'
 
 /** Decoder of a stream; a loose tool-call form is always tolerated here. */
@@ -51,13 +51,7 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
     push(chunk) {
       events = []
       if (!splitter.push(chunk, onEvent)) {
-        const failure = toFailure(
-          { code: null, type: null, message: 'an event without end' },
-          200,
-          rules,
-          null,
-        )
-        events.push({ type: 'failure', failure: { ...failure, kind: 'protocol' } })
+        events.push({ type: 'failure', failure: wireFailure('protocol', 'an event without end') })
       }
       return events
     },

@@ -13,6 +13,11 @@ export interface ErrorWords {
   readonly message: string
 }
 
+/** What the wire itself shows, without a word of the vendor. */
+export function wireFailure(kind: 'protocol' | 'truncated', vendorMessage: string): UpstreamFailure {
+  return { kind, status: 200, vendorCode: null, vendorMessage, retryAfterMs: null }
+}
+
 /** Error body of any shape. A body framed as SSE (`data: {…}`, DashScope) is unwrapped first. */
 export function readErrorBody(body: Uint8Array): ErrorWords {
   const text = decodeUtf8(body).trim()

@@ -6,9 +6,10 @@ import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
 import type { ErrorRule, Quirks } from '#core/provider.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { concatBytes, decodeUtf8, encodeUtf8 } from '../bytes.ts'
+import { isObject } from '../json-object.ts'
 import { isDone, looksLikeObject, type SseEvent, SseSplitter } from '../sse.ts'
 import { choicesOf, learn, type MutableJson, repair, usageOf } from './chunk.ts'
-import { isErrorBody, readErrorValue, toFailure } from './failure.ts'
+import { isErrorBody, readErrorValue, toFailure, wireFailure } from './failure.ts'
 import { PlainEvents } from './plain-events.ts'
 import { CallMemory } from './tool-calls.ts'
 import { writeUsage } from './usage.ts'
@@ -116,7 +117,7 @@ export function passStream(options: PassOptions): AnswerTransform {
     state,
     push(chunk) {
       const isBounded = splitter.push(chunk, onEvent, skipPlain)
-      if (!isBounded && !state.done) state.failure ??= protocolFailure('an event without end')
+      if (!isBounded && !state.done) state.failure ??= wireFailure('protocol', 'an event without end')
       run.flush()
     },
     end() {
@@ -147,10 +148,6 @@ function renameCost(usage: MutableJson): boolean {
   usage['upstream_cost'] = usage['cost']
   delete usage['cost']
   return true
-}
-
-function isObject(value: unknown): value is MutableJson {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function usageChunk(last: MutableJson | null, usage: TokenUsage, cost: string | null): MutableJson {
@@ -211,7 +208,7 @@ export function passAnswer(
   try {
     parsed = JSON.parse(decodeUtf8(body)) as MutableJson
   } catch {
-    state.failure = protocolFailure('the answer is not JSON')
+    state.failure = wireFailure('protocol', 'the answer is not JSON')
     return { state, bytes: body }
   }
   if (isErrorBody(parsed)) {
@@ -219,7 +216,7 @@ export function passAnswer(
     return { state, bytes: body }
   }
   if (choicesOf(parsed).length === 0) {
-    state.failure = protocolFailure('the answer has no choices')
+    state.failure = wireFailure('protocol', 'the answer has no choices')
     return { state, bytes: body }
   }
   learn(state, parsed)
@@ -234,8 +231,4 @@ export function passAnswer(
   }
   const isForeignCost = isObject(parsed['usage']) && renameCost(parsed['usage'])
   return { state, bytes: changed || isForeignCost ? encodeUtf8(JSON.stringify(parsed)) : body }
-}
-
-function protocolFailure(message: string): NonNullable<AnswerTransform['state']['failure']> {
-  return { kind: 'protocol', status: 200, vendorCode: null, vendorMessage: message, retryAfterMs: null }
 }

@@ -4,6 +4,7 @@
 import type { ChatRequest } from '#core/chat.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { Capability } from '#core/provider.ts'
+import { isObject } from '../json-object.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -167,10 +168,6 @@ function addMediaNeeds(request: ChatRequest, needs: Need[]): void {
       }
     }
   }
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isStrings(value: unknown): value is readonly string[] {

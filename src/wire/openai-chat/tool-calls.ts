@@ -1,6 +1,8 @@
 // Loose tool calls of vendors → tool calls as OpenAI has them: an array, each call with an index of its own, its id
 // and name only where it begins. Which call a fragment belongs to is remembered for the length of a stream.
 
+import { isObject } from '../json-object.ts'
+
 type MutableJson = Record<string, unknown>
 
 /** The calls of one choice so far; a call's place is the index that clients see. */
@@ -115,8 +117,4 @@ function word(value: unknown): string | null {
 /** GLM streams negative ones. */
 function isIndex(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0
-}
-
-function isObject(value: unknown): value is MutableJson {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

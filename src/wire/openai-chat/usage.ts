@@ -1,6 +1,7 @@
 // Usage objects of the OpenAI shape and its vendors' variants → TokenUsage.
 
 import { type OtherUsage, PLAIN_SERVICE_TIERS, type TokenUsage } from '#core/usage.ts'
+import { isObject } from '../json-object.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -96,10 +97,6 @@ export function writeUsage(usage: TokenUsage): Record<string, unknown> {
     prompt_tokens_details: { cached_tokens: usage.cachedInputTokens },
     completion_tokens_details: { reasoning_tokens: usage.reasoningTokens },
   }
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function object(value: unknown): Json | null {
