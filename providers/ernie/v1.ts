@@ -2,13 +2,12 @@
 // in v1-request.ts.
 
 import type { ChatEvent, FinishReason } from '#core/chat.ts'
-import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
 import type { AnswerDecoder, UpstreamFormat } from '#core/wire-format.ts'
 import { decodeUtf8 } from '#wire/bytes.ts'
 import { isObject, parseObject } from '#wire/json-object.ts'
 import { isErrorBody, readErrorValue, toFailure, wireFailure } from '#wire/openai-chat/failure.ts'
 import { readUsage } from '#wire/openai-chat/usage.ts'
-import { type SseEvent, SseSplitter } from '#wire/sse.ts'
+import { openSseDecoder } from '#wire/sse-decoder.ts'
 import { V1_ORIGIN } from './credential.ts'
 import { ERRORS } from './errors.ts'
 import { encodeV1 } from './v1-request.ts'
@@ -30,34 +29,20 @@ export const v1Format: UpstreamFormat = {
  * An error is one flat JSON body under HTTP 200, also where a stream was asked for.
  */
 function openV1Stream(): AnswerDecoder {
-  const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
   const answer = new V1Answer()
-  let events: ChatEvent[] = []
-  let dropped = 0
-
-  function onEvent(event: SseEvent): void {
-    if (event.data === null || answer.closed) return
-    const body = parseObject(event.data)
-    if (body !== null) answer.read(body, events)
-    else dropped++
-  }
-
-  return {
-    push(chunk) {
-      events = []
-      if (!splitter.push(chunk, onEvent)) events.push(answer.giveUp('protocol', 'an event without end'))
-      return events
+  return openSseDecoder({
+    read(_event, data, events) {
+      if (answer.closed) return true
+      const body = parseObject(data)
+      if (body === null) return false
+      answer.read(body, events)
+      return true
     },
-    end() {
-      events = []
-      splitter.end(onEvent)
+    giveUp: (kind, vendorMessage) => answer.giveUp(kind, vendorMessage),
+    end(events) {
       if (!answer.closed) events.push(answer.giveUp('truncated', 'the stream ended before `is_end`'))
-      return events
     },
-    get dropped() {
-      return dropped
-    },
-  }
+  })
 }
 
 function decodeV1Answer(bytes: Uint8Array): readonly ChatEvent[] {

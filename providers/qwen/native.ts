@@ -2,13 +2,12 @@
 // become canonical events.
 
 import type { ChatEvent, FinishReason } from '#core/chat.ts'
-import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
 import type { AnswerDecoder, UpstreamFormat } from '#core/wire-format.ts'
 import { decodeUtf8 } from '#wire/bytes.ts'
 import { isObject, parseObject } from '#wire/json-object.ts'
 import { isErrorBody, readErrorValue, toFailure, wireFailure } from '#wire/openai-chat/failure.ts'
 import { readUsage } from '#wire/openai-chat/usage.ts'
-import { type SseEvent, SseSplitter } from '#wire/sse.ts'
+import { openSseDecoder } from '#wire/sse-decoder.ts'
 import { ERRORS } from './errors.ts'
 import { GrowingText, type TextMode } from './growing-text.ts'
 import { encodeNative } from './native-request.ts'
@@ -24,42 +23,25 @@ export const nativeFormat: UpstreamFormat = {
 
 /** Frames look like `id:1`, `event:result`, `:HTTP_STATUS/200`, `data:{…}`; there is no end mark. */
 function openNativeStream(): AnswerDecoder {
-  const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
   const answer = new NativeAnswer()
-  let events: ChatEvent[] = []
-  let dropped = 0
-
-  function onEvent(event: SseEvent): void {
-    if (event.data === null || answer.failed) return
-    const body = parseObject(event.data)
-    if (body === null) {
-      dropped++
-      return
-    }
-    // The real status is 200; the one that counts stands in a comment.
-    const status = event.commentStatus === 0 ? 200 : event.commentStatus
-    if (event.isErrorEvent || status >= 400 || isErrorBody(body)) events.push(answer.fail(body, status))
-    else answer.read(body, events)
-  }
-
-  return {
-    push(chunk) {
-      events = []
-      if (!splitter.push(chunk, onEvent)) events.push(answer.giveUp('protocol', 'an event without end'))
-      return events
+  return openSseDecoder({
+    read(event, data, events) {
+      if (answer.failed) return true
+      const body = parseObject(data)
+      if (body === null) return false
+      // The real status is 200; the one that counts stands in a comment.
+      const status = event.commentStatus === 0 ? 200 : event.commentStatus
+      if (event.isErrorEvent || status >= 400 || isErrorBody(body)) events.push(answer.fail(body, status))
+      else answer.read(body, events)
+      return true
     },
-    end() {
-      events = []
-      splitter.end(onEvent)
+    giveUp: (kind, vendorMessage) => answer.giveUp(kind, vendorMessage),
+    end(events) {
       answer.release(events)
       if (!answer.failed && !answer.finished)
         events.push(answer.giveUp('truncated', 'the stream ended without a finish reason'))
-      return events
     },
-    get dropped() {
-      return dropped
-    },
-  }
+  })
 }
 
 function decodeNativeAnswer(bytes: Uint8Array): readonly ChatEvent[] {

@@ -9,8 +9,8 @@ import {
   type PriceTier,
   type PriceTimeBand,
   type PriceUnit,
+  TOKEN_PRICE_NAMES,
 } from '#core/price.ts'
-import { TOKEN_PRICE_NAMES } from '#pricing/price.ts'
 import type { CollectedBand, CollectedEntry, CollectedTier } from './collected-entry.ts'
 import { characterRule, inputSeconds, ownItems, readQuota, roundingOf } from './import-rules.ts'
 

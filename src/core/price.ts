@@ -48,6 +48,22 @@ export interface PriceTier {
   readonly price?: string
 }
 
+/** The members of a tier that are prices of tokens. */
+export const TOKEN_PRICE_NAMES = [
+  'input',
+  'output',
+  'cached_input',
+  'cached_input_explicit',
+  'cache_write',
+  'thinking_output',
+  'audio_input',
+  'image_input',
+  'audio_output',
+] as const satisfies readonly (keyof PriceTier)[]
+
+/** The members of a tier that are prices. */
+export const PRICE_NAMES = [...TOKEN_PRICE_NAMES, 'price'] as const satisfies readonly (keyof PriceTier)[]
+
 export interface PriceTimeBand {
   /** IANA zone of the vendor. */
   readonly timezone: string

@@ -1,5 +1,6 @@
 // Which models a key may use, and what a model name stands for.
 
+import { editDistance } from '#core/edit-distance.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { KeySettings, PolicySettings, TargetSettings } from '#core/settings.ts'
 import type { Live } from './live.ts'
@@ -81,17 +82,4 @@ function nearest(name: string, known: readonly string[]): readonly string[] {
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 3)
     .map(({ id }) => id)
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let row = 1; row <= a.length; row++) {
-    const current = [row]
-    for (let column = 1; column <= b.length; column++) {
-      const substitution = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1)
-      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution))
-    }
-    previous = current
-  }
-  return previous[b.length] ?? 0
 }

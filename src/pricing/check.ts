@@ -1,9 +1,9 @@
 // What must hold of a price list before anybody is billed by it.
 
-import { PRICE_UNITS, type PriceEntry, type PriceTier } from '#core/price.ts'
+import { PRICE_NAMES, PRICE_UNITS, type PriceEntry, type PriceTier, TOKEN_PRICE_NAMES } from '#core/price.ts'
 import { isSlip, problemOfSize } from './bounds.ts'
 import { parseInstantMs, parseValidity } from './instants.ts'
-import { PRICE_NAMES, type Price, readPrice, type Tier, TOKEN_PRICE_NAMES } from './price.ts'
+import { type Price, readPrice, type Tier } from './price.ts'
 
 export interface EntryProblem {
   readonly entry: PriceEntry

@@ -15,22 +15,6 @@ import { type BandHours, isWithin, parseHours } from './bands.ts'
 import { areMet, type Conditions, readConditions } from './conditions.ts'
 import { parseValidity, type Validity } from './instants.ts'
 
-/** The members of a tier that are prices of tokens. */
-export const TOKEN_PRICE_NAMES = [
-  'input',
-  'output',
-  'cached_input',
-  'cached_input_explicit',
-  'cache_write',
-  'thinking_output',
-  'audio_input',
-  'image_input',
-  'audio_output',
-] as const satisfies readonly (keyof PriceTier)[]
-
-/** The members of a tier that are prices. */
-export const PRICE_NAMES = [...TOKEN_PRICE_NAMES, 'price'] as const satisfies readonly (keyof PriceTier)[]
-
 /** Per unit of the row. */
 export interface UnitPrice {
   readonly micro: Micro

@@ -1,7 +1,7 @@
 // `prices:` and `fx:` of a configuration → price entries over the catalogue.
 
 import { type Micro, parseMicro } from '#core/money.ts'
-import type { PriceEntry, PriceTier, PriceTimeBand } from '#core/price.ts'
+import { PRICE_NAMES, type PriceEntry, type PriceTier, type PriceTimeBand } from '#core/price.ts'
 import type { Settings } from '#core/settings.ts'
 import { describe, type Path } from './problems.ts'
 import type { PriceConfig } from './schema.ts'
@@ -95,26 +95,13 @@ function checkCurrency(scope: Scope, path: Path, currency: string): void {
   })
 }
 
-const PRICES = [
-  'input',
-  'output',
-  'cached_input',
-  'cached_input_explicit',
-  'cache_write',
-  'thinking_output',
-  'audio_input',
-  'image_input',
-  'audio_output',
-  'price',
-] as const
-
 /** The first row that fits prices a request, so a row behind a wider one is never reached. */
 function checkTiers(scope: Scope, path: Path, tiers: readonly (TierConfig | undefined)[]): void {
   const before: (readonly [number, TierConfig])[] = []
   for (const [index, tier] of indexed(tiers)) {
-    const hasPrice = PRICES.some((price) => tier[price] !== undefined)
+    const hasPrice = PRICE_NAMES.some((price) => tier[price] !== undefined)
     if (!hasPrice && !scope.report.hasWithin([...path, index])) {
-      const allowed = `at least one of ${PRICES.join(', ')}`
+      const allowed = `at least one of ${PRICE_NAMES.join(', ')}`
       scope.report.add([...path, index], { message: 'has no price', found: 'none', allowed })
     }
     const wider = before.find(([, other]) => covers(other, tier))

@@ -45,6 +45,21 @@ export function dayStartMs(timeMs: number): number {
   return Math.floor((timeMs + SHANGHAI_OFFSET_MS) / DAY_MS) * DAY_MS - SHANGHAI_OFFSET_MS
 }
 
+/** The counts of totals in the order in which stores keep them. */
+export function listOfTotals(totals: UsageTotals): readonly (number | bigint)[] {
+  return [
+    totals.requests,
+    totals.attempts,
+    totals.inputTokens,
+    totals.cachedInputTokens,
+    totals.outputTokens,
+    totals.reasoningTokens,
+    totals.costNano,
+    totals.estimatedAttempts,
+    totals.unpricedAttempts,
+  ]
+}
+
 /** What a final attempt adds to its series. Attempt 1 counts the request, so every request counts once. */
 export function totalsOf(row: AttemptRow): UsageTotals {
   return {

@@ -2,25 +2,14 @@
 
 import type { AttemptRow, UsageTotals } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
-import { addTotals, NO_TOTALS, parseSeries, type Series, totalsOf } from '../usage-report.ts'
+import { addTotals, listOfTotals, NO_TOTALS, parseSeries, type Series, totalsOf } from '../usage-report.ts'
 
 /** Field prefixes in the order in which apply-7.lua takes the counts. Must equal MEASURES there. */
 export const MEASURES = 'qaihorceu'
 
 /** The nine counts of an attempt, as the script takes them. */
 export function countTexts(row: AttemptRow): readonly string[] {
-  const totals = totalsOf(row)
-  return [
-    totals.requests,
-    totals.attempts,
-    totals.inputTokens,
-    totals.cachedInputTokens,
-    totals.outputTokens,
-    totals.reasoningTokens,
-    totals.costNano,
-    totals.estimatedAttempts,
-    totals.unpricedAttempts,
-  ].map(String)
+  return listOfTotals(totalsOf(row)).map(String)
 }
 
 /** Reads one hash of counters. */

@@ -3,7 +3,7 @@
 
 import type { AttemptRow, UsageTotals } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
-import { addTotals, HOUR_MS, hourStartMs, NO_TOTALS } from '../usage-report.ts'
+import { addTotals, HOUR_MS, hourStartMs, listOfTotals, NO_TOTALS } from '../usage-report.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { type SeriesNumbers, seriesTextOf } from './series-numbers.ts'
 
@@ -100,19 +100,7 @@ export class AttemptCounts {
   write(): void {
     for (const { hourMs, series, firstMs, lastMs, numbers, totals } of this.#groups.values()) {
       this.#insert.run(hourMs, series, firstMs, lastMs, JSON.stringify(numbers))
-      this.#addUsage.run(
-        hourMs,
-        series,
-        totals.requests,
-        totals.attempts,
-        totals.inputTokens,
-        totals.cachedInputTokens,
-        totals.outputTokens,
-        totals.reasoningTokens,
-        totals.costNano,
-        totals.estimatedAttempts,
-        totals.unpricedAttempts,
-      )
+      this.#addUsage.run(hourMs, series, ...listOfTotals(totals))
     }
   }
 

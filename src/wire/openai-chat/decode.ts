@@ -1,69 +1,43 @@
 // OpenAI-chat answers → canonical events, for clients of another format and for streams that are collected.
 
 import type { ChatEvent, FinishReason } from '#core/chat.ts'
-import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
 import type { ErrorRule, Quirks } from '#core/provider.ts'
 import type { AnswerDecoder } from '#core/wire-format.ts'
 import { decodeUtf8 } from '../bytes.ts'
-import { isDone, looksLikeObject, type SseEvent, SseSplitter } from '../sse.ts'
+import { parseObject } from '../json-object.ts'
+import { isDone } from '../sse.ts'
+import { openSseDecoder } from '../sse-decoder.ts'
 import { choicesOf, deltaOf, type MutableJson, repair, usageOf } from './chunk.ts'
 import { isErrorBody, readErrorValue, toFailure, wireFailure } from './failure.ts'
 import { CallMemory } from './tool-calls.ts'
 
 /** Decoder of a stream; a loose tool-call form is always tolerated here. */
 export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): AnswerDecoder {
-  const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
   const memory = new CallMemory()
   const tolerant: Quirks = { ...quirks, looseToolCalls: true }
-  let events: ChatEvent[] = []
   let started = false
   let ended = false
-  let dropped = 0
-
-  function onEvent(event: SseEvent): void {
-    if (ended || event.data === null) return
-    if (isDone(event.data)) {
-      ended = true
-      return
-    }
-    if (!looksLikeObject(event.data)) {
-      dropped++
-      return
-    }
-    let body: MutableJson
-    try {
-      body = JSON.parse(decodeUtf8(event.data)) as MutableJson
-    } catch {
-      dropped++
-      return
-    }
-    if (event.isErrorEvent || isErrorBody(body)) {
-      events.push({ type: 'failure', failure: toFailure(readErrorValue(body), 200, rules, null) })
-      ended = true
-      return
-    }
-    if (!started) events.push(startOf(body))
-    started = true
-    if (!decodeBody(body, tolerant, memory, rules, events)) ended = true
-  }
-
-  return {
-    push(chunk) {
-      events = []
-      if (!splitter.push(chunk, onEvent)) {
-        events.push({ type: 'failure', failure: wireFailure('protocol', 'an event without end') })
+  return openSseDecoder({
+    read(event, data, events) {
+      if (ended) return true
+      if (isDone(data)) {
+        ended = true
+        return true
       }
-      return events
+      const body = parseObject(data)
+      if (body === null) return false
+      if (event.isErrorEvent || isErrorBody(body)) {
+        events.push({ type: 'failure', failure: toFailure(readErrorValue(body), 200, rules, null) })
+        ended = true
+        return true
+      }
+      if (!started) events.push(startOf(body))
+      started = true
+      if (!decodeBody(body, tolerant, memory, rules, events)) ended = true
+      return true
     },
-    end() {
-      events = []
-      splitter.end(onEvent)
-      return events
-    },
-    get dropped() {
-      return dropped
-    },
-  }
+    giveUp: (kind, vendorMessage) => ({ type: 'failure', failure: wireFailure(kind, vendorMessage) }),
+  })
 }
 
 /** Events of an unstreamed answer. @throws SyntaxError when it is not JSON. */
