@@ -43,6 +43,15 @@ export interface ThinkingRequest {
 /** OpenAI's closed set; a vendor's other values are mapped by its folder. */
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'function_call'
 
+/** `data` (base64) and `transcript` of the fragments are joined; of the rest the last word holds. */
+export type AudioDelta = Readonly<Record<string, unknown>>
+
+/** Lists, joined over the fragments. */
+export interface LogprobsDelta {
+  readonly content: readonly unknown[] | null
+  readonly refusal: readonly unknown[] | null
+}
+
 /**
  * One step of an answer, streamed or not. Order: start, then deltas of any choice, one finish per choice,
  * usage (last one wins); or failure, after which nothing follows.
@@ -70,6 +79,17 @@ export type ChatEvent =
       readonly call: number
       readonly arguments: string
     }
+  /** A vendor may say a call's name only after its first arguments. */
+  | { readonly type: 'tool-call-name'; readonly choice: number; readonly call: number; readonly name: string }
+  /** The old form of a call, for clients that sent `functions`. */
+  | {
+      readonly type: 'function-call-delta'
+      readonly choice: number
+      readonly name: string
+      readonly arguments: string
+    }
+  | { readonly type: 'audio-delta'; readonly choice: number; readonly audio: AudioDelta }
+  | { readonly type: 'logprobs-delta'; readonly choice: number; readonly logprobs: LogprobsDelta }
   | { readonly type: 'finish'; readonly choice: number; readonly reason: FinishReason }
   | { readonly type: 'usage'; readonly usage: import('./usage.ts').TokenUsage }
   | { readonly type: 'failure'; readonly failure: import('./errors.ts').UpstreamFailure }

@@ -9,13 +9,9 @@ import type { AnswerDecoder } from '#core/wire-format.ts'
 import { encodeUtf8, utf8Length } from '#wire/bytes.ts'
 import { scanMembers, spliceMembers } from '#wire/json-members.ts'
 import { adaptRequest } from '#wire/openai-chat/adapt.ts'
+import { encodeChatAnswer } from '#wire/openai-chat/collect.ts'
 import { decodeChatAnswer, openChatDecoder } from '#wire/openai-chat/decode.ts'
-import {
-  type AnswerEncoder,
-  type EncodeOptions,
-  encodeChatAnswer,
-  openChatEncoder,
-} from '#wire/openai-chat/encode.ts'
+import { type AnswerEncoder, type EncodeOptions, openChatEncoder } from '#wire/openai-chat/encode.ts'
 import { wireFailure } from '#wire/openai-chat/failure.ts'
 import { passAnswer, passStream } from '#wire/openai-chat/pass.ts'
 import { encodeCompletionsAnswer, openCompletionsEncoder } from '#wire/openai-completions/encode.ts'
@@ -238,11 +234,22 @@ function learnEvent(state: AnswerState, event: ChatEvent): void {
       state.outputBytes += utf8Length(event.text)
       break
     case 'tool-call-start':
+    case 'tool-call-name':
       state.content = true
       state.outputBytes += utf8Length(event.name)
       break
     case 'tool-call-delta':
       state.outputBytes += utf8Length(event.arguments)
+      break
+    case 'function-call-delta':
+      state.content = true
+      state.outputBytes += utf8Length(event.name) + utf8Length(event.arguments)
+      break
+    case 'audio-delta':
+      state.content = true
+      state.outputBytes += JSON.stringify(event.audio).length
+      break
+    case 'logprobs-delta':
       break
     case 'finish':
       state.finished = true

@@ -1,10 +1,10 @@
 // OpenAI-chat answers → canonical events, for clients of another format and for streams that are collected.
 
-import type { ChatEvent, FinishReason } from '#core/chat.ts'
+import type { ChatEvent, FinishReason, LogprobsDelta } from '#core/chat.ts'
 import type { ErrorRule, Quirks } from '#core/provider.ts'
 import type { AnswerDecoder } from '#core/wire-format.ts'
 import { decodeUtf8 } from '../bytes.ts'
-import { parseObject } from '../json-object.ts'
+import { isObject, parseObject } from '../json-object.ts'
 import { isDone } from '../sse.ts'
 import { openSseDecoder } from '../sse-decoder.ts'
 import { choicesOf, deltaOf, type MutableJson, repair, usageOf } from './chunk.ts'
@@ -81,6 +81,8 @@ function decodeBody(
     const index = typeof choice['index'] === 'number' ? choice['index'] : 0
     const delta = deltaOf(choice)
     if (delta !== null) decodeDelta(delta, index, events)
+    const logprobs = logprobsOf(choice['logprobs'])
+    if (logprobs !== null) events.push({ type: 'logprobs-delta', choice: index, logprobs })
     const reason = choice['finish_reason']
     if (typeof reason === 'string' && reason !== '')
       events.push({ type: 'finish', choice: index, reason: finishOf(reason) })
@@ -100,19 +102,43 @@ function decodeDelta(delta: MutableJson, choice: number, events: ChatEvent[]): v
   if (typeof delta['content'] === 'string' && delta['content'] !== '') {
     events.push({ type: 'text-delta', choice, text: delta['content'] })
   }
-  const calls = delta['tool_calls']
+  const { audio, function_call: oldCall, tool_calls: calls } = delta
+  if (isObject(audio)) events.push({ type: 'audio-delta', choice, audio })
+  if (isObject(oldCall)) {
+    events.push({
+      type: 'function-call-delta',
+      choice,
+      name: textOf(oldCall['name']),
+      arguments: textOf(oldCall['arguments']),
+    })
+  }
   if (!Array.isArray(calls)) return
   for (const [position, call] of (calls as MutableJson[]).entries()) {
     const fn = (call['function'] ?? {}) as MutableJson
     const at = typeof call['index'] === 'number' ? call['index'] : position
-    if (typeof call['id'] === 'string') {
-      const name = typeof fn['name'] === 'string' ? fn['name'] : ''
+    const name = textOf(fn['name'])
+    if (typeof call['id'] === 'string')
       events.push({ type: 'tool-call-start', choice, call: at, id: call['id'], name })
-    }
+    else if (name !== '') events.push({ type: 'tool-call-name', choice, call: at, name })
     const text = fn['arguments']
     if (typeof text === 'string' && text !== '')
       events.push({ type: 'tool-call-delta', choice, call: at, arguments: text })
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+/** null where there are none. */
+function logprobsOf(value: unknown): LogprobsDelta | null {
+  if (!isObject(value)) return null
+  const { content, refusal } = value
+  const lists = {
+    content: Array.isArray(content) ? content : null,
+    refusal: Array.isArray(refusal) ? refusal : null,
+  }
+  return lists.content === null && lists.refusal === null ? null : lists
 }
 
 const REASONS: ReadonlyMap<string, FinishReason> = new Map([

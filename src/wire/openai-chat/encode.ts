@@ -1,7 +1,7 @@
-// Canonical events → OpenAI chat, streamed and whole. The order of chunks is the one that clients rely on:
+// Canonical events → OpenAI chat, streamed. The order of chunks is the one that clients rely on:
 // role, reasoning, content, tool calls, finish, usage (iff asked); the end mark is written at settlement.
 
-import type { ChatEvent } from '#core/chat.ts'
+import type { ChatEvent, LogprobsDelta } from '#core/chat.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { writeUsage } from './usage.ts'
 
@@ -60,8 +60,9 @@ export function openChatEncoder(options: EncodeOptions): AnswerEncoder {
     choice: number,
     value: Readonly<Record<string, unknown>>,
     reason: string | null = null,
+    logprobs: LogprobsDelta | null = null,
   ): string {
-    const text = chunk([{ index: choice, delta: value, logprobs: null, finish_reason: reason }])
+    const text = chunk([{ index: choice, delta: value, logprobs, finish_reason: reason }])
     if (opened.has(choice)) return text
     opened.add(choice)
     const role = {
@@ -97,6 +98,18 @@ export function openChatEncoder(options: EncodeOptions): AnswerEncoder {
         return delta(event.choice, {
           tool_calls: [{ index: event.call, function: { arguments: event.arguments } }],
         })
+      case 'tool-call-name':
+        return delta(event.choice, {
+          tool_calls: [{ index: event.call, function: { name: event.name, arguments: '' } }],
+        })
+      case 'function-call-delta': {
+        const name = event.name === '' ? {} : { name: event.name }
+        return delta(event.choice, { function_call: { ...name, arguments: event.arguments } })
+      }
+      case 'audio-delta':
+        return delta(event.choice, { audio: event.audio })
+      case 'logprobs-delta':
+        return delta(event.choice, {}, null, event.logprobs)
       case 'finish':
         return delta(event.choice, {}, event.reason)
       case 'usage':
@@ -122,104 +135,4 @@ export function shownUsage(
 ): Record<string, unknown> {
   const cost = options.costOf(usage, model)
   return { ...writeUsage(usage), ...(cost === null ? {} : { cost }) }
-}
-
-interface CollectedChoice {
-  text: string
-  reasoning: string
-  refusal: string
-  finish: string | null
-  readonly calls: Map<number, { id: string; name: string; arguments: string }>
-}
-
-/** A whole answer gathered from events. */
-export interface CollectedAnswer {
-  readonly identity: Identity
-  readonly choices: readonly (CollectedChoice & { readonly index: number })[]
-  readonly usage: TokenUsage | null
-}
-
-export function collect(events: readonly ChatEvent[], options: EncodeOptions): CollectedAnswer {
-  const identity: Identity = {
-    id: options.fallbackId,
-    model: options.fallbackModel,
-    created: options.nowSeconds,
-  }
-  const choices = new Map<number, CollectedChoice & { index: number }>()
-  let usage: TokenUsage | null = null
-  const choiceOf = (index: number): CollectedChoice => {
-    let choice = choices.get(index)
-    if (choice === undefined) {
-      choice = { index, text: '', reasoning: '', refusal: '', finish: null, calls: new Map() }
-      choices.set(index, choice)
-    }
-    return choice
-  }
-  for (const event of events) {
-    if (event.type === 'start') identify(identity, event)
-    else if (event.type === 'usage') usage = event.usage
-    else if (event.type !== 'failure') gather(choiceOf(event.choice), event)
-  }
-  return { identity, choices: [...choices.values()].sort((a, b) => a.index - b.index), usage }
-}
-
-function gather(
-  choice: CollectedChoice,
-  event: Exclude<ChatEvent, { type: 'start' | 'usage' | 'failure' }>,
-): void {
-  switch (event.type) {
-    case 'text-delta':
-      choice.text += event.text
-      break
-    case 'reasoning-delta':
-      choice.reasoning += event.text
-      break
-    case 'refusal-delta':
-      choice.refusal += event.text
-      break
-    case 'tool-call-start':
-      choice.calls.set(event.call, { id: event.id, name: event.name, arguments: '' })
-      break
-    case 'tool-call-delta': {
-      const call = choice.calls.get(event.call)
-      if (call !== undefined) call.arguments += event.arguments
-      break
-    }
-    case 'finish':
-      choice.finish = event.reason
-  }
-}
-
-/** The JSON text of a whole `chat.completion`. */
-export function encodeChatAnswer(events: readonly ChatEvent[], options: EncodeOptions): string {
-  const { identity, choices, usage } = collect(events, options)
-  return JSON.stringify({
-    id: identity.id,
-    object: 'chat.completion',
-    created: identity.created,
-    model: identity.model,
-    choices: choices.map((choice) => ({
-      index: choice.index,
-      message: messageOf(choice),
-      logprobs: null,
-      finish_reason: choice.finish ?? 'stop',
-    })),
-    ...(usage === null ? {} : { usage: writeUsage(usage) }),
-  })
-}
-
-function messageOf(choice: CollectedChoice): Record<string, unknown> {
-  const inOrder = [...choice.calls].sort(([a], [b]) => a - b)
-  const calls = inOrder.map(([, call]) => ({
-    id: call.id,
-    type: 'function',
-    function: { name: call.name, arguments: call.arguments },
-  }))
-  return {
-    role: 'assistant',
-    content: choice.text === '' && (calls.length > 0 || choice.refusal !== '') ? null : choice.text,
-    refusal: choice.refusal === '' ? null : choice.refusal,
-    ...(choice.reasoning === '' ? {} : { reasoning_content: choice.reasoning }),
-    ...(calls.length === 0 ? {} : { tool_calls: calls }),
-  }
 }

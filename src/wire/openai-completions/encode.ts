@@ -3,9 +3,9 @@
 
 import type { ChatEvent } from '#core/chat.ts'
 import type { TokenUsage } from '#core/usage.ts'
+import { collect } from '../openai-chat/collect.ts'
 import {
   type AnswerEncoder,
-  collect,
   type EncodeOptions,
   type Identity,
   identify,

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ChatEvent } from '#core/chat.ts'
+import { encodeChatAnswer } from '#wire/openai-chat/collect.ts'
 import { decodeChatAnswer, openChatDecoder } from '#wire/openai-chat/decode.ts'
-import { type EncodeOptions, encodeChatAnswer, openChatEncoder } from '#wire/openai-chat/encode.ts'
+import { type EncodeOptions, openChatEncoder } from '#wire/openai-chat/encode.ts'
 import { CHUNKINGS } from '../../../support/chunkings.ts'
 import { bodiesOf, chunk, decodeText, encode, event, type Json, PLAIN, USAGE } from './support.ts'
 
@@ -153,6 +154,43 @@ describe('a whole answer', () => {
     })
   })
 
+  test('holds sound, log probabilities and calls of the old form, joined from their pieces', () => {
+    const events: ChatEvent[] = [
+      { type: 'audio-delta', choice: 0, audio: { id: 'audio_1', transcript: '你' } },
+      { type: 'audio-delta', choice: 0, audio: { transcript: '好', data: 'UklG' } },
+      { type: 'audio-delta', choice: 0, audio: { data: 'Rg==', expires_at: 1_757_145_266 } },
+      { type: 'logprobs-delta', choice: 0, logprobs: { content: [{ token: 'a' }], refusal: null } },
+      { type: 'logprobs-delta', choice: 0, logprobs: { content: [{ token: 'b' }], refusal: null } },
+      { type: 'function-call-delta', choice: 0, name: 'f', arguments: '{"a"' },
+      { type: 'function-call-delta', choice: 0, name: '', arguments: ':1}' },
+    ]
+    expect(whole(events)).toMatchObject({
+      choices: [
+        {
+          message: {
+            content: null,
+            audio: { id: 'audio_1', data: 'UklGRg==', transcript: '你好', expires_at: 1_757_145_266 },
+            function_call: { name: 'f', arguments: '{"a":1}' },
+          },
+          logprobs: { content: [{ token: 'a' }, { token: 'b' }], refusal: null },
+        },
+      ],
+    })
+  })
+
+  test('has the name of a call that was said after its first arguments', () => {
+    const streamed = [
+      { tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { arguments: '{' } }] },
+      { tool_calls: [{ index: 0, function: { name: 'late', arguments: '}' } }] },
+    ].map((delta) => event(chunk(delta)))
+    const events = decodeText(streamed.join(''))
+    expect(whole(events)).toMatchObject({
+      choices: [{ message: { tool_calls: [{ id: 'call_1', function: { name: 'late', arguments: '{}' } }] } }],
+    })
+    const again = decodeText(stream(events))
+    expect(whole(again)).toEqual(whole(events))
+  })
+
   test('has its choices and calls in order, whatever order they came in', () => {
     const events: ChatEvent[] = [
       { type: 'text-delta', choice: 1, text: 'second' },
@@ -175,13 +213,22 @@ describe('events survive the way out and back', () => {
       fc.oneof(
         fc.record({ type: fc.constantFrom('text-delta', 'reasoning-delta', 'refusal-delta'), text }),
         fc.record({ type: fc.constant('call'), name: text, arguments: text }),
+        fc.record({ type: fc.constant('function-call-delta' as const), name: text, arguments: text }),
+        fc.record({
+          type: fc.constant('audio-delta' as const),
+          audio: fc.record({ data: text, transcript: text }),
+        }),
+        fc.record({
+          type: fc.constant('logprobs-delta' as const),
+          logprobs: fc.record({ content: fc.array(fc.record({ token: text })), refusal: fc.constant(null) }),
+        }),
       ),
       { minLength: 1, maxLength: 8 },
     )
     .map((steps): ChatEvent[] => {
       let calls = 0
       const events = steps.flatMap((step): ChatEvent[] => {
-        if (!('name' in step)) return [{ type: step.type, choice: 0, text: step.text } as ChatEvent]
+        if (step.type !== 'call') return [{ ...step, choice: 0 } as ChatEvent]
         const call = calls++
         return [
           { type: 'tool-call-start', choice: 0, call, id: `call_${call}`, name: step.name },
