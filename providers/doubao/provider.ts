@@ -31,7 +31,7 @@ export const provider = {
     // An assistant turn with tool calls was a 400 MissingParameter with null (AstrBot#6852) and with "" (opencodex#795).
     emptyAssistantContent: ' ',
     // SDK enum of reasoning_effort; `minimal` means no thinking. `budget_tokens` is not in the official SDK.
-    thinking: { style: 'thinking', efforts: ['minimal', 'low', 'medium', 'high'] },
+    thinking: { style: 'thinking', auto: true, efforts: ['minimal', 'low', 'medium', 'high'] },
   },
   models: [
     // 推理接入点 ids name any model: nothing is known of them, so they count as able.
@@ -59,7 +59,7 @@ export const provider = {
     {
       match: /^doubao-1[-.]5-thinking-(vision|pro-m)/i,
       cannot: ['stop', 'logprobs', 'tool_choice', 'parallel_tool_calls'],
-      quirks: { thinking: { style: 'thinking' }, drops: ['logit_bias'] },
+      quirks: { thinking: { style: 'thinking', auto: true }, drops: ['logit_bias'] },
       thinksByDefault: true,
     },
     // The first thinking models cannot be told not to think.

@@ -44,5 +44,5 @@ const SUFFIXES: Readonly<Record<string, string>> = {
 /** Names that the table does not have are their own suffix in lower case (ernie-speed-128k, ernie-tiny-8k, …). */
 export function suffixOf(model: string): string {
   const name = model.toLowerCase()
-  return SUFFIXES[name] ?? encodeURIComponent(name)
+  return (Object.hasOwn(SUFFIXES, name) ? SUFFIXES[name] : undefined) ?? encodeURIComponent(name)
 }

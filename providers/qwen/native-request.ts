@@ -108,7 +108,7 @@ function addThinking(parameters: Record<string, unknown>, input: EncodeInput): v
   // Open hybrids think by default, and thinking is a 400 in unstreamed calls.
   else if (!streaming && OPEN_HYBRID.test(model)) parameters['enable_thinking'] = false
   if (enabled !== true) return
-  const budget = thinking.budgetTokens ?? EFFORT_BUDGETS[thinking.effort ?? ''] ?? null
+  const budget = thinking.budgetTokens ?? budgetOf(thinking.effort)
   if (budget !== null) parameters['thinking_budget'] = budget
 }
 
@@ -199,4 +199,8 @@ function hasMedia(message: ChatMessage): boolean {
     Array.isArray(message.content) &&
     (message.content as readonly ContentPart[]).some((part) => part.type !== 'text')
   )
+}
+
+function budgetOf(effort: string | null): number | null {
+  return effort !== null && Object.hasOwn(EFFORT_BUDGETS, effort) ? (EFFORT_BUDGETS[effort] ?? null) : null
 }

@@ -42,3 +42,8 @@ export const METRIC_SERIES_MAX = 1_000
 export const PAGE_ROWS_MAX = 500
 /** Rows of the capped stream of attempts in Redis. */
 export const REDIS_STREAM_ROWS_MAX = 100_000
+
+/** An upstream that reports more tokens of one answer is not believed. */
+export const TOKENS_COUNT_MAX = 1_000_000_000
+/** Nor is one that searched more often. */
+export const CALLS_COUNT_MAX = 10_000

@@ -85,13 +85,15 @@ export interface ErrorRule {
 export type ThinkingSwitch =
   /**
    * `thinking: {type: 'enabled' | 'disabled'}`, with `reasoning_effort` beside it where `efforts` is given; `on` is
-   * the only word for thinking where that is not `enabled`.
+   * the only word for thinking where that is not `enabled`; `auto` where the model may be told to choose; `budget` where
+   * `budget_tokens` may stand beside the type.
    */
   | {
       readonly style: 'thinking'
       readonly efforts?: readonly string[]
       readonly budget?: boolean
       readonly on?: string
+      readonly auto?: boolean
     }
   /** `enable_thinking: boolean`, with `thinking_budget` (tokens) beside it. */
   | { readonly style: 'enable_thinking'; readonly budgetField?: string; readonly efforts?: readonly string[] }

@@ -31,6 +31,8 @@ export interface AnswerDecoder {
   end(): readonly ChatEvent[]
   /** Events so far that were no JSON objects and were left out. */
   readonly dropped: number
+  /** The end mark has come, in dialects that have one. */
+  readonly hasEnded?: boolean
 }
 
 export interface UpstreamFormat {

@@ -33,11 +33,21 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
     if (plan.refusal !== null) throw plan.refusal
     close(deps, exchange, await dispatch(deps, exchange, call, plan))
   } catch (error) {
-    fail(deps, exchange, toGatewayError(deps, exchange, error))
+    failOrDrop(deps, exchange, toGatewayError(deps, exchange, error))
   } finally {
     exchange.grant?.close()
     deps.load.inFlight--
     deps.load.bodyBytes -= exchange.bodyBytes
+  }
+}
+
+/** A row that the journal does not take must cost this request only, not the process and all the others. */
+function failOrDrop(deps: Deps, exchange: Exchange, error: GatewayError): void {
+  try {
+    fail(deps, exchange, error)
+  } catch (cause) {
+    deps.log.error('request.crashed', { request_id: exchange.id, error: textOf(cause) })
+    exchange.sink.destroy()
   }
 }
 

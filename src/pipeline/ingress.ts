@@ -73,6 +73,7 @@ function parseBody(bytes: Uint8Array): ParsedBody {
       `the request body is nested deeper than ${JSON_DEPTH_MAX} levels`,
     )
   }
+  if (scan !== null) refuseTwice(scan)
   try {
     return { value: JSON.parse(text) as unknown, text, scan }
   } catch (cause) {
@@ -83,6 +84,19 @@ function parseBody(bytes: Uint8Array): ParsedBody {
       `the request body is not valid JSON${where === undefined ? '' : ` (${where})`}`,
       { cause },
     )
+  }
+}
+
+/** Of a member that stands twice an upstream may read the one that was not checked here. */
+function refuseTwice({ members }: MemberScan): void {
+  const seen = new Set<string>()
+  for (const { key } of members) {
+    if (seen.has(key)) {
+      const name = key.slice(0, 100)
+      const message = `\`${name}\` occurs twice in the request body; send it once`
+      throw new GatewayError('invalid_request', message, { param: name })
+    }
+    seen.add(key)
   }
 }
 

@@ -125,7 +125,8 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
   const format =
     name === null ? null : (provider.formats?.find((candidate) => candidate.name === name) ?? null)
   const baseUrl = providerSettings.baseUrl ?? format?.baseUrl ?? provider.baseUrl ?? ''
-  const quirks: Quirks = { ...provider.quirks, ...rule.quirks }
+  const lacks = lackOf(target, provider, format, rule, listed?.capabilities ?? null)
+  const quirks = withoutSwitch(lacks, { ...provider.quirks, ...rule.quirks })
   return {
     target,
     settings: providerSettings,
@@ -143,12 +144,18 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
     baseUrl,
     urlOf: urlsBelow(baseUrl),
     contextWindow: target.contextWindow ?? rule.contextWindow ?? listed?.contextWindow ?? null,
-    lacks: lackOf(target, provider, format, rule, listed?.capabilities ?? null),
+    lacks,
     lacksWhileThinking: (capability) =>
       target.capabilities?.includes(capability) !== true &&
       rule.cannotWhileThinking?.includes(capability) === true,
     thinksByDefault: rule.thinksByDefault === true,
   }
+}
+
+/** Whoever cannot call tools in parallel does not know the switch either; it is a wish, so it goes and is listed. */
+function withoutSwitch(lacks: TargetFacts['lacks'], quirks: Quirks): Quirks {
+  if (!lacks('parallel_tool_calls')) return quirks
+  return { ...quirks, drops: [...(quirks.drops ?? []), 'parallel_tool_calls'] }
 }
 
 /** A dialect has a handful of paths; a query in one could be anything. */

@@ -9,6 +9,7 @@ import type { AnswerDecoder } from '#core/wire-format.ts'
 import { encodeUtf8, utf8Length } from '#wire/bytes.ts'
 import { scanMembers, spliceMembers } from '#wire/json-members.ts'
 import { adaptRequest } from '#wire/openai-chat/adapt.ts'
+import { ChoiceEnds } from '#wire/openai-chat/choices.ts'
 import { encodeChatAnswer } from '#wire/openai-chat/collect.ts'
 import { decodeChatAnswer, openChatDecoder } from '#wire/openai-chat/decode.ts'
 import { type AnswerEncoder, type EncodeOptions, openChatEncoder } from '#wire/openai-chat/encode.ts'
@@ -102,6 +103,7 @@ export function openAnswer(call: Call, facts: TargetFacts, options: AnswerOption
       quirks,
       rules: provider.errors,
       wantsUsage: call.wantsUsage,
+      choices: choicesAsked(call),
       costOf: options.costOf,
       out: options.out,
     })
@@ -109,8 +111,16 @@ export function openAnswer(call: Call, facts: TargetFacts, options: AnswerOption
   const decoder = facts.format === null ? openChatDecoder(quirks, provider.errors) : facts.format.openStream()
   const encodeOptions = toEncodeOptions(call, facts, options)
   return call.streaming
-    ? translateStream(decoder, openEncoder(call, encodeOptions), options.out)
+    ? translateStream(decoder, openEncoder(call, encodeOptions), choicesAsked(call), options.out)
     : collectStream(decoder, call, encodeOptions, options.out)
+}
+
+/** Each prompt of a legacy request has choices of its own. */
+function choicesAsked(call: Call): number {
+  const { n, prompt } = call.body
+  const prompts =
+    call.api === 'completions' && Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt.length : 1
+  return Math.max(1, typeof n === 'number' ? n : 1) * Math.max(1, prompts)
 }
 
 /** An answer that came whole: what the client gets of it. */
@@ -133,7 +143,8 @@ export function convertAnswer(
     state.failure = wireFailure('protocol', 'the answer is not JSON')
     return { state, bytes: body }
   }
-  for (const event of events) learnEvent(state, event)
+  const ends = new ChoiceEnds(state, 1)
+  for (const event of events) learnEvent(state, event, ends)
   if (state.failure === null && !events.some((event) => event.type === 'finish')) {
     state.failure = wireFailure('protocol', 'the answer has no choices')
   }
@@ -166,17 +177,20 @@ function encodeWhole(call: Call, events: readonly ChatEvent[], options: EncodeOp
 function translateStream(
   decoder: AnswerDecoder,
   encoder: AnswerEncoder,
+  choices: number,
   out: (bytes: Uint8Array) => void,
 ): AnswerTransform {
   const state = newAnswerState()
+  const ends = new ChoiceEnds(state, choices)
   function onEvents(events: readonly ChatEvent[]): void {
     let text = ''
     for (const event of events) {
       if (state.failure !== null) return
-      learnEvent(state, event)
+      learnEvent(state, event, ends)
       text += encoder.encode(event)
     }
     state.droppedEvents = decoder.dropped
+    if (decoder.hasEnded === true) ends.endMark()
     if (text !== '') out(encodeUtf8(text))
   }
   return {
@@ -198,14 +212,16 @@ function collectStream(
   out: (bytes: Uint8Array) => void,
 ): AnswerTransform {
   const state = newAnswerState()
+  const ends = new ChoiceEnds(state, choicesAsked(call))
   const gathered: ChatEvent[] = []
   let bytes = 0
   function onEvents(events: readonly ChatEvent[]): void {
     for (const event of events) {
-      learnEvent(state, event)
+      learnEvent(state, event, ends)
       gathered.push(event)
     }
     state.droppedEvents = decoder.dropped
+    if (decoder.hasEnded === true) ends.endMark()
   }
   return {
     state,
@@ -221,7 +237,8 @@ function collectStream(
   }
 }
 
-function learnEvent(state: AnswerState, event: ChatEvent): void {
+function learnEvent(state: AnswerState, event: ChatEvent, ends: ChoiceEnds): void {
+  if ('choice' in event) ends.note(event.choice, event.type === 'finish')
   switch (event.type) {
     case 'start':
       state.upstreamId ??= event.id
@@ -252,7 +269,6 @@ function learnEvent(state: AnswerState, event: ChatEvent): void {
     case 'logprobs-delta':
       break
     case 'finish':
-      state.finished = true
       break
     case 'usage':
       state.usage = event.usage

@@ -13,6 +13,8 @@ export interface SseReader {
   readonly giveUp: (kind: 'protocol', vendorMessage: string) => ChatEvent
   /** The upstream closed. */
   readonly end?: (events: ChatEvent[]) => void
+  /** The dialect's end mark has come. */
+  readonly hasEnded?: () => boolean
 }
 
 export function openSseDecoder(reader: SseReader): AnswerDecoder {
@@ -38,6 +40,9 @@ export function openSseDecoder(reader: SseReader): AnswerDecoder {
     },
     get dropped() {
       return dropped
+    },
+    get hasEnded() {
+      return reader.hasEnded?.() ?? false
     },
   }
 }

@@ -148,6 +148,19 @@ const WRONG: readonly (readonly [param: string, fields: Record<string, unknown>]
   ['messages[0].content[0].type', { messages: [{ role: 'user', content: [{ text: 'x' }] }] }],
   ['messages[0].content[0].text', { messages: [{ role: 'user', content: [{ type: 'text' }] }] }],
   ['messages[0].tool_calls', { messages: [{ role: 'assistant', tool_calls: {} }] }],
+  ['messages[0].tool_calls[0]', { messages: [{ role: 'assistant', tool_calls: [null] }] }],
+  ['messages[0].tool_calls[0].id', { messages: [{ role: 'assistant', tool_calls: [{ id: 5 }] }] }],
+  [
+    'messages[0].tool_calls[0].function',
+    { messages: [{ role: 'assistant', tool_calls: [{ function: 'f' }] }] },
+  ],
+  [
+    'messages[0].tool_calls[0].function.arguments',
+    { messages: [{ role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: { a: 1 } } }] }] },
+  ],
+  ['messages[0].function_call.name', { messages: [{ role: 'assistant', function_call: { name: {} } }] }],
+  ['messages[0].name', { messages: [{ role: 'user', content: 'x', name: {} }] }],
+  ['functions[0]', { functions: [null] }],
   ['stream', { stream: 'yes' }],
   ['temperature', { temperature: '0.5' }],
   ['top_p', { top_p: [1] }],
@@ -182,6 +195,16 @@ describe('a field', () => {
   ])('%s of a legacy completion is named when it is wrong', async (param, fields) => {
     const got = await post({ model: 'm', ...fields }, '/v1/completions')
     expect([got.status, got.error.param], got.text).toEqual([400, param])
+  })
+
+  test.each(['messages', 'stream', 'anything'])('%s that stands twice is refused', async (name) => {
+    const user = '[{"role":"user","content":"x"}]'
+    const value = name === 'messages' ? user : 'true'
+    const rest = name === 'messages' ? '' : `"messages":${user},`
+    const body = `{"model":"m","${name}":${value},${rest}"${name}":${value}}`
+    const got = await post(new TextEncoder().encode(body))
+    expect([got.status, got.error.param], got.text).toEqual([400, name])
+    expect(got.error.message).toContain('twice')
   })
 
   test('that is null is as if it were absent', async () => {

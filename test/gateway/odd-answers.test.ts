@@ -12,8 +12,9 @@ import {
   ROLE_EVENT,
   streamEvents,
 } from '../support/chat-bytes.ts'
-import { type LocalGateway, type RequestDetail, startLocalGateway } from '../support/gateway.ts'
+import { KEY, type LocalGateway, type RequestDetail, startLocalGateway } from '../support/gateway.ts'
 import { configOf } from '../support/gateway-config.ts'
+import { ask } from '../support/http-client.ts'
 import { type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
 
 const MB = 1024 * 1024
@@ -49,6 +50,11 @@ const USAGES: readonly (readonly [what: string, usage: unknown])[] = [
   ['fractions', { prompt_tokens: 1.5, completion_tokens: 2.25 }],
   ['beyond any integer', { prompt_tokens: 1e30, completion_tokens: 1e300 }],
   ['just beyond the exact ones', { prompt_tokens: 2 ** 53, completion_tokens: 2 ** 53 }],
+  [
+    'more than any answer has',
+    { prompt_tokens: 900_719_925_474_099, completion_tokens: 900_719_925_474_099 },
+  ],
+  ['searches without end', { prompt_tokens: 5, completion_tokens: 2, tool_usage: { web_search: 1e15 } }],
   ['text', { prompt_tokens: '10', completion_tokens: 'many' }],
   ['null', { prompt_tokens: null, completion_tokens: null }],
   ['no figures at all', {}],
@@ -93,6 +99,110 @@ describe('usage that is', () => {
       expect(String(total['cost'])).toMatch(/^\d+(\.\d{1,9})?$/)
     },
   )
+})
+
+describe('usage of which a half is no count', () => {
+  test.each([
+    ['a fraction of output', { prompt_tokens: 10, completion_tokens: 7.5 }],
+    ['negative input', { prompt_tokens: -5, completion_tokens: 3 }],
+    ['input as text', { prompt_tokens: '10', completion_tokens: 3 }],
+  ])('%s is an estimate, not a zero', async (_what, usage) => {
+    upstream.script({ headers: JSON_HEADERS, steps: [answerText('hello', usage as never)] })
+    const got = await gateway.chat()
+    expect(got.status).toBe(200)
+    const [row] = (await gateway.detail(got.headers['x-request-id'] ?? '')).attempts
+    expect(row?.usage).toMatchObject({ source: 'estimated' })
+    expect(Number(row?.usage['input_tokens'])).toBeGreaterThan(0)
+    expect(Number(row?.usage['output_tokens'])).toBeGreaterThan(0)
+  })
+})
+
+const chunkOf = (choice: number, delta: object, finish: string | null = null): string =>
+  `data: ${JSON.stringify({
+    id: 'c1',
+    object: 'chat.completion.chunk',
+    created: 1,
+    model: 'x',
+    choices: [{ index: choice, delta, finish_reason: finish }],
+  })}\n\n`
+
+describe('a stream of several choices', () => {
+  const HALF = [
+    chunkOf(0, { role: 'assistant', content: 'A' }),
+    chunkOf(1, { role: 'assistant', content: 'B half' }),
+    chunkOf(0, { content: ' whole' }),
+    chunkOf(0, {}, 'stop'),
+  ]
+
+  test.each(['/v1/chat/completions', '/v1/completions'])(
+    'that is cut while one of them is unfinished is cut (%s)',
+    async (path) => {
+      upstream.script({ steps: HALF, ending: 'fin' })
+      const asked = path.includes('chat') ? { messages: [{ role: 'user', content: 'x' }] } : { prompt: 'x' }
+      const got = await ask(gateway.url + path, {
+        key: KEY,
+        method: 'POST',
+        body: { model: 'm', stream: true, n: 2, ...asked },
+      })
+      expect(got.status).toBe(200)
+      expect(got.text).not.toContain('[DONE]')
+      expect(got.text).toContain('upstream_truncated')
+      const detail = await gateway.detail(got.headers['x-request-id'] ?? '')
+      expect([detail.outcome, detail.error]).toEqual(['failed', 'upstream_truncated'])
+    },
+  )
+
+  test('is whole when each has ended', async () => {
+    upstream.script({ steps: [...HALF, chunkOf(1, { content: ' and half' }, 'stop')] })
+    const got = await gateway.chat({ stream: true, n: 2 })
+    expect(got.text).toContain('[DONE]')
+  })
+
+  test('is whole at its end mark where the upstream gave fewer than asked for', async () => {
+    upstream.script({ steps: [chunkOf(0, { content: 'A' }), chunkOf(0, {}, 'stop'), DONE] })
+    const got = await gateway.chat({ stream: true, n: 2 })
+    expect(got.text).toContain('[DONE]')
+    expect((await gateway.detail(got.headers['x-request-id'] ?? '')).outcome).toBe('success')
+  })
+})
+
+describe('a closing chunk that tells the answer again', () => {
+  const again = (): string =>
+    `data: ${JSON.stringify({
+      id: 'c1',
+      object: 'chat.completion',
+      model: 'x',
+      choices: [{ index: 0, message: { role: 'assistant', content: 'hello world' }, finish_reason: 'stop' }],
+    })}\n\n`
+
+  test('is no content for chat clients', async () => {
+    upstream.script({ steps: [contentEvent('hello '), contentEvent('world'), again(), DONE] })
+    const got = await gateway.chat({ stream: true })
+    expect(got.text.match(/hello world/g)).toBeNull()
+    expect(got.text).toContain('"finish_reason":"stop"')
+  })
+
+  test('is no content for clients of legacy completions', async () => {
+    upstream.script({ steps: [contentEvent('hello '), contentEvent('world'), again(), DONE] })
+    const streamed = await ask(`${gateway.url}/v1/completions`, {
+      key: KEY,
+      method: 'POST',
+      body: { model: 'm', prompt: 'x', stream: true },
+    })
+    expect(streamed.text).toContain('world')
+    expect(streamed.text.match(/hello world/g)).toBeNull()
+  })
+})
+
+describe('a whole answer without an answer in it', () => {
+  test.each([
+    ['a choice without a message', '[{}]'],
+    ['a message that is null', '[{"index":0,"message":null}]'],
+  ])('%s is an error', async (_what, choices) => {
+    upstream.script({ headers: JSON_HEADERS, steps: [`{"id":"a","choices":${choices}}`] })
+    const got = await gateway.chat()
+    expect([got.status, got.error.code]).toEqual([502, 'upstream_protocol'])
+  })
 })
 
 function expectSound(detail: RequestDetail): void {

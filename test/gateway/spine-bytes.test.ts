@@ -321,16 +321,6 @@ describe('the request', () => {
     },
   )
 
-  test('that says its model twice goes on with the one that counts, and no other', async () => {
-    const got = await gateway.chat(
-      {},
-      { body: '{"model":"none","messages":[{"role":"user","content":"x"}],"model":"m"}' },
-    )
-    expect(got.status).toBe(200)
-    expect(lastRequest().body).not.toMatch(/"none"|"m"/)
-    expect(lastRequest().json['model']).toBe('x')
-  })
-
   test('is taken without /v1 as well', async () => {
     const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
     const got = await ask(`${gateway.url}/chat/completions`, { key: KEY, body })

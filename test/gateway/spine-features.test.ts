@@ -32,11 +32,13 @@ beforeAll(async () => {
         qwen: folder('qwen'),
         ernie: folder('ernie'),
         vllm: folder('vllm'),
+        tgi: folder('tgi'),
       },
       targets: ['up/x'],
       models: {
         'team/helper': { targets: ['up/y'] },
         local: { policy: 'p', targets: ['vllm/qwen3-8b'] },
+        tools: { policy: 'p', targets: ['tgi/x'] },
       },
       over: {
         keys: [
@@ -86,6 +88,18 @@ describe('a chat', () => {
     expect(got.status).toBe(200)
     expect(lastJson()).toMatchObject(asked)
     expect(got.headers).not.toHaveProperty('x-sluice-dropped')
+  })
+
+  test('that no target of its dialect knows is left out, and says so', async () => {
+    upstream.script(answer('x'))
+    const got = await gateway.chat({
+      model: 'tools',
+      tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }],
+      parallel_tool_calls: false,
+    })
+    expect(got.status, got.text).toBe(200)
+    expect(lastJson()).not.toHaveProperty('parallel_tool_calls')
+    expect(got.headers['x-sluice-dropped']).toBe('parallel_tool_calls')
   })
 
   test('streams parallel tool calls with their indexes, ids and arguments', async () => {

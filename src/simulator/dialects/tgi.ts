@@ -89,7 +89,9 @@ function adjust(body: OpenAiBody): OpenAiBody | Refusal {
     }
   }
   const totalTokensMax = asked.totalTokensMax ?? asked.answerTokensMax
-  return { ...body, chat: { ...asked, choices: 1, totalTokensMax, answerTokensMax: null } }
+  // The grammar that an answer with tools must follow has room for one call.
+  const only = { choices: 1, parallelToolCalls: false, totalTokensMax, answerTokensMax: null }
+  return { ...body, chat: { ...asked, ...only } }
 }
 
 type Row = readonly [status: number, type: string, message: string]

@@ -6,6 +6,7 @@ import type { Quirks } from '#core/provider.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { utf8Length } from '../bytes.ts'
 import { isObject } from '../json-object.ts'
+import type { ChoiceEnds } from './choices.ts'
 import { type CallMemory, callLength, repairCalls } from './tool-calls.ts'
 import { readUsage } from './usage.ts'
 
@@ -16,6 +17,25 @@ export function choicesOf(body: MutableJson): readonly MutableJson[] {
   return Array.isArray(choices) ? choices.filter(isObject) : []
 }
 
+export function indexOf(choice: MutableJson): number {
+  return typeof choice['index'] === 'number' ? choice['index'] : 0
+}
+
+/**
+ * Some vendors close a stream with a chunk that tells the whole answer again in a `message` (MiniMax: open.md 5). It is
+ * no content; returns whether there was one.
+ */
+export function dropRepeated(body: MutableJson, hasContent: boolean): boolean {
+  let dropped = false
+  for (const choice of choicesOf(body)) {
+    if (!hasContent || choice['message'] === undefined) continue
+    delete choice['message']
+    choice['delta'] ??= {}
+    dropped = true
+  }
+  return dropped
+}
+
 /** The delta of a chunk's choice, or the message of a whole answer's. */
 export function deltaOf(choice: MutableJson): MutableJson | null {
   const delta = choice['delta'] ?? choice['message']
@@ -23,7 +43,7 @@ export function deltaOf(choice: MutableJson): MutableJson | null {
 }
 
 /** Fills the state from one chunk or answer; what is already known stays unless it is newer. */
-export function learn(state: AnswerState, body: MutableJson): void {
+export function learn(state: AnswerState, body: MutableJson, ends: ChoiceEnds): void {
   if (state.upstreamId === null && typeof body['id'] === 'string' && body['id'] !== '')
     state.upstreamId = body['id']
   if (typeof body['model'] === 'string' && body['model'] !== '') state.responseModel = body['model']
@@ -41,7 +61,8 @@ export function learn(state: AnswerState, body: MutableJson): void {
       state.content = true
       state.outputBytes += utf8Length(choice['text'])
     }
-    if (typeof choice['finish_reason'] === 'string' && choice['finish_reason'] !== '') state.finished = true
+    const reason = choice['finish_reason']
+    ends.note(indexOf(choice), typeof reason === 'string' && reason !== '')
   }
 }
 

@@ -7,7 +7,7 @@ import { decodeUtf8 } from '../bytes.ts'
 import { isObject, parseObject } from '../json-object.ts'
 import { isDone } from '../sse.ts'
 import { openSseDecoder } from '../sse-decoder.ts'
-import { choicesOf, deltaOf, type MutableJson, repair, usageOf } from './chunk.ts'
+import { choicesOf, deltaOf, dropRepeated, indexOf, type MutableJson, repair, usageOf } from './chunk.ts'
 import { isErrorBody, readErrorValue, toFailure, wireFailure } from './failure.ts'
 import { CallMemory } from './tool-calls.ts'
 
@@ -17,6 +17,7 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
   const tolerant: Quirks = { ...quirks, looseToolCalls: true }
   let started = false
   let ended = false
+  let hasContent = false
   return openSseDecoder({
     read(event, data, events) {
       if (ended) return true
@@ -33,12 +34,18 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
       }
       if (!started) events.push(startOf(body))
       started = true
+      dropRepeated(body, hasContent)
+      const known = events.length
       if (!decodeBody(body, tolerant, memory, rules, events)) ended = true
+      hasContent ||= events.some((event, at) => at >= known && CONTENT.has(event.type))
       return true
     },
+    hasEnded: () => ended,
     giveUp: (kind, vendorMessage) => ({ type: 'failure', failure: wireFailure(kind, vendorMessage) }),
   })
 }
+
+const CONTENT: ReadonlySet<ChatEvent['type']> = new Set(['text-delta', 'reasoning-delta', 'tool-call-start'])
 
 /** Events of an unstreamed answer. @throws SyntaxError when it is not JSON. */
 export function decodeChatAnswer(
@@ -78,7 +85,7 @@ function decodeBody(
     return false
   }
   for (const choice of choicesOf(body)) {
-    const index = typeof choice['index'] === 'number' ? choice['index'] : 0
+    const index = indexOf(choice)
     const delta = deltaOf(choice)
     if (delta !== null) decodeDelta(delta, index, events)
     const logprobs = logprobsOf(choice['logprobs'])

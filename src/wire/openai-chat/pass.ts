@@ -8,7 +8,8 @@ import type { TokenUsage } from '#core/usage.ts'
 import { concatBytes, decodeUtf8, encodeUtf8 } from '../bytes.ts'
 import { isObject } from '../json-object.ts'
 import { isDone, looksLikeObject, type SseEvent, SseSplitter } from '../sse.ts'
-import { choicesOf, learn, type MutableJson, repair, usageOf } from './chunk.ts'
+import { ChoiceEnds } from './choices.ts'
+import { choicesOf, deltaOf, dropRepeated, learn, type MutableJson, repair, usageOf } from './chunk.ts'
 import { isErrorBody, readErrorValue, toFailure, wireFailure } from './failure.ts'
 import { PlainEvents } from './plain-events.ts'
 import { CallMemory } from './tool-calls.ts'
@@ -19,6 +20,8 @@ export interface PassOptions {
   readonly rules: readonly ErrorRule[]
   /** The client sent `stream_options.include_usage`. */
   readonly wantsUsage: boolean
+  /** Choices asked for. */
+  readonly choices: number
   /** Cost of the request so far in book currency, for `usage.cost`; null when unpriced. */
   readonly costOf: (usage: TokenUsage, responseModel: string | null) => string | null
   readonly out: (bytes: Uint8Array) => void
@@ -29,14 +32,16 @@ export function passStream(options: PassOptions): AnswerTransform {
   const state = newAnswerState()
   const splitter = new SseSplitter(SSE_EVENT_BYTES_MAX)
   const memory = new CallMemory()
-  const plain = new PlainEvents(state, options.quirks)
+  const ends = new ChoiceEnds(state, options.choices)
+  // Plain events are not parsed, so they do not tell which choice they belong to.
+  const plain = options.choices === 1 ? new PlainEvents(state, options.quirks) : null
   const run = new Run(options.out)
   let usageShown = false
   let lastChunk: MutableJson | null = null
 
   /** The usual chunk is plain as a whole: it is handed on as it is, and nothing is made for its events. */
   function skipPlain(bytes: Uint8Array, from: number): number {
-    if (!state.content || state.done || state.failure !== null) return from
+    if (plain === null || !state.content || state.done || state.failure !== null) return from
     const end = plain.end(bytes, from)
     if (end > from) run.add(end - from === bytes.length ? bytes : bytes.subarray(from, end))
     return end
@@ -49,9 +54,10 @@ export function passStream(options: PassOptions): AnswerTransform {
       run.add(event.raw)
     } else if (isDone(data)) {
       state.done = true
+      ends.endMark()
     } else if (!looksLikeObject(data)) {
       state.droppedEvents++
-    } else if (state.content && plain.take(event, data)) {
+    } else if (plain !== null && state.content && plain.take(event, data)) {
       run.add(event.raw)
     } else {
       onParsed(event, data)
@@ -70,10 +76,13 @@ export function passStream(options: PassOptions): AnswerTransform {
       state.failure = toFailure(readErrorValue(body), 200, options.rules, null)
       return
     }
+    const isRepeated = dropRepeated(body, state.content)
     const before = state.outputBytes
-    learn(state, body)
-    if (state.outputBytes > before) plain.framingBytes = data.length - (state.outputBytes - before)
-    const { changed, failedBy } = repair(body, options.quirks, memory)
+    learn(state, body, ends)
+    if (plain !== null && state.outputBytes > before)
+      plain.framingBytes = data.length - (state.outputBytes - before)
+    const { changed: isRepaired, failedBy } = repair(body, options.quirks, memory)
+    const changed = isRepaired || isRepeated
     if (failedBy !== null) {
       state.failure = toFailure(
         { code: failedBy, type: null, message: `finish_reason ${failedBy}` },
@@ -215,11 +224,12 @@ export function passAnswer(
     state.failure = toFailure(readErrorValue(parsed), 200, options.rules, null)
     return { state, bytes: body }
   }
-  if (choicesOf(parsed).length === 0) {
+  // SDKs read `choices[0].message` without looking.
+  if (!choicesOf(parsed).some((choice) => deltaOf(choice) !== null || typeof choice['text'] === 'string')) {
     state.failure = wireFailure('protocol', 'the answer has no choices')
     return { state, bytes: body }
   }
-  learn(state, parsed)
+  learn(state, parsed, new ChoiceEnds(state, 1))
   const { changed, failedBy } = repair(parsed, options.quirks, new CallMemory())
   if (failedBy !== null) {
     state.failure = toFailure(

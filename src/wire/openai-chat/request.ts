@@ -54,8 +54,31 @@ function checkMessage(message: unknown, path: string): void {
     throw wrong(`${path}.content`, content, 'a string, null or an array of parts')
   }
   const calls = message['tool_calls']
-  if (calls !== undefined && calls !== null && !Array.isArray(calls)) {
-    throw wrong(`${path}.tool_calls`, calls, 'an array')
+  if (calls !== undefined && calls !== null) {
+    if (!Array.isArray(calls)) throw wrong(`${path}.tool_calls`, calls, 'an array')
+    for (let index = 0; index < calls.length; index++) checkCall(calls[index], `${path}.tool_calls[${index}]`)
+  }
+  const old = message['function_call']
+  if (old !== undefined && old !== null) checkFunction(old, `${path}.function_call`)
+  const name = message['name']
+  if (name !== undefined && name !== null && typeof name !== 'string')
+    throw wrong(`${path}.name`, name, 'a string')
+}
+
+/** `custom` calls and what may come pass: only what translation reads is looked at. */
+function checkCall(call: unknown, path: string): void {
+  if (!isObject(call)) throw wrong(path, call, 'an object with `id`, `type` and `function`')
+  const { id, function: called } = call
+  if (id !== undefined && id !== null && typeof id !== 'string') throw wrong(`${path}.id`, id, 'a string')
+  if (called !== undefined && called !== null) checkFunction(called, `${path}.function`)
+}
+
+function checkFunction(called: unknown, path: string): void {
+  if (!isObject(called)) throw wrong(path, called, 'an object with `name` and `arguments`')
+  for (const field of ['name', 'arguments'] as const) {
+    const value = called[field]
+    if (value !== undefined && value !== null && typeof value !== 'string')
+      throw wrong(`${path}.${field}`, value, field === 'name' ? 'a string' : 'a string of JSON')
   }
 }
 
@@ -100,6 +123,14 @@ function checkTools(body: Json): void {
       }
     }
   }
+  const functions = body['functions']
+  if (functions !== undefined && functions !== null) {
+    if (!Array.isArray(functions)) throw wrong('functions', functions, 'an array')
+    for (let index = 0; index < functions.length; index++) {
+      const declared: unknown = functions[index]
+      if (!isObject(declared)) throw wrong(`functions[${index}]`, declared, 'an object with `name`')
+    }
+  }
   const choice = body['tool_choice']
   if (choice !== undefined && choice !== null && typeof choice !== 'string' && !isObject(choice)) {
     throw wrong('tool_choice', choice, '"none", "auto", "required" or an object that names a tool')
@@ -132,6 +163,8 @@ export function readNeeds(request: ChatRequest): readonly Need[] {
   const choice = request['tool_choice']
   if (choice === 'required' || isObject(choice))
     needs.push({ capability: 'tool_choice', param: 'tool_choice' })
+  else if (isObject(request['function_call']))
+    needs.push({ capability: 'tool_choice', param: 'function_call' })
   const format = request['response_format']
   if (isObject(format)) {
     if (format['type'] === 'json_schema') needs.push({ capability: 'json_schema', param: 'response_format' })

@@ -27,12 +27,18 @@ const OFF_WORDS = new Set(['none', 'off', 'disabled'])
 export function readThinking(request: Json): ThinkingRequest {
   if (!THINKING_FIELDS.some((field) => request[field] !== undefined && request[field] !== null)) return SILENT
   const effort = readEffort(request)
-  const switched = readSwitch(request)
+  const budgetTokens = readBudget(request)
   return {
-    enabled: switched ?? (effort === null ? null : !OFF_WORDS.has(effort)),
+    enabled: readSwitch(request) ?? impliedSwitch(effort, budgetTokens),
     effort: effort !== null && OFF_WORDS.has(effort) ? null : effort,
-    budgetTokens: readBudget(request),
+    budgetTokens,
   }
+}
+
+/** Who says how much to think wants thinking, unless it is none at all. */
+function impliedSwitch(effort: string | null, budgetTokens: number | null): boolean | null {
+  if (effort !== null) return !OFF_WORDS.has(effort)
+  return budgetTokens === null ? null : budgetTokens > 0
 }
 
 function readSwitch(request: Json): boolean | 'auto' | null {
@@ -51,9 +57,9 @@ function readSwitch(request: Json): boolean | 'auto' | null {
 
 function readEffort(request: Json): string | null {
   const nested = object(request['reasoning'])?.['effort']
-  if (typeof nested === 'string') return nested
+  if (typeof nested === 'string' && nested !== '') return nested
   const own = request['reasoning_effort']
-  return typeof own === 'string' ? own : null
+  return typeof own === 'string' && own !== '' ? own : null
 }
 
 function readBudget(request: Json): number | null {
@@ -78,16 +84,19 @@ export function writeThinking(request: Json, thinking: ThinkingRequest, quirks: 
   const set = new Map<string, unknown>()
   const own = ownFields(quirks.thinking)
   const sent = THINKING_FIELDS.filter((field) => request[field] !== undefined && request[field] !== null)
+  const empty = THINKING_FIELDS.filter((field) => request[field] === null)
   const foreign = sent.filter((field) => !own.includes(field))
   // A form that is not known cannot be translated.
   if (thinking.enabled === null && thinking.effort === null && thinking.budgetTokens === null)
-    return { set, remove: foreign, dropped: foreign }
+    return { set, remove: [...foreign, ...empty], dropped: foreign }
   // Own words that were sent alone are already right; foreign ones, or a mixture, are translated whole.
   if (foreign.length === 0 && !hasForeignWord(request, quirks.thinking))
-    return { set, remove: [], dropped: [] }
-  if (!say(set, request, thinking, quirks)) return { set, remove: sent, dropped: sent }
-  const remove = sent.filter((field) => !set.has(field))
-  return { set, remove, dropped: remove.filter((field) => isUnsaid(field, request, thinking, quirks)) }
+    return { set, remove: empty, dropped: [] }
+  if (!say(set, request, thinking, quirks)) return { set, remove: [...sent, ...empty], dropped: sent }
+  const gone = sent.filter((field) => !set.has(field))
+  const unsaid = gone.filter((field) => isUnsaid(field, request, thinking, quirks))
+  const dropped = isBudgetUnsaid(request, thinking, quirks) ? [...unsaid, 'thinking.budget_tokens'] : unsaid
+  return { set, remove: [...gone, ...empty.filter((field) => !set.has(field))], dropped }
 }
 
 /** A word that the vendor does not know must be translated even in a field of its own. */
@@ -97,19 +106,44 @@ function hasForeignWord(request: Json, dialect: ThinkingSwitch): boolean {
     const said = TEMPLATE_SWITCHES.some((key) => typeof template?.[key] === 'boolean')
     if (said && typeof template?.[dialect.key] !== 'boolean') return true
   }
-  if (dialect.style === 'thinking' && dialect.on !== undefined) {
-    const type = object(request['thinking'])?.['type']
-    if (typeof type === 'string' && type !== dialect.on && type !== 'disabled') return true
+  if (dialect.style === 'thinking') {
+    const said = object(request['thinking'])
+    const type = said?.['type']
+    const isOwn = type === 'disabled' || type === wordFor(dialect, type === 'auto' ? 'auto' : true)
+    if (typeof type === 'string' && !isOwn) return true
+    if (said?.['budget_tokens'] !== undefined && dialect.budget !== true) return true
+  }
+  // A budget alone does not switch thinking on where it is off unless switched on (Qwen, ERNIE).
+  if (dialect.style === 'enable_thinking' && isAbsent(request['enable_thinking'])) {
+    if (dialect.budgetField !== undefined && !isAbsent(request[dialect.budgetField])) return true
   }
   const word = request['reasoning_effort']
   if (typeof word !== 'string' || !('efforts' in dialect) || dialect.efforts === undefined) return false
   // An effort beside a switch that says "off" is a 400 (DeepSeek-V3#1397, Roo-Code#11395).
   if (dialect.style !== 'reasoning_effort' && readSwitch(request) === false) return true
   // Where thinking is off unless switched on, an effort alone must switch it on (ERNIE, Qwen).
-  if (dialect.style === 'enable_thinking' && request['enable_thinking'] === undefined) return true
+  if (dialect.style === 'enable_thinking' && isAbsent(request['enable_thinking'])) return true
   // vLLM, SGLang and llama.cpp, whose switch the template is, read this word by themselves.
   if (word === 'none' && dialect.style === 'chat_template_kwargs') return false
   return !dialect.efforts.includes(word) && !(dialect.style === 'reasoning_effort' && word === dialect.off)
+}
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null
+}
+
+/** The type that says it in this dialect. */
+function wordFor(dialect: ThinkingSwitch & { style: 'thinking' }, on: true | 'auto'): string {
+  return dialect.on ?? (on === 'auto' && dialect.auto === true ? 'auto' : 'enabled')
+}
+
+/** `thinking` itself stays; what stood in it may not. */
+function isBudgetUnsaid(request: Json, thinking: ThinkingRequest, quirks: Quirks): boolean {
+  const asked = object(request['thinking'])?.['budget_tokens']
+  const dialect = quirks.thinking
+  return (
+    !isAbsent(asked) && thinking.enabled !== false && dialect.style === 'thinking' && dialect.budget !== true
+  )
 }
 
 /** Was there more in a field that goes than the switch that is said otherwise? */
@@ -154,7 +188,7 @@ function say(set: Map<string, unknown>, request: Json, thinking: ThinkingRequest
   const budget = thinking.budgetTokens ?? budgetOfEffort(thinking.effort, quirks)
   switch (dialect.style) {
     case 'thinking': {
-      const type = on === false ? 'disabled' : (dialect.on ?? (on === 'auto' ? 'auto' : 'enabled'))
+      const type = on === false ? 'disabled' : wordFor(dialect, on)
       const tokens =
         dialect.budget === true && type === 'enabled' && budget !== null ? { budget_tokens: budget } : {}
       set.set('thinking', { type, ...tokens })
@@ -184,7 +218,8 @@ function say(set: Map<string, unknown>, request: Json, thinking: ThinkingRequest
       return true
     case 'reasoning':
       if (on === false) set.set('reasoning', { enabled: false })
-      else if (thinking.budgetTokens !== null) set.set('reasoning', { max_tokens: thinking.budgetTokens })
+      else if (thinking.budgetTokens !== null && thinking.budgetTokens > 0)
+        set.set('reasoning', { max_tokens: thinking.budgetTokens })
       else set.set('reasoning', thinking.effort === null ? { enabled: true } : { effort: thinking.effort })
       return true
     case 'none':

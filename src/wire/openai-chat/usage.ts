@@ -1,21 +1,26 @@
 // Usage objects of the OpenAI shape and its vendors' variants → TokenUsage.
 
+import { CALLS_COUNT_MAX, TOKENS_COUNT_MAX } from '#core/limits.ts'
 import { type OtherUsage, PLAIN_SERVICE_TIERS, type TokenUsage } from '#core/usage.ts'
 import { isObject } from '../json-object.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
 /**
- * Reads a `usage` object; null when it is none. Where vendors put the parts (shared list: DeepSeek
+ * Reads a `usage` object; null when it is none, or says something that is no count: half of a usage would book the
+ * other half as nothing. Where vendors put the parts (shared list: DeepSeek
  * `prompt_cache_hit_tokens`, Kimi and StepFun `cached_tokens`, SGLang `reasoning_tokens` at the top,
  * DashScope `cache_creation_input_tokens`, OpenRouter `cache_write_tokens`). `serviceTier` is the answer's own word,
  * which stands beside the usage.
  */
 export function readUsage(value: unknown, serviceTier?: unknown): TokenUsage | null {
   if (!isObject(value)) return null
-  const inputTokens = count(value['prompt_tokens']) ?? count(value['input_tokens'])
-  const outputTokens = count(value['completion_tokens']) ?? count(value['output_tokens'])
-  if (inputTokens === null && outputTokens === null) return null
+  const said = saidOf(value['prompt_tokens'], value['input_tokens'])
+  const answered = saidOf(value['completion_tokens'], value['output_tokens'])
+  const inputTokens = count(said)
+  const outputTokens = count(answered)
+  if (inputTokens === null && (outputTokens === null || isSaid(said))) return null
+  if (outputTokens === null && isSaid(answered)) return null
   const input = object(value['prompt_tokens_details']) ?? object(value['input_tokens_details'])
   const output = object(value['completion_tokens_details']) ?? object(value['output_tokens_details'])
   const total = inputTokens ?? 0
@@ -42,6 +47,14 @@ export function readUsage(value: unknown, serviceTier?: unknown): TokenUsage | n
   }
 }
 
+function saidOf(first: unknown, second: unknown): unknown {
+  return isSaid(first) ? first : second
+}
+
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null
+}
+
 const NOTHING = Object.freeze({})
 
 /** Nearly no usage has any of it, and rating is quicker where it is absent. */
@@ -55,8 +68,8 @@ function otherOf(
   const audioInputTokens = some(input?.['audio_tokens'])
   const imageInputTokens = some(input?.['image_tokens'])
   const audioOutputTokens = some(output?.['audio_tokens'])
-  const calls = searchCalls(value, input)
-  if ((serviceTier ?? audioInputTokens ?? imageInputTokens ?? audioOutputTokens ?? calls) === undefined)
+  const searches = searchCalls(value, input)
+  if ((serviceTier ?? audioInputTokens ?? imageInputTokens ?? audioOutputTokens ?? searches) === undefined)
     return NOTHING
   return {
     other: {
@@ -64,7 +77,7 @@ function otherOf(
       ...(audioInputTokens === undefined ? {} : { audioInputTokens }),
       ...(imageInputTokens === undefined ? {} : { imageInputTokens }),
       ...(audioOutputTokens === undefined ? {} : { audioOutputTokens }),
-      ...(calls === undefined ? {} : { searchCalls: calls }),
+      ...(searches === undefined ? {} : { searchCalls: searches }),
     },
   }
 }
@@ -77,14 +90,19 @@ function some(value: unknown): number | undefined {
   return count(value) || undefined
 }
 
+function calls(value: unknown): number | undefined {
+  const counted = some(value)
+  return counted === undefined ? undefined : Math.min(counted, CALLS_COUNT_MAX)
+}
+
 /**
  * DashScope counts them in `plugins.search.count`, Volcengine in `tool_usage.web_search`; ERNIE says only how many
  * tokens one search added (qwen.md 1.4, doubao.md 6.2, ernie.md A3).
  */
 function searchCalls(value: Json, input: Json | null): number | undefined {
   const counted =
-    some(object(object(value['plugins'])?.['search'])?.['count']) ??
-    some(object(value['tool_usage'])?.['web_search'])
+    calls(object(object(value['plugins'])?.['search'])?.['count']) ??
+    calls(object(value['tool_usage'])?.['web_search'])
   return counted ?? (some(input?.['search_tokens']) === undefined ? undefined : 1)
 }
 
@@ -104,5 +122,7 @@ function object(value: unknown): Json | null {
 }
 
 function count(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= TOKENS_COUNT_MAX
+    ? value
+    : null
 }

@@ -235,6 +235,10 @@ describe('what a request needs of a target', () => {
     },
     { fields: { tools: [{ type: 'function' }] }, needs: ['unstreamed < stream', 'tools < tools'] },
     { fields: { functions: [{ name: 'f' }] }, needs: ['unstreamed < stream', 'tools < functions'] },
+    {
+      fields: { functions: [{ name: 'f' }], function_call: { name: 'f' } },
+      needs: ['unstreamed < stream', 'tools < functions', 'tool_choice < function_call'],
+    },
     { fields: { tool_choice: 'none' }, needs: ['unstreamed < stream'] },
     { fields: { tool_choice: 'required' }, needs: ['unstreamed < stream', 'tool_choice < tool_choice'] },
     {

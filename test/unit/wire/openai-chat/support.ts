@@ -45,6 +45,7 @@ export function pass(chunks: readonly Uint8Array[], options: Partial<PassOptions
     quirks: PLAIN,
     rules: [],
     wantsUsage: false,
+    choices: 1,
     costOf: () => null,
     ...options,
     out: (bytes) => parts.push(bytes),

@@ -21,7 +21,8 @@ describe('what a client says of thinking, in any vendor’s words', () => {
     { request: { thinking: { type: 'enabled', budget_tokens: 2000 } }, want: said(true, null, 2000) },
     { request: { enable_thinking: true, thinking_budget: 100 }, want: said(true, null, 100) },
     { request: { enable_thinking: false }, want: said(false, null, null) },
-    { request: { thinking_budget: 0 }, want: said(null, null, 0) },
+    { request: { thinking_budget: 0 }, want: said(false, null, 0) },
+    { request: { thinking_budget: 500 }, want: said(true, null, 500) },
     { request: { thinking_budget: -1 }, want: said(null, null, null) },
     { request: { thinking_budget: '5' }, want: said(null, null, null) },
     { request: { chat_template_kwargs: { enable_thinking: false } }, want: said(false, null, null) },
@@ -29,7 +30,7 @@ describe('what a client says of thinking, in any vendor’s words', () => {
     { request: { reasoning: { effort: 'high' } }, want: said(true, 'high', null) },
     { request: { reasoning: { effort: 'none' } }, want: said(false, null, null) },
     { request: { reasoning: { enabled: false } }, want: said(false, null, null) },
-    { request: { reasoning: { max_tokens: 512 } }, want: said(null, null, 512) },
+    { request: { reasoning: { max_tokens: 512 } }, want: said(true, null, 512) },
     { request: { reasoning_effort: 'low' }, want: said(true, 'low', null) },
     { request: { reasoning_effort: 'none' }, want: said(false, null, null) },
     // Sent together: the most specific one wins, for the switch and for the effort.
@@ -71,6 +72,7 @@ const withSwitch = (thinking: ThinkingSwitch, rest: Partial<Quirks> = {}): Quirk
 const BUDGETS = { effortBudgets: { low: 1000, high: 9000 } }
 const STYLES = {
   thinking: withSwitch({ style: 'thinking' }),
+  'thinking with auto': withSwitch({ style: 'thinking', auto: true }),
   'thinking with efforts': withSwitch({ style: 'thinking', efforts: ['minimal', 'low', 'medium', 'high'] }),
   'thinking with budget': withSwitch({ style: 'thinking', budget: true }, BUDGETS),
   enable_thinking: withSwitch({ style: 'enable_thinking', budgetField: 'thinking_budget' }, BUDGETS),
@@ -106,10 +108,44 @@ describe('the switch in a target’s words', () => {
   const cases: readonly { style: Style; request: Json; want: Json; dropped?: readonly string[] }[] = [
     { style: 'thinking', request: {}, want: {} },
     {
-      style: 'thinking',
+      style: 'thinking with auto',
       request: { thinking: { type: 'auto', x: 1 } },
       want: { thinking: { type: 'auto', x: 1 } },
     },
+    // Only some vendors know the word `auto`, and none but Anthropic `adaptive`.
+    {
+      style: 'thinking',
+      request: { thinking: { type: 'auto' } },
+      want: { thinking: { type: 'enabled' } },
+    },
+    {
+      style: 'thinking with auto',
+      request: { thinking: { type: 'adaptive' } },
+      want: { thinking: { type: 'enabled' } },
+    },
+    {
+      style: 'thinking',
+      request: { thinking: { type: 'enabled', budget_tokens: 2000 } },
+      want: { thinking: { type: 'enabled' } },
+      dropped: ['thinking.budget_tokens'],
+    },
+    {
+      style: 'thinking with budget',
+      request: { thinking: { type: 'enabled', budget_tokens: 2000 } },
+      want: { thinking: { type: 'enabled', budget_tokens: 2000 } },
+    },
+    // A budget alone asks for thinking, which is off there unless switched on.
+    {
+      style: 'enable_thinking',
+      request: { thinking_budget: 500 },
+      want: { enable_thinking: true, thinking_budget: 500 },
+    },
+    {
+      style: 'enable_thinking',
+      request: { enable_thinking: null, reasoning_effort: 'high' },
+      want: { enable_thinking: true, thinking_budget: 9000 },
+    },
+    { style: 'reasoning_effort', request: { enable_thinking: null }, want: {} },
     { style: 'thinking', request: { enable_thinking: false }, want: { thinking: { type: 'disabled' } } },
     { style: 'thinking', request: { reasoning_effort: 'high' }, want: { thinking: { type: 'enabled' } } },
     { style: 'thinking', request: { reasoning_effort: 'none' }, want: { thinking: { type: 'disabled' } } },
