@@ -42,3 +42,9 @@ export const METRIC_SERIES_MAX = 1_000
 export const PAGE_ROWS_MAX = 500
 /** Rows of the capped stream of attempts in Redis. */
 export const REDIS_STREAM_ROWS_MAX = 100_000
+/** Searches held for where a request switches them on: no dialect says how many a model may make, most make one to five. */
+export const SEARCH_CALLS_HELD = 8
+/** The same for a provider's other tools that are billed by the call. */
+export const TOOL_CALLS_HELD = 16
+/** Input that what they found may add; vendors count it as input, and nothing in the request bounds it. */
+export const FOUND_TOKENS_HELD = 16_384

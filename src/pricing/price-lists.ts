@@ -18,6 +18,9 @@ export interface PriceList {
   readonly find: (model: string, region: string) => readonly Row[]
   /** The same over all regions. */
   readonly findAnywhere: (model: string) => readonly Row[]
+  /** Rows of a region under any name of a model: the snapshots of one model share their undated name. */
+  readonly family: (model: string, region: string) => readonly Price[]
+  readonly all: (region: string) => readonly Price[]
 }
 
 type Names = ReadonlyMap<string, readonly Row[]>
@@ -62,7 +65,23 @@ export function indexList(
       return []
     },
     findAnywhere: (model) => findRows(index, model, () => true),
+    family(model, region) {
+      const base = baseOf(model)
+      return inRegion(rows, region)
+        .filter(({ entry }) => [entry.model, ...(entry.aliases ?? [])].some((name) => baseOf(name) === base))
+        .map((row) => row.price)
+    },
+    all: (region) => inRegion(rows, region).map((row) => row.price),
   }
+}
+
+function baseOf(model: string): string {
+  return foldCase(undated(model) ?? model)
+}
+
+function inRegion(rows: readonly Row[], region: string): readonly Row[] {
+  const regions = regionsFor(region)
+  return rows.filter((row) => regions.includes(row.price.region))
 }
 
 /** Names the row among all others of this list and of later ones. */
