@@ -3,7 +3,6 @@
 
 import type { Micro } from '#core/money.ts'
 import { priceAt } from '#pricing/catalogue.ts'
-import { holdsAt } from '#pricing/instants.ts'
 import type { Price } from '#pricing/price.ts'
 import { decideUnpriced } from '#pricing/unpriced.ts'
 import type { Call } from './context.ts'
@@ -41,10 +40,16 @@ export function exchangeOf(live: Live, price: Price): Micro | null {
  */
 function answeredPrices(live: Live, facts: TargetFacts, own: Price, atMs: number): readonly Price[] {
   if (own.version.startsWith('config:')) return [own]
-  const { region } = facts.settings
-  const { model } = facts.target
-  const family = live.catalogue.family({ providerId: facts.provider.id, region, model })
-  return [own, ...family.filter((price) => price !== own && isHeld(live, price, atMs))]
+  const names = live.catalogue.family({ providerId: facts.provider.id, model: facts.target.model })
+  return [own, ...pricesOf(live, facts, names, atMs).filter((price) => price !== own)]
+}
+
+/** What answers that name these models would be billed at. */
+function pricesOf(live: Live, facts: TargetFacts, names: readonly string[], atMs: number): readonly Price[] {
+  return names
+    .map((name) => priceOf(live, facts, name, atMs))
+    .filter((price) => price !== null)
+    .filter((price) => isHeld(live, price))
 }
 
 /** Of the model's other targets; where none has a price, the whole list of the target's provider. */
@@ -54,13 +59,11 @@ function likePrices(live: Live, call: Call, facts: TargetFacts, atMs: number): r
     .filter((target) => target.id !== facts.target.id)
     .map((target) => priceAt(live.factsOf(target).prices, atMs))
     .filter((price) => price !== null)
-    .filter((price) => isHeld(live, price, atMs))
+    .filter((price) => isHeld(live, price))
   if (siblings.length > 0) return siblings
-  const { region } = facts.settings
-  const listed = live.catalogue.listed({ providerId: facts.provider.id, region })
-  return listed.filter((price) => isHeld(live, price, atMs))
+  return pricesOf(live, facts, live.catalogue.models(facts.provider.id), atMs)
 }
 
-function isHeld(live: Live, price: Price, atMs: number): boolean {
-  return price.unit === 'per_million_tokens' && holdsAt(price.validity, atMs) && canRate(live, price)
+function isHeld(live: Live, price: Price): boolean {
+  return price.unit === 'per_million_tokens' && canRate(live, price)
 }

@@ -41,10 +41,10 @@ export interface Catalogue {
   readonly find: (query: PriceQuery) => Price | null
   /** All that may hold at some instant, in the order in which `priceAt` looks. */
   readonly prices: (query: Omit<PriceQuery, 'atMs'>) => readonly Price[]
-  /** The provider's list for one model under all names that an answer of it may have: its snapshots and aliases. */
-  readonly family: (query: Pick<PriceQuery, 'providerId' | 'region' | 'model'>) => readonly Price[]
-  /** All of the provider's list for a region. */
-  readonly listed: (query: Pick<PriceQuery, 'providerId' | 'region'>) => readonly Price[]
+  /** Models of the provider's list that an answer of this one may name: its snapshots and those it is an alias of. */
+  readonly family: (query: Pick<PriceQuery, 'providerId' | 'model'>) => readonly string[]
+  /** All models of the provider's list. */
+  readonly models: (providerId: string) => readonly string[]
   readonly balances: Balances
   readonly facts: (query: Pick<PriceQuery, 'providerName' | 'providerId' | 'model'>) => ModelFacts | null
 }
@@ -60,7 +60,7 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
   )
   const overrides = indexOverrides(sources.overrides)
   const found = new Map<string, readonly Price[]>()
-  const families = new Map<string, readonly Price[]>()
+  const families = new Map<string, readonly string[]>()
   function pricesOf(query: Omit<PriceQuery, 'atMs'>): readonly Price[] {
     const { providerName, providerId, region, model } = query
     const key = `${providerId} ${region} ${providerName}/${model}`
@@ -79,17 +79,17 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
   return {
     find: (query) => priceAt(pricesOf(query), query.atMs),
     prices: pricesOf,
-    family({ providerId, region, model }) {
-      const key = `${providerId} ${region} ${model}`
+    family({ providerId, model }) {
+      const key = `${providerId} ${model}`
       let family = families.get(key)
       if (family === undefined) {
         if (families.size >= FOUND_MAX) families.clear()
-        family = lists.get(providerId)?.family(model, region) ?? []
+        family = lists.get(providerId)?.family(model) ?? []
         families.set(key, family)
       }
       return family
     },
-    listed: ({ providerId, region }) => lists.get(providerId)?.all(region) ?? [],
+    models: (providerId) => lists.get(providerId)?.models ?? [],
     balances: sources.balances ?? new MemoryBalances(),
     facts({ providerName, providerId, model }) {
       const listed = lists.get(providerId)?.findAnywhere(model) ?? []

@@ -18,9 +18,10 @@ export interface PriceList {
   readonly find: (model: string, region: string) => readonly Row[]
   /** The same over all regions. */
   readonly findAnywhere: (model: string) => readonly Row[]
-  /** Rows of a region under any name of a model: the snapshots of one model share their undated name. */
-  readonly family: (model: string, region: string) => readonly Price[]
-  readonly all: (region: string) => readonly Price[]
+  /** All models of the list under any name of which this one goes: the snapshots of a model share their undated name. */
+  readonly family: (model: string) => readonly string[]
+  /** Each once. */
+  readonly models: readonly string[]
 }
 
 type Names = ReadonlyMap<string, readonly Row[]>
@@ -65,13 +66,13 @@ export function indexList(
       return []
     },
     findAnywhere: (model) => findRows(index, model, () => true),
-    family(model, region) {
+    family(model) {
       const base = baseOf(model)
-      return inRegion(rows, region)
-        .filter(({ entry }) => [entry.model, ...(entry.aliases ?? [])].some((name) => baseOf(name) === base))
-        .map((row) => row.price)
+      const isOurs = ({ entry }: Row): boolean =>
+        [entry.model, ...(entry.aliases ?? [])].some((name) => baseOf(name) === base)
+      return namesOf(rows.filter(isOurs))
     },
-    all: (region) => inRegion(rows, region).map((row) => row.price),
+    models: namesOf(rows),
   }
 }
 
@@ -79,9 +80,8 @@ function baseOf(model: string): string {
   return foldCase(undated(model) ?? model)
 }
 
-function inRegion(rows: readonly Row[], region: string): readonly Row[] {
-  const regions = regionsFor(region)
-  return rows.filter((row) => regions.includes(row.price.region))
+function namesOf(rows: readonly Row[]): readonly string[] {
+  return [...new Set(rows.map(({ entry }) => entry.model))]
 }
 
 /** Names the row among all others of this list and of later ones. */
