@@ -35,6 +35,8 @@ import {
 const OUTPUT_TOKENS_CEILING = 131_072
 /** What a client leaves open of an answer takes this part of a rate at most: a full window must stay nearly full. */
 const OPEN_SHARE = 8
+/** Less is no answer: beside a long prompt or under a small rate the share is exceeded. */
+const OPEN_TOKENS_MIN = 1_024
 /** A picture at its highest resolution (Qwen-VL: 16,384 tokens); clips are counted by the second and not bounded. */
 const PICTURE_TOKENS = 16_384
 /** Vendors' own words around the descriptions of tools. */
@@ -122,7 +124,7 @@ function boundedHold(
   const { call, facts, leftNano, tpm } = input
   const { inputTokens } = size
   const answers = answersOf(call)
-  const room = tpm === null ? null : Math.floor((tpm / OPEN_SHARE - inputTokens) / answers)
+  const room = tpm === null ? null : Math.floor(openTokens(tpm, inputTokens) / answers)
   const asked = askedTokens(call, fields, { room, maxOutput: facts.maxOutput })
   const sum = Math.min(sumOf(asked), windowOf(facts))
   const affordable =
@@ -140,6 +142,11 @@ function boundedHold(
     maxTokens: bounded === call ? null : total,
     money: input.hasBudget ? { costNano, ceilings } : null,
   }
+}
+
+/** What may be left open of an answer under a rate. */
+function openTokens(tpm: number, inputTokens: number): number {
+  return Math.max(tpm / OPEN_SHARE - inputTokens, Math.min(OPEN_TOKENS_MIN, tpm - inputTokens))
 }
 
 /** The call goes as it is, and what is held may be exceeded, up to a bound that is said. */

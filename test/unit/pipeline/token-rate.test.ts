@@ -100,11 +100,18 @@ describe('the charge is an upper bound', () => {
   })
 
   test('under a small rate what is open takes an eighth of it, and what the client says stays', () => {
-    const { ask } = setUp({ tpm: 8_000 })
+    const { ask } = setUp({ tpm: 16_000 })
     const bound = Number(sentBy(ask())['max_tokens'])
-    expect(bound).toBeGreaterThan(800)
-    expect(bound).toBeLessThan(1_000)
+    expect(bound).toBeGreaterThan(1_800)
+    expect(bound).toBeLessThan(2_000)
     expect(sentBy(ask({ max_tokens: 5_000 }))['max_tokens']).toBe(5_000)
+  })
+
+  test('beside a long prompt there is still an answer, and under a tiny rate what is left of it', () => {
+    expect(sentBy(setUp({ tpm: 16_000 }).ask({}, 'x'.repeat(9_000)))['max_tokens']).toBe(1_024)
+    const { ask, used } = setUp({ tpm: 300 })
+    expect(Number(sentBy(ask())['max_tokens'])).toBeGreaterThan(100)
+    expect(used()).toBe(300)
   })
 
   test('what nothing bounds runs alone', () => {
