@@ -5,7 +5,6 @@ import type { Micro } from '#core/money.ts'
 import { priceAt } from '#pricing/catalogue.ts'
 import type { Price } from '#pricing/price.ts'
 import { decideUnpriced } from '#pricing/unpriced.ts'
-import type { Call } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
 import { priceOf } from './plan.ts'
 
@@ -15,12 +14,13 @@ export type HeldPrices =
   | { readonly kind: 'flagged' }
   | { readonly kind: 'denied' }
 
-export function heldPrices(live: Live, call: Call, facts: TargetFacts, atMs: number): HeldPrices {
+/** `model`: the name that was asked for. */
+export function heldPrices(live: Live, model: string, facts: TargetFacts, atMs: number): HeldPrices {
   const own = priceOf(live, facts, null, atMs)
   if (own !== null && canRate(live, own))
     return { kind: 'priced', prices: answeredPrices(live, facts, own, atMs) }
   const { unpriced: rule } = live.settings
-  const known = rule === 'bound' ? likePrices(live, call, facts, atMs) : []
+  const known = rule === 'bound' ? likePrices(live, model, facts, atMs) : []
   const decision = decideUnpriced({ rule, underBudget: true, known })
   if (decision.kind === 'deny') return { kind: 'denied' }
   return decision.kind === 'bound' ? { kind: 'bound', prices: decision.known } : { kind: 'flagged' }
@@ -53,8 +53,8 @@ function pricesOf(live: Live, facts: TargetFacts, names: readonly string[], atMs
 }
 
 /** Of the model's other targets; where none has a price, the whole list of the target's provider. */
-function likePrices(live: Live, call: Call, facts: TargetFacts, atMs: number): readonly Price[] {
-  const targets = live.settings.models.get(call.model)?.targets ?? []
+function likePrices(live: Live, model: string, facts: TargetFacts, atMs: number): readonly Price[] {
+  const targets = live.settings.models.get(model)?.targets ?? []
   const siblings = targets
     .filter((target) => target.id !== facts.target.id)
     .map((target) => priceAt(live.factsOf(target).prices, atMs))

@@ -78,7 +78,7 @@ export type Held =
 
 export function holdFor(input: HoldInput): Held {
   const { live, call, facts, atMs, hasBudget, tpm } = input
-  const held = hasBudget ? heldPrices(live, call, facts, atMs) : null
+  const held = hasBudget ? heldPrices(live, call.model, facts, atMs) : null
   if (held?.kind === 'denied') return { kind: 'excluded', reason: 'unpriced', detail: 'no price is known' }
   const prices = held === null || held.kind === 'flagged' ? [] : held.prices
   const fields = boundFieldsOf(facts, call)

@@ -5,6 +5,7 @@ import type { Provider } from '#core/provider.ts'
 import { builtInsOf } from '#pipeline/built-ins.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { askedTokens, boundFieldsOf, withOutputBound } from '#pipeline/output-bound.ts'
+import { encodeUpstream } from '#pipeline/translate.ts'
 import { provider as baichuan } from '#providers/baichuan/provider.ts'
 import { provider as deepseek } from '#providers/deepseek/provider.ts'
 import { provider as doubao } from '#providers/doubao/provider.ts'
@@ -94,6 +95,22 @@ test.each<[string, Provider, string, Json, Json | null]>([
   ['nothing', hunyuan, 'hunyuan-t1', {}, null],
 ])('thinking is bounded by %s: $1.id', (_by, folder, model, body, wanted) => {
   expect(sent(folder, model, { ...body, max_tokens: 300 })).toEqual(wanted)
+})
+
+// litellm #38176
+test.each<[string, Provider, string, Json]>([
+  ['a chat, where there is no such endpoint', doubao, 'doubao-seed-1-6', { max_completion_tokens: 8_492 }],
+  ['itself, where there is one', vllm, 'qwen3-8b', { max_tokens: 300 }],
+])('PEERS 34: a completion is bounded as %s', (_as, folder, model, wanted) => {
+  const facts = factsOf(folder, model)
+  const call = readCall('completions', encode('{"model":"m","prompt":"hello","max_tokens":300}'))
+  const fields = boundFieldsOf(facts, call)
+  if (fields === null) throw new Error('nothing bounds it')
+  const asked = askedTokens(call, fields, { room: null, maxOutput: null })
+  const { body } = encodeUpstream(withOutputBound(call, fields, asked), facts)
+  const upstream = JSON.parse(typeof body === 'string' ? body : new TextDecoder().decode(body)) as Json
+  const { max_tokens, max_completion_tokens } = upstream
+  expect(JSON.parse(JSON.stringify({ max_tokens, max_completion_tokens }))).toEqual(wanted)
 })
 
 describe('searches are switched on', () => {
