@@ -21,6 +21,8 @@ export const provider = {
     flattenText: true,
     // "frequency_penalty must be between 1 and 2": another scale than OpenAI's, whose default 0 is refused.
     drops: ['frequency_penalty'],
+    // The old switch; the new one is a tool.
+    searchFields: ['with_search_enhance'],
     thinking: { style: 'none' },
     // Vendor's own word of the M-Plus models (baichuan-inc/baichuan-mcp-servers, types.ts).
     finishReasons: { refuse_answer: 'content_filter' },

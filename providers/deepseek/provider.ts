@@ -17,8 +17,10 @@ export const provider = {
   quirks: {
     // Usage stands on the finish chunk, not in a chunk of its own; `usage: null` before.
     streamUsage: 'option',
-    // Thinking counts towards it; max_completion_tokens is not in the schema.
+    // max_completion_tokens is not in the schema.
     maxTokens: 'max_tokens',
+    // "max_tokens: the maximum output length, including the CoT part" (guides/thinking_mode).
+    lengthCoversThinking: true,
     // "unknown variant `developer`, expected one of `system`, `user`, `assistant`, `tool`, `latest_reminder`"
     developerToSystem: true,
     // "messages[0].content: invalid type: sequence, expected a string"

@@ -33,6 +33,8 @@ export const provider = {
       budgetField: 'thinking_budget',
       efforts: ['low', 'medium', 'high'],
     },
+    // `{enable, search_mode, …}`; what it finds is input (`search_tokens`).
+    searchFields: ['web_search'],
     // V1's word, seen in old V2 answers too.
     finishReasons: { normal: 'stop' },
   },

@@ -19,6 +19,8 @@ export const v1Format: UpstreamFormat = {
   // A named tool is only a hint there, and there is no word for the rest.
   cannot: ['n', 'logprobs', 'tool_choice', 'json_schema'],
   baseUrl: V1_ORIGIN,
+  // `disable_search` is false by default; what a search finds is input (`search_tokens`).
+  searchesUnless: 'disable_search',
   encode: encodeV1,
   openStream: openV1Stream,
   decodeAnswer: decodeV1Answer,

@@ -37,6 +37,8 @@ export const provider = {
     drops: ['frequency_penalty', 'presence_penalty'],
     // cloud.tencent.cn/document/product/1823/131208, which has the defaults of each model too.
     thinking: { style: 'thinking', efforts: ['low', 'medium', 'high'] },
+    // Switches of the older service's search (lobe-chat, as above).
+    searchFields: ['enable_enhancement', 'force_search_enhancement', 'enable_speed_search'],
     // A refusal in the native API and in the Anthropic twin.
     finishReasons: { sensitive: 'content_filter' },
   },

@@ -17,6 +17,8 @@ export const provider = {
     // server-task.cpp@00efb3e: a chunk with empty choices, `timings` beside the usage.
     streamUsage: 'option',
     maxTokens: 'both',
+    // Either becomes n_predict, of all that is sampled; thoughts are told from the answer afterwards.
+    lengthCoversThinking: true,
     developerToSystem: true,
     // `none` turns thinking off by itself; other words go to the chat template.
     thinking: {

@@ -14,6 +14,8 @@ export const provider = {
     // chat_completions/serving.py@1263d5c: `usage: null` on all chunks, then a chunk of its own.
     streamUsage: 'option',
     maxTokens: 'both',
+    // Either becomes max_new_tokens of the engine, thoughts included.
+    lengthCoversThinking: true,
     developerToSystem: true,
     // Top-level enable_thinking is deprecated. reasoning_effort is a closed list without `none` (a 422), and only
     // some templates read it: see the models below.

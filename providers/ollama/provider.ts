@@ -17,6 +17,9 @@ export const provider = {
     streamUsage: 'option',
     // There is no max_completion_tokens.
     maxTokens: 'max_tokens',
+    // It becomes num_predict, which the runner compares with all tokens it has sampled (ollamarunner/runner.go,
+    // numPredicted); thoughts are told from the answer afterwards.
+    lengthCoversThinking: true,
     developerToSystem: true,
     // Each text part becomes a message of its own, and a tool result in parts loses its call id (FromChatRequest).
     flattenText: true,

@@ -26,6 +26,8 @@ export const provider = {
       efforts: ['minimal', 'low', 'medium', 'high', 'xhigh', 'max'],
       off: 'none',
     },
+    // Any of these may be behind it.
+    searchFields: ['enable_search', 'web_search', 'web_search_options', 'plugins', 'with_search_enhance'],
     // What servers and gateways say beside OpenAI's five words.
     finishReasons: {
       eos: 'stop',

@@ -43,12 +43,15 @@ export const provider = {
     // All chat models take it; max_tokens is deprecated, and refused by those that reason.
     maxTokens: 'max_completion_tokens',
     developerToSystem: false,
+    searchFields: ['web_search_options'],
     // Reasoning is not served over chat completions; what another vendor said is no field of OpenAI's.
     reasoningReplay: [],
     // Models whose name is not known here: all words but `minimal`, which GPT-5 alone took.
     thinking: { style: 'reasoning_effort', efforts: ['low', 'medium', 'high', 'xhigh'], off: 'none' },
   },
   models: [
+    // "Search the web before responding", asked or not (guides/tools-web-search).
+    { match: /-search-(preview|api)/, quirks: { searches: true, thinking: NO_EFFORT } },
     { match: /(^|-)audio(-|$)/, can: ['audio_input'], quirks: { thinking: NO_EFFORT } },
     { match: /^(ft:)?(gpt-3\.5|gpt-4(-\d{4})?(:|$))/, cannot: ['vision'], quirks: { thinking: NO_EFFORT } },
     // "All models before gpt-5.1 … do not support none."

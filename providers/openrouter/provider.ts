@@ -3,6 +3,10 @@
 import type { Provider } from '#core/provider.ts'
 import { ERRORS } from './errors.ts'
 
+/** Think unless told otherwise, behind any of its providers. */
+const THINKERS =
+  /\/(o[1-9]|gpt-5(?!.*-chat)|gpt-oss|deepseek-(r1|v4)|qwq|qvq|grok-4|gemini-(2\.5-pro|[3-9])|glm-(4\.[5-9]|5)|minimax-m|magistral)|thinking/
+
 export const provider = {
   id: 'openrouter',
   title: 'OpenRouter',
@@ -22,14 +26,20 @@ export const provider = {
     reasoningReplay: ['reasoning'],
     // `reasoning: {effort | max_tokens | enabled}`; all words of effort work with all models (big-AGI#940).
     thinking: { style: 'reasoning' },
+    // `plugins: [{id: 'web'}]` (features/web-search); `:online` behind a model's name is the same.
+    searchFields: ['plugins', 'web_search_options'],
     // The words of providers are normalised; this one says that the provider failed (errors, "mid-stream").
     finishReasons: { error: 'error' },
   },
   models: [
-    // Thinks unless told otherwise, behind any of its providers.
     {
-      match:
-        /\/(o[1-9]|gpt-5(?!.*-chat)|gpt-oss|deepseek-(r1|v4)|qwq|qvq|grok-4|gemini-(2\.5-pro|[3-9])|glm-(4\.[5-9]|5)|minimax-m|magistral)|thinking/,
+      match: new RegExp(`(${THINKERS.source}).*:online$`),
+      quirks: { searches: true },
+      thinksByDefault: true,
+    },
+    { match: /:online$/, quirks: { searches: true } },
+    {
+      match: THINKERS,
       thinksByDefault: true,
     },
   ],

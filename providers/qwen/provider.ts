@@ -39,6 +39,7 @@ export const provider = {
     emptyAssistantContent: '',
     thinking: { style: 'enable_thinking', budgetField: 'thinking_budget' },
     effortBudgets: EFFORT_BUDGETS,
+    searchFields: ['enable_search'],
     // Later fragments of a tool call repeat empty ids and names, some lack the index (spring-ai#4790).
     looseToolCalls: true,
   },

@@ -14,6 +14,8 @@ export const provider = {
     // serving_chat.py@002897c: a chunk with empty choices when include_usage is sent.
     streamUsage: 'option',
     maxTokens: 'both',
+    // Either becomes max_new_tokens, of all that is sampled; the reasoning parser works on the text.
+    lengthCoversThinking: true,
     // `developer` is a role of its protocol (protocol.py@004c82e), but few chat templates know it.
     developerToSystem: true,
     // `reasoning_effort: "none"` sets enable_thinking to false by itself.

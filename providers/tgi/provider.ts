@@ -17,6 +17,8 @@ export const provider = {
     streamUsage: 'option',
     // `max_completion_tokens` is an alias; both together are a duplicate field.
     maxTokens: 'max_tokens',
+    // max_new_tokens, of all that is sampled; it knows no thoughts apart.
+    lengthCoversThinking: true,
     developerToSystem: true,
     // "UNUSED", and an object is a 422 where the type is an array of numbers.
     drops: ['logit_bias'],

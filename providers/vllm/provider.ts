@@ -14,6 +14,8 @@ export const provider = {
     // A chunk of its own with empty choices, only on request (chat_completion/serving.py@006c49d).
     streamUsage: 'option',
     maxTokens: 'both',
+    // Either is SamplingParams.max_tokens, of all that is sampled; the reasoning parser works on the text.
+    lengthCoversThinking: true,
     developerToSystem: true,
     // Answers say `reasoning` alone since 0.16 (vllm#33402); before 0.12 it was `reasoning_content`.
     reasoningField: 'reasoning',

@@ -16,6 +16,8 @@ export const provider = {
   quirks: {
     streamUsage: 'option',
     maxTokens: 'both',
+    // Its engines (vLLM, SGLang, llama.cpp, transformers) count all that they sample.
+    lengthCoversThinking: true,
     developerToSystem: true,
     // logit_bias is a 501 "Not implemented"; user is excluded.
     drops: ['logit_bias', 'user'],

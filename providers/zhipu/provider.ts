@@ -42,7 +42,11 @@ export const provider = {
     // Always think, in three degrees; `thinking` may still carry clear_thinking.
     {
       match: /^glm-5\.([3-9]|\d\d)/,
-      quirks: { thinking: { style: 'thinking', efforts: ['low', 'high', 'max'] } },
+      // "A single max_tokens budget for reasoning and response" from 5.2 on (OmniRoute#4255).
+      quirks: {
+        thinking: { style: 'thinking', efforts: ['low', 'high', 'max'] },
+        lengthCoversThinking: true,
+      },
       thinksByDefault: true,
     },
     // reasoning_effort came with 5.2 (zai-rs ReasoningEffort); before, it is ignored in silence.
@@ -50,6 +54,7 @@ export const provider = {
       match: /^glm-5\.2/,
       quirks: {
         thinking: { style: 'thinking', efforts: ['minimal', 'low', 'medium', 'high', 'xhigh', 'max'] },
+        lengthCoversThinking: true,
       },
       thinksByDefault: true,
     },

@@ -122,6 +122,8 @@ export interface AdmissionState {
   readonly overshootNano: bigint
   /** Tokens reported beyond what had been claimed, since the start. */
   readonly overrunTokens: number
+  /** Billed beyond the worst that had been claimed, since the start: a provider did not keep a bound. */
+  readonly overrunNano: bigint
 }
 
 /** One budget as operators see it. */
@@ -130,5 +132,7 @@ export interface BudgetState {
   /** null: the ledger has not said yet. */
   readonly spentNano: bigint | null
   readonly heldNano: bigint
+  /** What its running requests may cost beyond that. */
+  readonly overshootNano: bigint
   readonly resetAtMs: number | null
 }

@@ -41,6 +41,8 @@ export type CostItem =
   /** What a balance pays of the lines before it; negative. */
   | 'free_quota'
   | 'package'
+  /** No price is known: what a budget held is charged. */
+  | 'bound'
 
 /** One line of a bill: `quantity × price = amount`, in native currency. */
 export interface CostLine {
@@ -64,6 +66,14 @@ export interface Cost {
   readonly priceVersion: string
 }
 
+/** The start of a cost's `priceVersion` where no price was known and a budget was charged what it had held. */
+export const UNPRICED_VERSION = 'unpriced'
+
+/** Whether no price was known. */
+export function isUnpriced(cost: Cost | null): boolean {
+  return cost === null || cost.priceVersion.startsWith(UNPRICED_VERSION)
+}
+
 /** One upstream call. */
 export interface AttemptRow {
   readonly requestId: string
@@ -84,7 +94,7 @@ export interface AttemptRow {
   readonly httpStatus: number
   readonly usage: TokenUsage
   readonly usageSource: UsageSource
-  /** null: no price was known (`unpriced`); never a silent zero. */
+  /** null: no price was known (`unpriced`) and nothing was charged; never a silent zero. */
   readonly cost: Cost | null
   readonly startedAtMs: number
   readonly ttftMs: number | null

@@ -47,3 +47,9 @@ export const REDIS_STREAM_ROWS_MAX = 100_000
 export const TOKENS_COUNT_MAX = 1_000_000_000
 /** Nor is one that searched more often. */
 export const CALLS_COUNT_MAX = 10_000
+/** Searches held for where a request switches them on: no dialect says how many a model may make, most make one to five. */
+export const SEARCH_CALLS_HELD = 8
+/** The same for a provider's other tools that are billed by the call. */
+export const TOOL_CALLS_HELD = 16
+/** Input that what they found may add; vendors count it as input, and nothing in the request bounds it. */
+export const FOUND_TOKENS_HELD = 16_384

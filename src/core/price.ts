@@ -1,5 +1,10 @@
 // The shape of a price list (`providers/*/prices.json`, `prices:` of the configuration).
 
+/** What becomes of a target without a price under a budget; see pricing/unpriced.ts. */
+export const UNPRICED_RULES = ['deny', 'bound', 'allow_flagged'] as const
+
+export type UnpricedRule = (typeof UNPRICED_RULES)[number]
+
 /** What a price is for one of. Tokens alone have prices for parts; all other units have one price, `price`. */
 export const PRICE_UNITS = [
   'per_million_tokens',

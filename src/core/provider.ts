@@ -112,6 +112,18 @@ export interface Quirks {
   readonly streamUsage: 'option' | 'always'
   /** The length fields the upstream knows; the other one is renamed. Default `both`. */
   readonly maxTokens?: 'both' | 'max_tokens' | 'max_completion_tokens'
+  /**
+   * The length fields bound thinking and answer together, `max_tokens` too. Absent: `max_tokens` is about the answer
+   * alone, so that it does not bound what is billed.
+   */
+  readonly lengthCoversThinking?: true
+  /**
+   * Request fields that switch on the provider's own searches and tools: `true`, or an object that does not say it is
+   * off. Entries of `tools` that are no functions do so in every dialect.
+   */
+  readonly searchFields?: readonly string[]
+  /** The model searches whatever it is told. */
+  readonly searches?: true
   /** `developer` messages become `system`. Default true. */
   readonly developerToSystem?: boolean
   /** All system messages are joined into one at the front. */

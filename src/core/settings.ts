@@ -2,7 +2,7 @@
 
 import type { Scope } from './admission.ts'
 import type { Micro } from './money.ts'
-import type { PriceEntry } from './price.ts'
+import type { PriceEntry, UnpricedRule } from './price.ts'
 import type { Capability, Provider } from './provider.ts'
 
 export interface Settings {
@@ -17,6 +17,8 @@ export interface Settings {
   /** Store URL: `sqlite:PATH`, `memory:`, `redis://…`, `rediss://…`. */
   readonly store: string
   readonly currency: string
+  /** Of targets without a price, under a budget. */
+  readonly unpriced: UnpricedRule
   /** Book units per unit of the named currency, micro. */
   readonly fx: ReadonlyMap<string, Micro>
   readonly providers: ReadonlyMap<string, ProviderSettings>

@@ -25,8 +25,10 @@ export interface AttemptMeasures {
   readonly durationMs: number
   readonly ttftMs: number | null
   readonly usage: TokenUsage
-  /** Book currency; null: no price was known. */
+  /** Book currency; null: none. */
   readonly costNano: bigint | null
+  /** No price was known, whatever was charged. */
+  readonly unpriced: boolean
   /** The usage is our estimate, not the upstream's count. */
   readonly estimated: boolean
 }

@@ -39,6 +39,8 @@ export interface UpstreamFormat {
   readonly name: string
   /** What cannot be said in this format, whatever the model. */
   readonly cannot?: readonly Capability[]
+  /** It searches, which is billed beside tokens, unless this request field is true. */
+  readonly searchesUnless?: string
   /** Base URL of this format where it is not the provider's. */
   readonly baseUrl?: string
   encode(input: EncodeInput): EncodedRequest

@@ -29,6 +29,8 @@ function budgetJson(admission: Admission, scope: Scope, currency: string): objec
     // Not known until the ledger has been read.
     spent: state.spentNano === null ? null : formatNano(state.spentNano as Nano),
     held: formatNano(state.heldNano as Nano),
+    // What requests that run now may spend beyond what is held for them.
+    overshoot_bound: formatNano(state.overshootNano as Nano),
     currency,
     mode: scope.budget.isStrict ? 'strict' : 'soft',
     resets_at: state.resetAtMs === null ? null : new Date(state.resetAtMs).toISOString(),

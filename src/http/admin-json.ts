@@ -1,6 +1,14 @@
 // Rows of the ledger as the admin API shows them: snake case, amounts as decimal strings, instants as ISO 8601.
 
-import type { AttemptRow, Decision, RequestRow, UsageQuery, UsageReport, UsageTotals } from '#core/ledger.ts'
+import {
+  type AttemptRow,
+  type Decision,
+  isUnpriced,
+  type RequestRow,
+  type UsageQuery,
+  type UsageReport,
+  type UsageTotals,
+} from '#core/ledger.ts'
 import { formatNano } from '#core/money.ts'
 
 export function requestJson(row: RequestRow): Record<string, unknown> {
@@ -40,7 +48,7 @@ export function attemptJson(row: AttemptRow): Record<string, unknown> {
       reasoning_tokens: usage.reasoningTokens,
       source: row.usageSource,
     },
-    unpriced: row.outcome !== 'open' && cost === null,
+    unpriced: row.outcome !== 'open' && isUnpriced(cost),
     cost:
       cost === null
         ? null

@@ -47,8 +47,10 @@ export function admitAttempt(
   const callerScopes = exchange.key?.scopes ?? NONE
   const targetScopes = servedScopes(exchange.live.settings, facts.target)
   const atMs = deps.clock.nowMs()
+  exchange.held = null
   if (callerScopes.length === 0 && targetScopes.length === 0) return { call, atMs, refused: null }
-  const held = hold(deps, exchange.live, call, facts, [...callerScopes, ...targetScopes], atMs)
+  const scopes = [...callerScopes, ...targetScopes]
+  const held = hold(deps, exchange.live, call, facts, { scopes, atMs, totalMs: policy.timeouts.totalMs })
   if (held.kind === 'excluded') return { refused: excluded(call, facts, held) }
   exchange.grant ??= deps.admission.open(exchange.id, callerScopes)
   const untilMs = leaseEndMs(atMs, policy)
@@ -56,6 +58,7 @@ export function admitAttempt(
   exchange.limitHeaders = rateHeaders(deps, callerScopes)
   deps.metrics.admission(deps.admission.state)
   if (refusal === null) {
+    exchange.held = held.money
     exchange.limitHeaders = { ...exchange.limitHeaders, ...boundHeader(held.maxTokens) }
     return { call: held.call, atMs, refused: null }
   }
@@ -72,13 +75,18 @@ export function extendHold(deps: Deps, exchange: Exchange, policy: PolicySetting
   exchange.grant?.extend(leaseEndMs(deps.clock.nowMs(), policy))
 }
 
+interface Circumstances {
+  readonly scopes: readonly Scope[]
+  readonly atMs: number
+  readonly totalMs: number
+}
+
 function hold(
   deps: Deps,
   live: Live,
   call: Call,
   facts: TargetFacts,
-  scopes: readonly Scope[],
-  atMs: number,
+  { scopes, atMs, totalMs }: Circumstances,
 ): Held {
   const isStrict = scopes.some((scope) => scope.budget?.isStrict === true)
   return holdFor({
@@ -87,10 +95,19 @@ function hold(
     facts,
     gauge: deps.gauge,
     atMs,
+    totalMs,
+    tpm: tightestTpm(scopes),
     hasBudget: scopes.some((scope) => scope.budget !== null),
     isStrict,
     leftNano: isStrict ? deps.admission.affordableNano(scopes) : null,
   })
+}
+
+function tightestTpm(scopes: readonly Scope[]): number | null {
+  let tightest: number | null = null
+  for (const { limits } of scopes)
+    if (limits.tpm !== null && (tightest === null || limits.tpm < tightest)) tightest = limits.tpm
+  return tightest
 }
 
 /** A target that a limit or a budget keeps out is no attempt; the decision says why it was passed over. */

@@ -13,6 +13,7 @@ import type { ClientSink, Clock, Random, Upstream } from '#core/ports.ts'
 import type { HmacSha256 } from '#core/provider.ts'
 import type { KeySettings } from '#core/settings.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
+import type { HeldMoney } from '#pricing/ceiling.ts'
 import type { HealthBoard } from '#routing/health.ts'
 import type { MemberScan } from '#wire/json-members.ts'
 import type { Need } from '#wire/openai-chat/request.ts'
@@ -91,6 +92,8 @@ export interface Exchange {
   decision: Decision | null
   /** The holds of this request; null: nothing limits it, or it was not admitted yet. */
   grant: Grant | null
+  /** What a budget holds for the running attempt; null: no budget counts it. */
+  held: HeldMoney | null
   /** How the limits stand, for the answer. */
   limitHeaders: Readonly<Record<string, string>>
   /** Ended attempts, in order. */

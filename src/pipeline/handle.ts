@@ -66,6 +66,7 @@ function openExchange(deps: Deps, incoming: Incoming): Exchange {
     model: null,
     decision: null,
     grant: null,
+    held: null,
     limitHeaders: NO_HEADERS,
     attempts: [],
     attemptsStarted: 0,

@@ -1,10 +1,20 @@
-// What an attempt may cost and weigh: the claim that admission holds for it. Under a strict budget the call itself is
-// bounded, so that it cannot come to more.
+// What an attempt may cost and weigh: the claim that admission holds for it. Under a strict budget or a rate of tokens
+// the call itself is bounded, so that it cannot come to more.
 
 import type { Claim } from '#core/admission.ts'
-import type { Micro, Nano } from '#core/money.ts'
-import { type Price, type Tier, tiersAt } from '#pricing/price.ts'
+import {
+  affordableTokens,
+  type Ceiling,
+  ceilingNano,
+  ceilingOf,
+  type HeldMoney,
+  isBounded,
+  type SizeBound,
+} from '#pricing/ceiling.ts'
+import type { Price } from '#pricing/price.ts'
+import { type BuiltIns, builtInsOf } from './built-ins.ts'
 import type { Call } from './context.ts'
+import { exchangeOf, heldPrices } from './held-prices.ts'
 import type { InputGauge } from './input-gauge.ts'
 import { TEMPLATE_TOKENS } from './input-gauge.ts'
 import type { Live, TargetFacts } from './live.ts'
@@ -14,21 +24,27 @@ import {
   type BoundFields,
   boundFieldsOf,
   lengthOf,
+  OUTPUT_TOKENS_MIN,
+  OUTPUT_TOKENS_OPEN,
   type OutputTokens,
+  sumOf,
   withOutputBound,
 } from './output-bound.ts'
-import { priceOf } from './plan.ts'
 
-/** Held for an answer at most where the budget is soft, and the bound of one that its client leaves open. */
-const OUTPUT_TOKENS_HELD = 4_096
 /** No answer of a model whose window is unknown is longer. */
 const OUTPUT_TOKENS_CEILING = 131_072
-/** An answer that would be cut shorter than this is refused instead. */
-const OUTPUT_TOKENS_MIN = 16
+/** What a client leaves open of an answer takes this part of a rate at most: a full window must stay nearly full. */
+const OPEN_SHARE = 8
+/** Less is no answer: beside a long prompt or under a small rate the share is exceeded. */
+const OPEN_TOKENS_MIN = 1_024
 /** A picture at its highest resolution (Qwen-VL: 16,384 tokens); clips are counted by the second and not bounded. */
 const PICTURE_TOKENS = 16_384
 /** Vendors' own words around the descriptions of tools. */
 const TOOL_TOKENS = 512
+/** A timer fires late where the event loop is busy. */
+const TIMER_SLACK_MS = 1_000
+/** Bytes of text that one token of output may stand for, where a price counts characters. */
+const CHARACTERS_PER_TOKEN = 8
 
 export interface HoldInput {
   readonly live: Live
@@ -36,11 +52,15 @@ export interface HoldInput {
   readonly facts: TargetFacts
   readonly gauge: InputGauge
   readonly atMs: number
+  /** The attempt is ended by then. */
+  readonly totalMs: number
   /** Some budget counts this request. */
   readonly hasBudget: boolean
   readonly isStrict: boolean
   /** What the tightest budget still has; null: there is none. */
   readonly leftNano: bigint | null
+  /** The tightest rate of tokens; null: none counts this request. */
+  readonly tpm: number | null
 }
 
 export type Held =
@@ -50,85 +70,179 @@ export type Held =
       readonly call: Call
       /** The bound that the client did not ask for; null: none was set. */
       readonly maxTokens: number | null
+      /** null: no budget counts it. */
+      readonly money: HeldMoney | null
     }
   /** Without a bound or a price the target cannot be asked under this budget. */
   | { readonly kind: 'excluded'; readonly reason: 'unpriced' | 'unbounded'; readonly detail: string }
 
 export function holdFor(input: HoldInput): Held {
-  const { live, call, facts, atMs, hasBudget } = input
-  const inputTokens = inputBound(input)
-  const price = hasBudget ? priceOf(live, facts, null, atMs) : null
-  const rate = price === null ? null : live.rateOf(price.currency)
-  if (hasBudget && (price === null || (rate === null && price.currency !== live.settings.currency)))
-    return { kind: 'excluded', reason: 'unpriced', detail: 'no price is known' }
-  const isByToken = price === null || price.unit === 'per_million_tokens'
+  const { live, call, facts, atMs, hasBudget, tpm } = input
+  const held = hasBudget ? heldPrices(live, call.model, facts, atMs) : null
+  if (held?.kind === 'denied') return { kind: 'excluded', reason: 'unpriced', detail: 'no price is known' }
+  const prices = held === null || held.kind === 'flagged' ? [] : held.prices
   const fields = boundFieldsOf(facts, call)
-  const money = price === null || !isByToken ? FREE : dearest(price, rate, atMs, inputTokens, facts, call)
-  if (!input.isStrict) return softHold(input, fields, inputTokens, money)
-  if (!isByToken) return { kind: 'excluded', reason: 'unbounded', detail: `its price is ${price.unit}` }
-  if (fields === null)
-    return { kind: 'excluded', reason: 'unbounded', detail: 'nothing bounds how long the model thinks' }
-  if (call.needs.some((need) => need.capability === 'audio_input' || need.capability === 'video_input'))
-    return { kind: 'excluded', reason: 'unbounded', detail: 'nothing bounds the tokens of a clip' }
-  return strictHold(input, fields, inputTokens, money)
+  const size = sizeOf(input, builtInsOf(facts, call))
+  const ceilings = prices.map((price) => ceilingOf(price, exchangeOf(live, price), atMs, size))
+  const isStrict = input.isStrict && prices.length > 0
+  const unbounded = isStrict ? whyUnbounded(prices, call, fields, size) : null
+  if (unbounded !== null) return { kind: 'excluded', reason: 'unbounded', detail: unbounded }
+  const isByToken = prices.some((price) => price.unit === 'per_million_tokens')
+  if (fields !== null && (tpm !== null || (isStrict && isByToken)))
+    return boundedHold(input, isStrict, fields, size, ceilings)
+  return openHold(input, isStrict, fields, size, ceilings)
 }
 
-function softHold(input: HoldInput, fields: BoundFields | null, inputTokens: number, money: Dearest): Held {
-  const { call, facts } = input
-  const asked = askedTokens(call, fields, OUTPUT_TOKENS_HELD)
-  const isBounded = lengthOf(call, 'max_tokens') !== null || lengthOf(call, 'max_completion_tokens') !== null
-  const ceiling = ceilingOf(facts)
-  const wished = Math.min(asked.answer + asked.thinking, ceiling) * answersOf(call)
-  const worst = fields !== null && isBounded ? wished : ceiling * answersOf(call)
-  const held = Math.min(wished, OUTPUT_TOKENS_HELD * answersOf(call))
-  const claim: Claim = {
-    costNano: costOf(money, inputTokens, held),
-    worstNano: costOf(money, inputTokens, worst),
-    // A rate of tokens counts what was asked for: what it is not told, it cannot keep.
-    tokens: inputTokens + wished,
-  }
-  return { kind: 'claimed', claim, call, maxTokens: null }
+/** Why a strict budget cannot let it pass; null: all of it is bounded. */
+function whyUnbounded(
+  prices: readonly Price[],
+  call: Call,
+  fields: BoundFields | null,
+  size: SizeBound,
+): string | null {
+  const loose = prices.find((price) => !isBounded(price))
+  if (loose !== undefined) return `its price is ${loose.unit}`
+  if (Object.keys(size.calls).length > 0)
+    return "nothing bounds the provider's own searches and tools, nor what they find"
+  if (prices.every((price) => price.unit !== 'per_million_tokens')) return null
+  if (fields === null) return 'nothing bounds how long the model thinks'
+  return hasClip(call) ? 'nothing bounds the tokens of a clip' : null
 }
 
-function strictHold(input: HoldInput, fields: BoundFields, inputTokens: number, money: Dearest): Held {
-  const { call, facts, leftNano } = input
-  const asked = askedTokens(call, fields, OUTPUT_TOKENS_HELD)
-  const sum = Math.min(asked.answer + asked.thinking, ceilingOf(facts))
-  const affordable = leftNano === null ? sum : affordableTokens(money, inputTokens, leftNano, answersOf(call))
+function hasClip(call: Call): boolean {
+  return call.needs.some(({ capability }) => capability === 'audio_input' || capability === 'video_input')
+}
+
+/** The call says how long its answer may be, or is made to say so. */
+function boundedHold(
+  input: HoldInput,
+  isStrict: boolean,
+  fields: BoundFields,
+  size: SizeBound,
+  ceilings: readonly Ceiling[],
+): Held {
+  const { call, facts, leftNano, tpm } = input
+  const { inputTokens } = size
+  const answers = answersOf(call)
+  const room = tpm === null ? null : Math.floor(openTokens(tpm, inputTokens) / answers)
+  const asked = askedTokens(call, fields, { room, maxOutput: facts.maxOutput })
+  const sum = Math.min(sumOf(asked), windowOf(facts))
+  const affordable =
+    isStrict && leftNano !== null ? affordableTokens(ceilings, inputTokens, leftNano, answers) : sum
   const total = Math.max(Math.min(sum, affordable), Math.min(sum, OUTPUT_TOKENS_MIN))
-  const tokens = shareOut(asked, total)
-  const bounded = withOutputBound(call, fields, tokens)
-  const output = total * answersOf(call)
-  const costNano = costOf(money, inputTokens, output)
+  const bounded = withOutputBound(call, fields, shareOut(asked, total))
+  const output = total * answers
+  const worstNano = ceilingNano(ceilings, inputTokens, output)
+  const costNano = isStrict ? worstNano : softNano(input, ceilings, output)
+  const tokens = tokensOf(input, inputTokens + output)
   return {
     kind: 'claimed',
-    claim: { costNano, worstNano: costNano, tokens: inputTokens + output },
+    claim: { costNano, worstNano, tokens },
     call: bounded,
     maxTokens: bounded === call ? null : total,
+    money: input.hasBudget ? { costNano, ceilings } : null,
   }
+}
+
+/** What may be left open of an answer under a rate. */
+function openTokens(tpm: number, inputTokens: number): number {
+  return Math.max(tpm / OPEN_SHARE - inputTokens, Math.min(OPEN_TOKENS_MIN, tpm - inputTokens))
+}
+
+/** The call goes as it is, and what is held may be exceeded, up to a bound that is said. */
+function openHold(
+  input: HoldInput,
+  isStrict: boolean,
+  fields: BoundFields | null,
+  size: SizeBound,
+  ceilings: readonly Ceiling[],
+): Held {
+  const { call, facts } = input
+  const answers = answersOf(call)
+  const asked = sumOf(askedTokens(call, fields, { room: null, maxOutput: null }))
+  const longest = longestOf(facts, call)
+  const wished = Math.min(asked, longest) * answers
+  const isBoundedByClient =
+    lengthOf(call, 'max_tokens') !== null || lengthOf(call, 'max_completion_tokens') !== null
+  const worst = fields !== null && isBoundedByClient ? wished : longest * answers
+  const worstNano = ceilingNano(ceilings, size.inputTokens, worst)
+  const costNano = isStrict ? worstNano : softNano(input, ceilings, wished)
+  return {
+    kind: 'claimed',
+    claim: { costNano, worstNano, tokens: tokensOf(input, size.inputTokens + worst) },
+    call,
+    maxTokens: null,
+    money: input.hasBudget ? { costNano, ceilings } : null,
+  }
+}
+
+/** Soft budgets go by what the target has counted so far, and by an answer of middling length. */
+function softNano(input: HoldInput, ceilings: readonly Ceiling[], outputTokens: number): Claim['costNano'] {
+  if (ceilings.length === 0) return ceilingNano(ceilings, 0, 0)
+  const { call, facts, gauge } = input
+  const likely = inputOf(call, builtInsOf(facts, call), (bytes) => gauge.likelyBound(facts.target.id, bytes))
+  const window = facts.contextWindow ?? Number.POSITIVE_INFINITY
+  const output = Math.min(outputTokens, OUTPUT_TOKENS_OPEN * answersOf(call))
+  return ceilingNano(ceilings, Math.min(likely, window), output)
+}
+
+/** What nothing bounds runs alone in its minute, so that no other request has to fit beside it. */
+function tokensOf({ tpm, call, facts }: HoldInput, tokens: number): number {
+  const isLoose = boundFieldsOf(facts, call) === null || hasClip(call)
+  return tpm !== null && isLoose ? Math.max(Math.min(tokens + clipTokens(call, facts), tpm), 1) : tokens
+}
+
+/** A clip fills the window at most. */
+function clipTokens(call: Call, facts: TargetFacts): number {
+  return hasClip(call) ? (facts.contextWindow ?? OUTPUT_TOKENS_CEILING) : 0
 }
 
 /** Thinking and answer give way in proportion. */
 function shareOut(asked: OutputTokens, total: number): OutputTokens {
-  const sum = asked.answer + asked.thinking
   if (asked.thinking === 0) return { answer: total, thinking: 0 }
-  const thinking = Math.floor((total * asked.thinking) / sum)
+  const thinking = Math.floor((total * asked.thinking) / sumOf(asked))
   return { answer: total - thinking, thinking }
 }
 
-function ceilingOf(facts: TargetFacts): number {
+function windowOf(facts: TargetFacts): number {
   return Math.min(facts.contextWindow ?? OUTPUT_TOKENS_CEILING, OUTPUT_TOKENS_CEILING)
 }
 
-/** Strict budgets go by what no text can exceed, soft ones by what the target has counted so far. */
-function inputBound(input: HoldInput): number {
-  const { call, facts, gauge, isStrict } = input
+/** Lists say how long an answer may be, and not of all vendors whether its thinking is part of that. */
+function longestOf(facts: TargetFacts, call: Call): number {
+  const thinks = call.thinking.enabled === null ? facts.thinksByDefault : call.thinking.enabled !== false
+  return Math.min(windowOf(facts), thinks ? Number.POSITIVE_INFINITY : (facts.maxOutput ?? windowOf(facts)))
+}
+
+/** What the request can come to at most. */
+function sizeOf(input: HoldInput, builtIns: BuiltIns): SizeBound {
+  const { call, facts, totalMs } = input
+  const answers = answersOf(call)
+  const inputTokens = inputOf(call, builtIns, (bytes) => bytes + TEMPLATE_TOKENS)
+  const outputTokens = windowOf(facts) * answers
+  const timeMs = totalMs + TIMER_SLACK_MS
+  return {
+    inputTokens,
+    outputTokens,
+    mayThink: call.thinking.enabled !== false,
+    calls: builtIns.calls,
+    units: {
+      gpuMs: timeMs,
+      durationMs: timeMs,
+      calls: 1,
+      images: answers,
+      videos: answers,
+      voices: answers,
+      characters: call.bytes.length + OUTPUT_TOKENS_OPEN * CHARACTERS_PER_TOKEN * answers,
+    },
+  }
+}
+
+/** Input tokens of the body whose text comes to `textTokens`. */
+function inputOf(call: Call, builtIns: BuiltIns, textTokens: (bytes: number) => number): number {
   const { bytes, pictures } = textOf(call)
-  const text = isStrict ? bytes + TEMPLATE_TOKENS : gauge.likelyBound(facts.target.id, bytes)
   const hasTools = call.needs.some((need) => need.capability === 'tools')
-  const bound = text + pictures * PICTURE_TOKENS + (hasTools ? TOOL_TOKENS : 0)
-  // A window is what somebody wrote down: money is not staked on it.
-  return isStrict || facts.contextWindow === null ? bound : Math.min(bound, facts.contextWindow)
+  return textTokens(bytes) + pictures * PICTURE_TOKENS + (hasTools ? TOOL_TOKENS : 0) + builtIns.foundTokens
 }
 
 /** Bytes of the body without its pictures, which are counted by size and not by the bytes of their addresses. */
@@ -150,67 +264,4 @@ export function textOf(call: Call): { readonly bytes: number; readonly pictures:
     }
   }
   return { bytes, pictures }
-}
-
-/** Prices per million tokens at their highest. */
-interface Dearest {
-  readonly input: bigint
-  readonly output: bigint
-  readonly rate: Micro | null
-}
-
-const FREE: Dearest = { input: 0n, output: 0n, rate: null }
-
-/** Over all rows that the request can fall into by its size; which band of the day holds is known by now. */
-function dearest(
-  price: Price,
-  rate: Micro | null,
-  atMs: number,
-  inputTokens: number,
-  facts: TargetFacts,
-  call: Call,
-): Dearest {
-  const output = ceilingOf(facts) * answersOf(call)
-  let input = 0n
-  let answer = 0n
-  for (const tier of tiersAt(price, atMs)) {
-    input = largest(
-      input,
-      tier.input,
-      tier.cachedInput,
-      tier.cachedInputExplicit,
-      tier.cacheWrite,
-      tier.audioInput,
-      tier.imageInput,
-    )
-    const thinking = call.thinking.enabled === false ? null : tier.thinkingOutput
-    answer = largest(answer, tier.output, tier.audioOutput, thinking)
-    if (tier.when === null && inputTokens <= tier.inputTokensMax && output <= tier.outputTokensMax) break
-  }
-  return { input, output: answer, rate }
-}
-
-function largest(first: bigint, ...prices: readonly Tier['input'][]): bigint {
-  let most = first
-  for (const price of prices) if (price !== null && price.micro > most) most = price.micro
-  return most
-}
-
-/** Rounded up at each step, so that no bill of these tokens is higher. */
-function costOf(money: Dearest, inputTokens: number, outputTokens: number): Nano {
-  const pico = money.input * BigInt(inputTokens) + money.output * BigInt(outputTokens)
-  const native = ceilDivide(pico, 1_000n)
-  return (money.rate === null ? native : ceilDivide(native * money.rate, 1_000_000n)) as Nano
-}
-
-function affordableTokens(money: Dearest, inputTokens: number, leftNano: bigint, answers: number): number {
-  if (money.output === 0n) return Number.MAX_SAFE_INTEGER
-  const native = money.rate === null ? leftNano : (leftNano * 1_000_000n) / money.rate
-  // One nano for each of the two roundings.
-  const pico = (native - 2n) * 1_000n - money.input * BigInt(inputTokens)
-  return pico <= 0n ? 0 : Number(pico / money.output / BigInt(answers))
-}
-
-function ceilDivide(amount: bigint, by: bigint): bigint {
-  return (amount + by - 1n) / by
 }

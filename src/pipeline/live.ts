@@ -35,6 +35,8 @@ export interface TargetFacts {
   /** Prices of the target's own model, for `priceAt`. */
   readonly prices: readonly Price[]
   readonly contextWindow: number | null
+  /** Tokens of an answer at most, without its thinking; null: not known. */
+  readonly maxOutput: number | null
   readonly lacks: (capability: Capability) => boolean
   readonly lacksWhileThinking: (capability: Capability) => boolean
   readonly thinksByDefault: boolean
@@ -145,6 +147,7 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
     urlOf: urlsBelow(baseUrl),
     contextWindow: target.contextWindow ?? rule.contextWindow ?? listed?.contextWindow ?? null,
     lacks,
+    maxOutput: listed?.maxOutput ?? null,
     lacksWhileThinking: (capability) =>
       target.capabilities?.includes(capability) !== true &&
       rule.cannotWhileThinking?.includes(capability) === true,

@@ -31,7 +31,7 @@ export function meter(
   const { usage: counted, source } = usageOf(call, facts, end)
   const price = priceOf(live, facts, end.state.responseModel, startedAtMs)
   if (price === null) return { usage: counted, source, cost: null }
-  const usage = withGpuTime(price, counted, isRefused(end) ? 0 : end.durationMs)
+  const usage = withOwnCounts(price, counted, end)
   const terms = termsOf(live, call, facts, usage, startedAtMs)
   const { balances } = live.catalogue
   const { cost, uses } = rateCovered(
@@ -44,10 +44,14 @@ export function meter(
   return { usage, source, cost }
 }
 
-/** A model on machines of our own may be priced by the time it takes, which no upstream counts. */
-function withGpuTime(price: Price, usage: TokenUsage, durationMs: number): TokenUsage {
-  if (price.unit !== 'per_gpu_second') return usage
-  return { ...usage, other: { ...usage.other, gpuMs: Math.round(durationMs) } }
+/** A model may be priced by the time it takes or by the call, which no upstream counts. */
+function withOwnCounts(price: Price, usage: TokenUsage, end: AttemptEnd): TokenUsage {
+  if (price.unit === 'per_gpu_second') {
+    const gpuMs = isRefused(end) ? 0 : Math.round(end.durationMs)
+    return { ...usage, other: { ...usage.other, gpuMs } }
+  }
+  if (price.unit === 'per_call') return { ...usage, other: { ...usage.other, calls: isRefused(end) ? 0 : 1 } }
+  return usage
 }
 
 function usageOf(

@@ -7,37 +7,39 @@ import { encodeUtf8 } from '#wire/bytes.ts'
 import { scanMembers, spliceMembers } from '#wire/json-members.ts'
 import type { Call } from './context.ts'
 import type { TargetFacts } from './live.ts'
+import { hasCompletions } from './plan.ts'
 
 /** The fields that bound an answer together. */
 export interface BoundFields {
   readonly length: 'max_tokens' | 'max_completion_tokens'
   /** Bounds the thinking apart from the answer; null: `length` bounds both. */
   readonly thinking: string | null
-  /** The client's `max_tokens` is about the answer only, and thinking comes on top of it. */
   readonly thinks: boolean
+  /** The client's `max_tokens` is about its thinking too; else thinking comes on top of it. */
+  readonly coversThinking: boolean
 }
 
 /** null: the target's thinking cannot be bounded. */
 export function boundFieldsOf(facts: TargetFacts, call: Call): BoundFields | null {
   const { maxTokens = 'both', thinking } = facts.quirks
   const thinks = mayThink(facts, call)
-  if (call.api === 'completions' || facts.format !== null) {
-    // Formats of their own say both in `max_tokens` and the budget.
-    const budget = thinks ? budgetFieldOf(facts) : null
-    return thinks && budget === null ? null : { length: 'max_tokens', thinking: budget, thinks }
+  const coversThinking = facts.quirks.lengthCoversThinking === true
+  const needsMore = thinks && !coversThinking
+  const rest = { thinks, coversThinking }
+  // Formats of their own say both in `max_tokens` and the budget; endpoints of completions know `max_tokens` alone.
+  if (facts.format !== null || (call.api === 'completions' && hasCompletions(facts))) {
+    const budget = needsMore ? budgetFieldOf(facts) : null
+    return needsMore && budget === null ? null : { length: 'max_tokens', thinking: budget, ...rest }
   }
-  if (!thinks) {
+  if (!needsMore) {
     const isCompletion = maxTokens === 'max_completion_tokens' || askedFor(call, 'max_completion_tokens')
-    return {
-      length: isCompletion && maxTokens !== 'max_tokens' ? 'max_completion_tokens' : 'max_tokens',
-      thinking: null,
-      thinks,
-    }
+    const length = isCompletion && maxTokens !== 'max_tokens' ? 'max_completion_tokens' : 'max_tokens'
+    return { length, thinking: null, ...rest }
   }
-  // Where it is known it covers thinking: OpenAI, Ark and Qianfan say so, vLLM and its like count all they generate.
-  if (maxTokens !== 'max_tokens') return { length: 'max_completion_tokens', thinking: null, thinks }
+  // Where it is known it covers thinking: OpenAI, Ark and Qianfan say so.
+  if (maxTokens !== 'max_tokens') return { length: 'max_completion_tokens', thinking: null, ...rest }
   const budget = thinking.style === 'enable_thinking' ? budgetFieldOf(facts) : null
-  return budget === null ? null : { length: 'max_tokens', thinking: budget, thinks }
+  return budget === null ? null : { length: 'max_tokens', thinking: budget, ...rest }
 }
 
 function budgetFieldOf(facts: TargetFacts): string | null {
@@ -58,17 +60,65 @@ export interface OutputTokens {
   readonly thinking: number
 }
 
+/** Of an answer that its client leaves open. */
+export const OUTPUT_TOKENS_OPEN = 4_096
 /** Of thinking that nobody has bounded; vendors' own defaults go from 4,000 to 32,000. */
-const THINKING_TOKENS = 8_192
+const THINKING_TOKENS_OPEN = 8_192
+/** An answer that would be cut shorter than this is refused instead. */
+export const OUTPUT_TOKENS_MIN = 16
+/** Vendors refuse smaller budgets (SiliconFlow: 128, Qianfan: 100). */
+const THINKING_TOKENS_MIN = 128
 
-/** What the client asks for at most; `fallback` for an answer that it does not bound. */
-export function askedTokens(call: Call, fields: BoundFields | null, fallback: number): OutputTokens {
+export interface AskedLimits {
+  /** What the client leaves open shall fit in here, with what it says; null: in anything. */
+  readonly room: number | null
+  /** No answer of the model is longer; null: not known. */
+  readonly maxOutput: number | null
+}
+
+/** What the client asks for at most, and what it gets of what it leaves open. */
+export function askedTokens(call: Call, fields: BoundFields | null, limits: AskedLimits): OutputTokens {
+  const maxOutput = limits.maxOutput ?? Number.POSITIVE_INFINITY
   const completion = lengthOf(call, 'max_completion_tokens')
-  const answer = completion ?? lengthOf(call, 'max_tokens') ?? fallback
-  if (fields === null || !fields.thinks) return { answer, thinking: 0 }
-  const thinking = call.thinking.budgetTokens ?? THINKING_TOKENS
-  if (fields.thinking !== null) return { answer, thinking }
-  return { answer: completion === null ? answer + thinking : answer, thinking: 0 }
+  const given = completion ?? lengthOf(call, 'max_tokens')
+  const thinks = fields?.thinks === true
+  const covered = fields?.coversThinking === true ? given : completion
+  if (thinks && fields.thinking === null && covered !== null)
+    return { answer: fields.coversThinking ? Math.min(covered, maxOutput) : covered, thinking: 0 }
+  const { answer, thinking } = fitted(
+    { answer: given, thinking: thinks ? call.thinking.budgetTokens : 0 },
+    maxOutput,
+    limits.room ?? Number.POSITIVE_INFINITY,
+  )
+  return fields === null || fields.thinking !== null
+    ? { answer, thinking }
+    : { answer: answer + thinking, thinking: 0 }
+}
+
+/** What is open (null) is of middling length, and shorter where there is less room. */
+function fitted(
+  asked: { readonly answer: number | null; readonly thinking: number | null },
+  maxOutput: number,
+  room: number,
+): OutputTokens {
+  const answer = Math.min(asked.answer ?? OUTPUT_TOKENS_OPEN, maxOutput)
+  const thinking = asked.thinking ?? THINKING_TOKENS_OPEN
+  if (asked.answer === null && asked.thinking === null) {
+    const share = Math.min(1, Math.max(0, room) / (answer + thinking))
+    return {
+      answer: Math.max(OUTPUT_TOKENS_MIN, Math.floor(answer * share)),
+      thinking: Math.max(THINKING_TOKENS_MIN, Math.floor(thinking * share)),
+    }
+  }
+  if (asked.answer === null)
+    return { answer: Math.max(OUTPUT_TOKENS_MIN, Math.min(answer, room - thinking)), thinking }
+  if (asked.thinking === null)
+    return { answer, thinking: Math.max(THINKING_TOKENS_MIN, Math.min(thinking, room - answer)) }
+  return { answer, thinking }
+}
+
+export function sumOf({ answer, thinking }: OutputTokens): number {
+  return answer + thinking
 }
 
 /** null: the client does not bound its answer. */
@@ -87,7 +137,8 @@ export function billedTokensMax(call: Call, facts: TargetFacts): number {
   if (completion !== null) return completion * answersOf(call)
   const answer = lengthOf(call, 'max_tokens')
   if (answer === null) return Number.POSITIVE_INFINITY
-  const thinking = mayThink(facts, call) ? (call.thinking.budgetTokens ?? Number.POSITIVE_INFINITY) : 0
+  const isApart = mayThink(facts, call) && facts.quirks.lengthCoversThinking !== true
+  const thinking = isApart ? (call.thinking.budgetTokens ?? Number.POSITIVE_INFINITY) : 0
   return (answer + thinking) * answersOf(call)
 }
 

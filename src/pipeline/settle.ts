@@ -4,6 +4,7 @@
 import type { AttemptRole, AttemptRow, RequestOutcome, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { NO_USAGE } from '#core/usage.ts'
+import { costOfHold } from '#pricing/ceiling.ts'
 import type { AttemptEnd } from './attempt.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import type { TargetFacts } from './live.ts'
@@ -55,7 +56,9 @@ export function bookEnd(
   open: AttemptRow,
   end: AttemptEnd,
 ): AttemptRow {
-  const { usage, source, cost } = meter(exchange.live, call, facts, end, open.startedAtMs)
+  const metered = meter(exchange.live, call, facts, end, open.startedAtMs)
+  const { usage, source } = metered
+  const cost = metered.cost ?? costOfHold(exchange.held, usage, exchange.live.settings.currency)
   const row: AttemptRow = {
     ...open,
     responseModel: clip(end.state.responseModel),
@@ -79,6 +82,7 @@ export function bookEnd(
     ttftMs: end.ttftMs,
     usage,
     costNano: cost?.amountNano ?? null,
+    unpriced: metered.cost === null,
     estimated: source !== 'provider',
   })
   return row

@@ -31,6 +31,8 @@ export interface PriceQuery {
 interface ModelFacts {
   /** null: the list does not say. */
   readonly contextWindow: number | null
+  /** Tokens of an answer at most; null: the list does not say. */
+  readonly maxOutput: number | null
   readonly capabilities: readonly string[] | null
 }
 
@@ -39,6 +41,10 @@ export interface Catalogue {
   readonly find: (query: PriceQuery) => Price | null
   /** All that may hold at some instant, in the order in which `priceAt` looks. */
   readonly prices: (query: Omit<PriceQuery, 'atMs'>) => readonly Price[]
+  /** Models of the provider's list that an answer of this one may name: its snapshots and those it is an alias of. */
+  readonly family: (query: Pick<PriceQuery, 'providerId' | 'model'>) => readonly string[]
+  /** All models of the provider's list. */
+  readonly models: (providerId: string) => readonly string[]
   readonly balances: Balances
   readonly facts: (query: Pick<PriceQuery, 'providerName' | 'providerId' | 'model'>) => ModelFacts | null
 }
@@ -54,6 +60,7 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
   )
   const overrides = indexOverrides(sources.overrides)
   const found = new Map<string, readonly Price[]>()
+  const families = new Map<string, readonly string[]>()
   function pricesOf(query: Omit<PriceQuery, 'atMs'>): readonly Price[] {
     const { providerName, providerId, region, model } = query
     const key = `${providerId} ${region} ${providerName}/${model}`
@@ -72,6 +79,17 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
   return {
     find: (query) => priceAt(pricesOf(query), query.atMs),
     prices: pricesOf,
+    family({ providerId, model }) {
+      const key = `${providerId} ${model}`
+      let family = families.get(key)
+      if (family === undefined) {
+        if (families.size >= FOUND_MAX) families.clear()
+        family = lists.get(providerId)?.family(model) ?? []
+        families.set(key, family)
+      }
+      return family
+    },
+    models: (providerId) => lists.get(providerId)?.models ?? [],
     balances: sources.balances ?? new MemoryBalances(),
     facts({ providerName, providerId, model }) {
       const listed = lists.get(providerId)?.findAnywhere(model) ?? []
@@ -145,6 +163,7 @@ function factsOf(entries: readonly PriceEntry[]): ModelFacts | null {
   if (entries.length === 0) return null
   return {
     contextWindow: first(entries, (entry) => entry.context_window),
+    maxOutput: first(entries, (entry) => entry.max_output),
     // An empty list says that nobody wrote it down, not that the model can do nothing.
     capabilities: first(entries, (entry) =>
       entry.capabilities?.length === 0 ? undefined : entry.capabilities,

@@ -18,6 +18,10 @@ export interface PriceList {
   readonly find: (model: string, region: string) => readonly Row[]
   /** The same over all regions. */
   readonly findAnywhere: (model: string) => readonly Row[]
+  /** All models of the list under any name of which this one goes: the snapshots of a model share their undated name. */
+  readonly family: (model: string) => readonly string[]
+  /** Each once. */
+  readonly models: readonly string[]
 }
 
 type Names = ReadonlyMap<string, readonly Row[]>
@@ -62,7 +66,22 @@ export function indexList(
       return []
     },
     findAnywhere: (model) => findRows(index, model, () => true),
+    family(model) {
+      const base = baseOf(model)
+      const isOurs = ({ entry }: Row): boolean =>
+        [entry.model, ...(entry.aliases ?? [])].some((name) => baseOf(name) === base)
+      return namesOf(rows.filter(isOurs))
+    },
+    models: namesOf(rows),
   }
+}
+
+function baseOf(model: string): string {
+  return foldCase(undated(model) ?? model)
+}
+
+function namesOf(rows: readonly Row[]): readonly string[] {
+  return [...new Set(rows.map(({ entry }) => entry.model))]
 }
 
 /** Names the row among all others of this list and of later ones. */

@@ -70,6 +70,7 @@ function compile(scope: Scope, env: Environment): Settings {
   return {
     ...base,
     currency: scope.config.currency,
+    unpriced: scope.config.unpriced,
     fx,
     providers,
     prices,

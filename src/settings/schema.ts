@@ -3,7 +3,7 @@
 
 import { z } from 'zod'
 import { ATTEMPTS_MAX, REQUEST_BODY_BYTES_MAX } from '#core/limits.ts'
-import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS } from '#core/price.ts'
+import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
 import { keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
 
@@ -232,6 +232,12 @@ export const configSchema = z.strictObject({
     .default('sqlite:data/sluice.db')
     .describe('sqlite:PATH, memory:, redis://… or rediss://…'),
   currency: currency.default('CNY').describe('ISO 4217 code of the currency of the books.'),
+  unpriced: z
+    .enum(UNPRICED_RULES)
+    .default('deny')
+    .describe(
+      'Of targets without a price, under a budget: not asked, held and charged at the dearest price known, or free of charge and marked.',
+    ),
   fx: named(decimal).default({}).describe('Book currency per unit of another currency: { USD: "7.10" }.'),
   providers: named(provider),
   prices: named(price).default({}).describe('Over the catalogue; by PROVIDER/MODEL or PROVIDER/*.'),

@@ -91,6 +91,13 @@ export const METRICS = {
     labels: [],
     help: 'Tokens that providers reported beyond what limits had been charged at admission.',
   },
+  budgetOverrun: {
+    name: 'sluice_budget_overrun_cny_total',
+    type: 'counter',
+    labels: [],
+    help: 'Billed beyond the worst that budgets had been told of at admission, in the book currency.',
+    divisor: 1e9,
+  },
   requestsInFlight: {
     name: 'sluice_requests_in_flight',
     type: 'gauge',

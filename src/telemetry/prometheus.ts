@@ -55,6 +55,7 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
   const holds = families.holds.at()
   const overshootBound = families.overshootBound.at()
   const overrunTokens = families.limitOverrunTokens.at()
+  const budgetOverrun = families.budgetOverrun.at()
   const reloadFailures = families.settingsReloadFailures.at()
   const eventsDropped = families.streamEventsDropped.at()
   if (build !== null) families.buildInfo.at(build.version, build.runtime).value = 1
@@ -80,6 +81,7 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
       holds.value = Number(state.heldNano)
       overshootBound.value = Number(state.overshootNano)
       overrunTokens.value = state.overrunTokens
+      budgetOverrun.value = Number(state.overrunNano)
     },
     targetState: targetStates(families),
     storeUp(isUp) {
@@ -135,6 +137,7 @@ function openFamilies(registry: Registry) {
     holds: numbers(METRICS.holds),
     overshootBound: numbers(METRICS.overshootBound),
     limitOverrunTokens: numbers(METRICS.limitOverrunTokens),
+    budgetOverrun: numbers(METRICS.budgetOverrun),
     requestsInFlight: numbers(METRICS.requestsInFlight),
     tokens: numbers(METRICS.tokens),
     cacheReadTokens: numbers(METRICS.cacheReadTokens),
@@ -181,9 +184,9 @@ function addAttempt(families: Families, slots: ModelSlots, end: AttemptMeasures)
   slots.reasoningTokens.value += usage.reasoningTokens
   slots.inputUsage.observe(usage.inputTokens)
   slots.outputUsage.observe(usage.outputTokens)
-  if (end.costNano === null) slots.unpriced.value++
+  if (end.unpriced) slots.unpriced.value++
   // Nano as a double is exact to nine million units; the ledger is the place of exact sums.
-  else slots.costNano.value += Number(end.costNano)
+  if (end.costNano !== null) slots.costNano.value += Number(end.costNano)
   if (end.estimated) slots.estimated.value++
   if (end.ttftMs !== null) slots.timeToFirstChunk.observe(end.ttftMs / 1000)
   const { attempts, duration } = outcomeSlots(families, slots, end)

@@ -71,7 +71,7 @@ test('a restart does not open the windows of rates anew', async () => {
 })
 
 // litellm #29493
-test('killed between hold and settlement: the hold is gone, and the input of the open attempt is spent', async () => {
+test('PEERS 31: killed between hold and settlement: the hold is gone, and the input of the open attempt is spent', async () => {
   upstream.script({ ending: 'hang', steps: [] })
   void gateway.chat({ max_tokens: 1_000 }).catch(() => undefined)
   await eventually(() => upstream.requests.length === 1, 'the request is at the upstream')

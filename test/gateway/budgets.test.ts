@@ -2,11 +2,12 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { answer, contentEvent, ROLE_EVENT } from '../support/chat-bytes.ts'
+import { fullLength } from '../support/full-length.ts'
 import { eventually, KEY, type LocalGateway, startLocalGateway } from '../support/gateway.ts'
 import { configOf, priceOf } from '../support/gateway-config.ts'
 import type { ClientAnswer } from '../support/http-client.ts'
 import { readScrape } from '../support/prometheus-text.ts'
-import { type RawUpstream, type SeenRequest, startRawUpstream } from '../support/raw-upstream.ts'
+import { type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
 
 type Json = Record<string, unknown>
 
@@ -20,28 +21,6 @@ const start = async (over: Json, parts: Json = {}): Promise<void> => {
 }
 
 const keyWith = (limits: Json): Json => ({ keys: [{ name: 'tester', key: KEY, ...limits }] })
-
-/** An answer that is as long as its request lets it be, and counts its input as one token for four bytes. */
-function fullLength(request: SeenRequest, usualTokens = 100) {
-  const bound = request.json['max_tokens'] ?? request.json['max_completion_tokens']
-  const output = typeof bound === 'number' ? Math.min(bound, usualTokens) : usualTokens
-  const input = Math.ceil(request.body.length / 4)
-  const usage = { prompt_tokens: input, completion_tokens: output, total_tokens: input + output }
-  return {
-    headers: { 'content-type': 'application/json' },
-    framing: 'length' as const,
-    steps: [
-      JSON.stringify({
-        id: 'chatcmpl-1',
-        object: 'chat.completion',
-        created: 1,
-        model: 'x',
-        choices: [{ index: 0, message: { role: 'assistant', content: 'full' }, finish_reason: 'length' }],
-        usage,
-      }),
-    ],
-  }
-}
 
 const costOf = (answers: readonly ClientAnswer[]): number =>
   answers.reduce((sum, got) => sum + Number((got.headers['x-sluice-cost'] ?? '0').split(' ')[0]), 0)
@@ -75,30 +54,6 @@ describe('strict', () => {
     )
     expect(upstream.requests).toHaveLength(served.length)
   }, 120_000)
-
-  // litellm #40095, new-api #5690
-  test('of eight first requests at once against a budget for one, one is served', async () => {
-    let release = (): void => undefined
-    const gate = new Promise<void>((resolve) => {
-      release = resolve
-    })
-    upstream.script(async (request) => {
-      await gate
-      return fullLength(request)
-    })
-    // About 100 bytes and 64 tokens of input at 2, 100 tokens of output at 8 per million: 0.0011.
-    await start(keyWith({ max_budget: '0.0015', budget_mode: 'strict' }))
-    const running = Array.from({ length: 8 }, () => gateway.chat({ max_tokens: 100 }))
-    await eventually(() => upstream.requests.length === 1, 'the first one is at the upstream')
-    const refused = running.length - 1
-    const statuses: number[] = []
-    for (const one of running) void one.then((got) => statuses.push(got.status))
-    await eventually(() => statuses.length === refused, 'the others are refused')
-    release()
-    const answers = await Promise.all(running)
-    expect(answers.map((got) => got.status).sort()).toEqual([200, ...Array(7).fill(402)])
-    expect(upstream.requests).toHaveLength(1)
-  })
 
   test('an answer is clamped to what is left, and the client is told', async () => {
     await start(keyWith({ max_budget: '0.002', budget_mode: 'strict' }))
@@ -182,43 +137,6 @@ describe('refusals', () => {
     expect(got.text).toContain('no price is known')
     const detail = await gateway.detail(got.headers['x-request-id'] ?? '')
     expect(detail.decision.excluded).toMatchObject([{ target: 'a/x', reason: 'unpriced' }])
-  })
-})
-
-describe('soft', () => {
-  // litellm PR #38647, #27509
-  test('ten agents with 64k max_tokens are not blocked by a small budget of which nothing is spent', async () => {
-    let release = (): void => undefined
-    const gate = new Promise<void>((resolve) => {
-      release = resolve
-    })
-    upstream.script(async (request) => {
-      await gate
-      return fullLength(request)
-    })
-    await start(keyWith({ max_budget: '1' }))
-    const agents = Array.from({ length: 10 }, () => gateway.chat({ max_tokens: 64_000 }))
-    await eventually(() => upstream.requests.length === 10, 'all are at the upstream')
-    const scrape = readScrape(await gateway.metrics())
-    expect(scrape.sum('sluice_holds_cny')).toBeLessThan(1)
-    // 64,000 tokens at 8 per million each, of which 4,096 are held.
-    expect(scrape.sum('sluice_overshoot_bound_cny')).toBeCloseTo((10 * (64_000 - 4_096) * 8) / 1e6, 5)
-    release()
-    for (const got of await Promise.all(agents)) expect(got.status).toBe(200)
-    const after = readScrape(await gateway.metrics())
-    expect(after.sum('sluice_holds_cny')).toBe(0)
-    expect(after.sum('sluice_overshoot_bound_cny')).toBe(0)
-  })
-
-  // litellm PR #27509
-  test('without max_tokens the hold is bounded, and with an absurd one too', async () => {
-    await start(keyWith({ max_budget: '0.08' }))
-    for (const body of [{}, { max_tokens: 999_999_999 }]) {
-      const got = await gateway.chat(body)
-      expect(got.status).toBe(200)
-      expect(got.headers['x-sluice-max-tokens']).toBeUndefined()
-    }
-    expect(upstream.requests[1]?.json['max_tokens']).toBe(999_999_999)
   })
 })
 

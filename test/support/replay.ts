@@ -116,6 +116,7 @@ export function liveOf(
     metrics: { public: false },
     store: 'memory:',
     currency: 'CNY',
+    unpriced: 'deny',
     fx: new Map([['USD', 7_100_000n as never]]),
     providers: new Map([
       [

@@ -13,6 +13,7 @@ import type { Deps } from '#pipeline/context.ts'
 import { TokenCache } from '#pipeline/credentials.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
+import { boundOfRecovered } from '#pipeline/recovered.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { balancesOf, MemoryBalances } from '#pricing/balances.ts'
 import { buildCatalogue, type Catalogue } from '#pricing/catalogue.ts'
@@ -243,12 +244,10 @@ function recoverRow(live: Live, row: AttemptRow): AttemptRow {
     region: facts.settings.region,
     atMs: row.startedAtMs,
   })
-  if (price === null) return recovered
   const { currency, fx } = live.settings
-  return {
-    ...recovered,
-    cost: rate(price, row.usage, { thinking: false, atMs: row.startedAtMs, currency, fx }),
-  }
+  const terms = { thinking: false, atMs: row.startedAtMs, currency, fx }
+  const cost = price === null ? null : rate(price, row.usage, terms)
+  return { ...recovered, cost: cost ?? boundOfRecovered(live, facts, recovered) }
 }
 
 function pathOf(url: string): string {

@@ -33,6 +33,7 @@ export class AdmissionDesk implements Admission {
   #heldNano = 0n
   #overshootNano = 0n
   #overrunTokens = 0
+  #overrunNano = 0n
   #nextSweepMs = 0
 
   constructor(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>) {
@@ -77,6 +78,7 @@ export class AdmissionDesk implements Admission {
       heldNano: this.#heldNano,
       overshootNano: this.#overshootNano,
       overrunTokens: this.#overrunTokens,
+      overrunNano: this.#overrunNano,
     }
   }
 
@@ -124,6 +126,7 @@ export class AdmissionDesk implements Admission {
       scope,
       spentNano: purse.isSeeded ? purse.spent(nowMs) : null,
       heldNano: meter.heldNano,
+      overshootNano: meter.overshootNano,
       resetAtMs: purse.resetAtMs(nowMs),
     }
   }
@@ -177,9 +180,10 @@ export class AdmissionDesk implements Admission {
     this.#overshootNano -= claim.worstNano - claim.costNano
   }
 
-  /** Only tokens that some limit counts can overrun it. */
-  overrun(tokens: number, taken: readonly Taken[]): void {
+  /** What came beyond the claim; only what some limit or budget counts can overrun it. */
+  overrun(tokens: number, amountNano: bigint, taken: readonly Taken[]): void {
     if (tokens > 0 && taken.some((part) => part.bucket !== null)) this.#overrunTokens += tokens
+    if (amountNano > 0n && taken.some((part) => part.hasBudget)) this.#overrunNano += amountNano
   }
 
   closed(grant: RequestGrant): void {

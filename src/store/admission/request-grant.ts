@@ -64,7 +64,7 @@ export class RequestGrant implements Grant {
     for (const { meter, hasBudget } of ended.taken) {
       if (hasBudget) meter.charge(costNano, ended.atMs, now)
     }
-    this.#desk.overrun(Math.max(0, tokens - ended.claim.tokens), ended.taken)
+    this.#desk.overrun(tokens - ended.claim.tokens, costNano - ended.claim.worstNano, ended.taken)
   }
 
   extend(untilMs: number): void {
@@ -95,7 +95,7 @@ export class RequestGrant implements Grant {
   #release(running: Running, tokens: number): void {
     const { claim } = running
     for (const { meter, hasBudget, bucket } of running.taken) {
-      if (hasBudget) meter.release(claim.costNano)
+      if (hasBudget) meter.release(claim)
       meter.correctTokens(bucket, tokens - claim.tokens)
     }
     for (const meter of running.targets) meter.leave()

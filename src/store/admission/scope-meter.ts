@@ -23,6 +23,7 @@ export class ScopeMeter {
   readonly #purses = new Map<string, BudgetMeter>()
   #last: { readonly budget: Budget; readonly purse: BudgetMeter } | null = null
   #heldNano = 0n
+  #overshootNano = 0n
   #running = 0
   #charges = 0
   #lastChargeMs = Number.NEGATIVE_INFINITY
@@ -38,6 +39,11 @@ export class ScopeMeter {
 
   get heldNano(): bigint {
     return this.#heldNano
+  }
+
+  /** What its running requests may cost beyond what is held for them. */
+  get overshootNano(): bigint {
+    return this.#overshootNano
   }
 
   /** The purse of a budget's period; the amount may change, and what was spent stays. */
@@ -125,13 +131,17 @@ export class ScopeMeter {
   /** Returns what is needed to give it back. */
   take(scope: Scope, claim: Claim, now: Moment): Taken {
     const hasBudget = scope.budget !== null
-    if (hasBudget) this.#heldNano += claim.costNano
+    if (hasBudget) {
+      this.#heldNano += claim.costNano
+      this.#overshootNano += claim.worstNano - claim.costNano
+    }
     const bucket = scope.limits.tpm === null ? null : this.#tokens.add(claim.tokens, now.tickMs)
     return { meter: this, hasBudget, bucket }
   }
 
-  release(amountNano: bigint): void {
-    this.#heldNano -= amountNano
+  release(claim: Claim): void {
+    this.#heldNano -= claim.costNano
+    this.#overshootNano -= claim.worstNano - claim.costNano
     assert(this.#heldNano >= 0n, 'no more comes free than was held')
   }
 

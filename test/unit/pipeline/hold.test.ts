@@ -13,6 +13,7 @@ import { encode, liveWith } from './support.ts'
 type Json = Record<string, unknown>
 
 const AT_MS = 1_790_000_000_000
+const TOTAL_MS = 600_000
 const FLAT = { currency: 'CNY', unit: 'per_million_tokens', tiers: [{ input: '2', output: '8' }] }
 
 interface Setting {
@@ -48,16 +49,23 @@ const callOf = (body: Json = {}) =>
 
 function hold(
   body: Json,
-  setting: Setting & { readonly leftNano?: bigint | null; readonly isStrict?: boolean },
+  setting: Setting & {
+    readonly leftNano?: bigint | null
+    readonly isStrict?: boolean
+    readonly hasBudget?: boolean
+    readonly tpm?: number
+  },
 ): Held {
   return holdFor({
     ...setUp(setting),
     call: callOf(body),
     gauge: new InputGauge(),
     atMs: AT_MS,
-    hasBudget: true,
+    totalMs: TOTAL_MS,
+    hasBudget: setting.hasBudget ?? true,
     isStrict: setting.isStrict ?? true,
     leftNano: setting.leftNano ?? null,
+    tpm: setting.tpm ?? null,
   })
 }
 
@@ -258,6 +266,8 @@ test('whatever an upstream that keeps the bound may bill, it is not above the cl
           call,
           gauge: new InputGauge(),
           atMs: AT_MS,
+          totalMs: TOTAL_MS,
+          tpm: null,
           hasBudget: true,
           isStrict: true,
           leftNano: BigInt(leftTokens) * 50_000n,

@@ -66,6 +66,7 @@ function setUp(
     attemptsStarted: 0,
     call: null,
     decision: null,
+    held: null,
   } as unknown as Exchange
   const call = readCall(
     'chat',

@@ -270,11 +270,11 @@ describe('facts', () => {
     facts({ providerName: provider, providerId: provider, model })
 
   test('come from the first row that knows them, historic rows last', () => {
-    expect(factsOf('vendor', 'm')).toEqual({ contextWindow: 2, capabilities: ['tools'] })
+    expect(factsOf('vendor', 'm')).toEqual({ contextWindow: 2, maxOutput: null, capabilities: ['tools'] })
   })
 
   test('are unknown where no row says', () => {
-    expect(factsOf('vendor', 'plain')).toEqual({ contextWindow: null, capabilities: null })
+    expect(factsOf('vendor', 'plain')).toEqual({ contextWindow: null, maxOutput: null, capabilities: null })
   })
 
   test('come from the configuration first, by the name that it gives the provider', () => {
@@ -289,7 +289,7 @@ describe('facts', () => {
       overrides: [{ pattern: 'own/*', entry }],
     })
     const query = { providerName: 'own', providerId: 'vendor', model: 'm' }
-    expect(catalogue.facts(query)).toEqual({ contextWindow: 9, capabilities: ['tools'] })
+    expect(catalogue.facts(query)).toEqual({ contextWindow: 9, maxOutput: null, capabilities: ['tools'] })
     expect(catalogue.facts({ ...query, providerName: 'vendor' })?.contextWindow).toBe(2)
   })
 

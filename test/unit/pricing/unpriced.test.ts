@@ -6,16 +6,16 @@ import { finderOf, priceOf, termsOf, usageOf } from './prices.ts'
 
 describe('a request whose price is not known', () => {
   const decide = (rest: Partial<UnpricedCase<bigint>>) =>
-    decideUnpriced({ rule: 'deny', underBudget: true, pricedEstimates: [], ...rest })
+    decideUnpriced({ rule: 'deny', underBudget: true, known: [], ...rest })
 
   test.each<[string, Partial<UnpricedCase<bigint>>, object]>([
     ['is denied under a budget', {}, { kind: 'deny' }],
     ['is sent and flagged without a budget', { underBudget: false }, { kind: 'allow_flagged' }],
     ['is sent and flagged where that is the rule', { rule: 'allow_flagged' }, { kind: 'allow_flagged' }],
     [
-      'holds the dearest that is known for it',
-      { rule: 'bound', pricedEstimates: [3n, 9n, 5n] },
-      { kind: 'bound', hold: 9n },
+      'is bounded by what is known of like models',
+      { rule: 'bound', known: [3n, 9n, 5n] },
+      { kind: 'bound', known: [3n, 9n, 5n] },
     ],
     ['is denied where nothing bounds it', { rule: 'bound' }, { kind: 'deny' }],
   ])('%s', (_title, rest, expected) => {

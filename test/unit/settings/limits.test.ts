@@ -182,3 +182,9 @@ test('a target that is limited in two places is reported at the second', () => {
   expect(problem?.path).toBe('models.b.targets[0]')
   expect(problem?.message).toContain('models.a.targets[0]')
 })
+
+test('unpriced: the rule of targets without a price, by default that they are not asked', () => {
+  expect(settingsOf(config()).unpriced).toBe('deny')
+  expect(settingsOf(config({ unpriced: 'bound' })).unpriced).toBe('bound')
+  expect(problemsOf(config({ unpriced: 'allow' }))).toMatchObject([{ path: 'unpriced' }])
+})

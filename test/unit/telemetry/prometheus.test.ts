@@ -22,6 +22,7 @@ const attempt = (changes: Partial<AttemptMeasures> = {}): AttemptMeasures => ({
   ttftMs: 300,
   usage: USAGE,
   costNano: 1_500_000n,
+  unpriced: false,
   estimated: false,
   ...changes,
 })
@@ -44,7 +45,9 @@ describe('what is counted', () => {
   test('an attempt: tokens, cost in units of the currency, outcome, times', async () => {
     const metrics = createMetrics()
     metrics.attemptEnded(attempt())
-    metrics.attemptEnded(attempt({ outcome: 'rate_limit', ttftMs: null, costNano: null, estimated: true }))
+    metrics.attemptEnded(
+      attempt({ outcome: 'rate_limit', ttftMs: null, costNano: null, unpriced: true, estimated: true }),
+    )
     const seen = await read(metrics)
     expect(seriesValue(seen, 'sluice_tokens_total', { ...TARGET, token_type: 'input' })).toBe(200)
     expect(seriesValue(seen, 'sluice_tokens_total', { ...TARGET, token_type: 'output' })).toBe(40)

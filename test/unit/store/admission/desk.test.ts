@@ -14,7 +14,7 @@ beforeEach(() => {
 
 describe('budgets', () => {
   // litellm #40095, new-api #5690
-  test('of eight first requests at once against a budget for one, one passes', () => {
+  test('PEERS 27: of eight first requests at once against a budget for one, one passes', () => {
     const key = scopeOf('key', { budget: budgetOf(100) })
     const desk = deskWith(clock, [key])
     const refusals = Array.from({ length: 8 }, (_, index) =>
@@ -40,7 +40,7 @@ describe('budgets', () => {
   })
 
   // litellm #36926
-  test('settling twice charges once', () => {
+  test('PEERS 32: settling twice charges once', () => {
     const key = scopeOf('key', { budget: budgetOf(100) })
     const desk = deskWith(clock, [key])
     const grant = desk.open('r', [key])
@@ -53,7 +53,7 @@ describe('budgets', () => {
   })
 
   // litellm #29493
-  test('a hold whose owner never comes back expires, and what was spent stays', () => {
+  test('PEERS 31: a hold whose owner never comes back expires, and what was spent stays', () => {
     const key = scopeOf('key', { budget: budgetOf(100), limits: { concurrency: 1 } })
     const desk = deskWith(clock, [key])
     desk.open('lost', [key]).begin(askOf(clock, claimOf(100)))
@@ -239,6 +239,42 @@ describe('rates', () => {
 })
 
 // litellm PR #38647
+test('what is billed beyond the worst that was claimed is charged and counted, once', () => {
+  const key = scopeOf('key', { budget: budgetOf(1_000) })
+  const team = scopeOf('team', { budget: budgetOf(1_000) })
+  const desk = deskWith(clock, [key, team])
+  const within = desk.open('r', [key, team])
+  within.begin(askOf(clock, claimOf(10, 1, 50)))
+  within.settle(nano(50), 1)
+  expect(desk.state.overrunNano).toBe(0n)
+  const beyond = desk.open('s', [key, team])
+  beyond.begin(askOf(clock, claimOf(10, 1, 50)))
+  beyond.settle(nano(80), 1)
+  beyond.settle(nano(80), 1)
+  expect(desk.state.overrunNano).toBe(30n)
+  expect(desk.budgetState(key)?.spentNano).toBe(130n)
+  const unlimited = desk.open('t', [scopeOf('key', { name: 'two', limits: { rpm: 5 } })])
+  unlimited.begin(askOf(clock, claimOf(0)))
+  unlimited.settle(nano(80), 1)
+  expect(desk.state.overrunNano).toBe(30n)
+})
+
+test('each budget says what its own running requests may cost beyond their holds', () => {
+  const key = scopeOf('key', { budget: budgetOf(1_000) })
+  const team = scopeOf('team', { budget: budgetOf(1_000) })
+  const desk = deskWith(clock, [key, team])
+  const bound = (scope: Scope) => desk.budgetState(scope)?.overshootNano
+  const both = desk.open('r', [key, team])
+  const one = desk.open('s', [team])
+  both.begin(askOf(clock, claimOf(10, 1, 50)))
+  one.begin(askOf(clock, claimOf(10, 1, 70)))
+  expect([bound(key), bound(team)]).toEqual([40n, 100n])
+  both.settle(nano(5), 1)
+  expect([bound(key), bound(team)]).toEqual([0n, 60n])
+  clock.advance(LEASE_MS + 2_000)
+  expect([desk.state.overshootNano, bound(team)]).toEqual([0n, 0n])
+})
+
 test('the bound on overspending is what may come beyond the holds of running requests', () => {
   const key = scopeOf('key', { budget: budgetOf(1_000, { kind: 'life' }, false) })
   const desk = deskWith(clock, [key])
