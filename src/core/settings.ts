@@ -1,7 +1,7 @@
 // The compiled configuration that the pipeline reads: frozen, replaced whole on reload. No parsing here.
 
 import type { Scope } from './admission.ts'
-import type { Micro } from './money.ts'
+import type { FxRates } from './fx.ts'
 import type { PriceEntry } from './price.ts'
 import type { Capability, Provider } from './provider.ts'
 
@@ -17,8 +17,7 @@ export interface Settings {
   /** Store URL: `sqlite:PATH`, `memory:`, `redis://…`, `rediss://…`. */
   readonly store: string
   readonly currency: string
-  /** Book units per unit of the named currency, micro. */
-  readonly fx: ReadonlyMap<string, Micro>
+  readonly fx: FxRates
   readonly providers: ReadonlyMap<string, ProviderSettings>
   /** `prices:` of the file, by `PROVIDER/MODEL` pattern, in file order. */
   readonly prices: readonly { readonly pattern: string; readonly entry: PriceEntry }[]

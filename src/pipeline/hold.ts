@@ -58,7 +58,7 @@ export function holdFor(input: HoldInput): Held {
   const { live, call, facts, atMs, hasBudget } = input
   const inputTokens = inputBound(input)
   const price = hasBudget ? priceOf(live, facts, null, atMs) : null
-  const rate = price === null ? null : live.rateOf(price.currency)
+  const rate = price === null ? null : live.rateOf(price.currency, atMs)
   if (hasBudget && (price === null || (rate === null && price.currency !== live.settings.currency)))
     return { kind: 'excluded', reason: 'unpriced', detail: 'no price is known' }
   const isByToken = price === null || price.unit === 'per_million_tokens'

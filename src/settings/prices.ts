@@ -1,8 +1,9 @@
-// `prices:` and `fx:` of a configuration → price entries over the catalogue.
+// `prices:` of a configuration → price entries over the catalogue.
 
-import { type Micro, parseMicro } from '#core/money.ts'
+import { parseMicro } from '#core/money.ts'
 import { PRICE_NAMES, type PriceEntry, type PriceTier, type PriceTimeBand } from '#core/price.ts'
 import type { Settings } from '#core/settings.ts'
+import { checkDates, checkTimeZone } from './dates.ts'
 import { describe, type Path } from './problems.ts'
 import type { PriceConfig } from './schema.ts'
 import { indexed, present, type Scope } from './scope.ts'
@@ -30,28 +31,6 @@ export function readPrices(scope: Scope): Settings['prices'] {
     }
     return { pattern, entry: entryOf(target?.model ?? pattern, config, scope.config.currency) }
   })
-}
-
-export function readRates(scope: Scope): ReadonlyMap<string, Micro> {
-  const { config, report } = scope
-  const rates = new Map<string, Micro>()
-  for (const [currency, text] of Object.entries(config.fx)) {
-    const path = ['fx', currency]
-    if (!/^[A-Z]{3}$/.test(currency)) {
-      const allowed = 'an ISO 4217 code, such as USD'
-      report.add(path, { message: 'is no currency', found: describe(currency), allowed })
-    }
-    if (currency === config.currency) {
-      const allowed = 'rates of other currencies'
-      report.add(path, { message: 'is the currency of the books', found: currency, allowed })
-    }
-    const rate = parseMicro(text)
-    if (rate === 0n) {
-      report.add(path, { message: 'must be above 0', found: describe(text), allowed: 'a decimal above 0' })
-    }
-    rates.set(currency, rate)
-  }
-  return rates
 }
 
 /** A price says its currency, unit and tiers; without tiers there is a contract or a balance over the list's price. */
@@ -126,55 +105,13 @@ function covers(wide: TierConfig, narrow: TierConfig): boolean {
 }
 
 function checkBand(scope: Scope, path: Path, band: BandConfig): void {
-  if (!isTimeZone(band.timezone)) {
-    scope.report.add([...path, 'timezone'], {
-      message: 'is no time zone',
-      found: describe(band.timezone),
-      allowed: 'an IANA name such as Asia/Shanghai',
-    })
-  }
+  checkTimeZone(scope, [...path, 'timezone'], band.timezone)
   if (band.start === band.end) {
     const allowed = 'an end other than the start; one before it wraps past midnight'
     scope.report.add([...path, 'end'], { message: 'is the start', found: band.end, allowed })
   }
   checkDates(scope, path, band)
   checkTiers(scope, [...path, 'tiers'], band.tiers)
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).format(0) !== ''
-  } catch {
-    return false
-  }
-}
-
-type Dated = Pick<PriceConfig, 'effective_from' | 'effective_to'>
-
-function checkDates(scope: Scope, path: Path, dated: Dated): void {
-  const from = readDate(scope, [...path, 'effective_from'], dated.effective_from)
-  const to = readDate(scope, [...path, 'effective_to'], dated.effective_to)
-  if (from === null || to === null || from < to) return
-  scope.report.add([...path, 'effective_to'], {
-    message: 'is not after effective_from',
-    found: describe(dated.effective_to),
-    allowed: `a date after ${dated.effective_from}`,
-  })
-}
-
-/** A bare date is 00:00 in Shanghai, as in the price lists. */
-function readDate(scope: Scope, path: Path, text: string | undefined): number | null {
-  if (text === undefined) return null
-  const atMs = isDay(text) ? Date.parse(text.includes('T') ? text : `${text}T00:00:00+08:00`) : Number.NaN
-  if (!Number.isNaN(atMs)) return atMs
-  scope.report.add(path, { message: 'is no date', found: describe(text), allowed: 'a day of the calendar' })
-  return null
-}
-
-/** Date.parse takes the 31st of February for the 3rd of March. */
-function isDay(text: string): boolean {
-  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split('-').map(Number)
-  return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day
 }
 
 function entryOf(model: string, config: PriceConfig, bookCurrency: string): PriceEntry {

@@ -108,6 +108,10 @@ const capabilities = list(z.enum(CAPABILITIES))
 
 const dated = { effective_from: date.optional(), effective_to: date.optional() }
 
+const rate = z
+  .strictObject({ rate: decimal, ...dated })
+  .describe('A rate and when it holds; the next one begins where it ends.')
+
 const discount = z.strictObject({
   discount: decimal.describe('Share of the list price that is paid: "0.85" is 15 % off.'),
   ...dated,
@@ -232,7 +236,11 @@ export const configSchema = z.strictObject({
     .default('sqlite:data/sluice.db')
     .describe('sqlite:PATH, memory:, redis://… or rediss://…'),
   currency: currency.default('CNY').describe('ISO 4217 code of the currency of the books.'),
-  fx: named(decimal).default({}).describe('Book currency per unit of another currency: { USD: "7.10" }.'),
+  fx: named(z.union([decimal, list(rate).min(1)]))
+    .default({})
+    .describe(
+      'Book currency per unit of another currency: { USD: "7.10" }, or a list of rates with their dates.',
+    ),
   providers: named(provider),
   prices: named(price).default({}).describe('Over the catalogue; by PROVIDER/MODEL or PROVIDER/*.'),
   models: named(model).describe('The names that applications ask for.'),

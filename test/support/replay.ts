@@ -116,7 +116,7 @@ export function liveOf(
     metrics: { public: false },
     store: 'memory:',
     currency: 'CNY',
-    fx: new Map([['USD', 7_100_000n as never]]),
+    fx: new Map(),
     providers: new Map([
       [
         provider.id,

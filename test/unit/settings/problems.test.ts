@@ -407,6 +407,46 @@ const CASES: readonly Case[] = [
     path: 'fx.USD',
     says: ['malformed'],
   },
+  {
+    name: 'two rates for one instant',
+    text: config({ fx: { USD: [{ rate: '7.1' }, { rate: '7.2', effective_from: '2026-10-01' }] } }),
+    path: 'fx.USD[1].effective_from',
+    says: ['overlaps [0], which holds for ever', '"2026-10-01"'],
+  },
+  {
+    name: 'no rate between two',
+    text: config({
+      fx: {
+        USD: [
+          { rate: '7.2', effective_from: '2026-10-02' },
+          { rate: '7.1', effective_to: '2026-10-01' },
+        ],
+      },
+    }),
+    path: 'fx.USD[0].effective_from',
+    says: ['leaves a gap after [1], which ends at 2026-10-01'],
+  },
+  {
+    name: 'a rate that ends before it begins',
+    text: config({
+      fx: { USD: [{ rate: '7.1', effective_from: '2026-10-01', effective_to: '2026-09-01' }] },
+    }),
+    path: 'fx.USD[0].effective_to',
+    says: ['not after effective_from'],
+  },
+  {
+    name: 'a dated rate of zero',
+    text: config({ fx: { USD: [{ rate: '0' }] } }),
+    path: 'fx.USD[0].rate',
+    says: ['above 0'],
+  },
+  {
+    name: 'a dated rate as a number',
+    text: config({ fx: { USD: [{ rate: 7.1 }] } }),
+    path: 'fx.USD[0].rate',
+    says: ['put it in quotes'],
+  },
+  { name: 'no rates', text: config({ fx: { USD: [] } }), path: 'fx.USD', says: ['out of range'] },
   { name: 'a rate of zero', text: config({ fx: { USD: '0' } }), path: 'fx.USD', says: ['above 0'] },
   {
     name: 'a rate of the books',
