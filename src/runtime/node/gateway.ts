@@ -24,9 +24,10 @@ import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { openBudgetBooks } from './budgets.ts'
 import { nodeInference, serveInference } from './inference.ts'
-import { openLedger } from './ledger.ts'
+import { openLedger, pathOfStore } from './ledger.ts'
+import { PriceCopies, withCopies } from './price-copies.ts'
 import { type PriceList, PriceLists } from './price-lists.ts'
-import { type ProviderFolders, priceFileOf, readProviderFolders } from './providers.ts'
+import { findProviderFolders, type ProviderFolders, priceFileOf } from './providers.ts'
 import { seedRates } from './recent-rates.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
 import { createNodeUpstream } from './upstream.ts'
@@ -106,12 +107,16 @@ function overrideProblem({ pattern, problem }: OverrideProblem): Problem {
 /** @throws ConfigError, and Error when nothing can be served or the port is in use */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log } = options
-  const folders = await readProviderFolders()
+  const folders = await findProviderFolders()
   const balances = new MemoryBalances()
   let live = await readConfig(options.configPath, options.env, folders, balances)
   const { settings } = live
   const missing = noProviderEnabled(settings)
   if (missing !== null) throw new Error(missing)
+  const storePath = pathOfStore(settings.store, options.env['SLUICE_JOURNAL'])
+  const copies = new PriceCopies(storePath === null ? null : `${storePath}.prices`, log)
+  const { lists: listsAtStart, kept } = await withCopies(folders, priceFileOf, copies)
+  live = compileLive(settings, catalogueOf(settings, listsAtStart, balances))
   const metrics = createMetrics()
   const ledger = openLedger({
     url: settings.store,
@@ -143,15 +148,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
   metrics.settingsReloaded(clock.nowMs())
   const prices = new PriceLists({
-    lists: folders.lists,
+    lists: listsAtStart,
+    kept,
     fileOf: priceFileOf,
     log,
     metrics,
     nowMs: () => clock.nowMs(),
-    onChange: (lists) => {
+    onChange: (lists, changed) => {
       live = compileLive(live.settings, catalogueOf(live.settings, lists, balances))
+      void copies.write(changed)
     },
   })
+  const copied = Promise.all(
+    listsAtStart.filter(({ provider }) => !kept.has(provider)).map((list) => copies.write(list)),
+  )
   const reload = async (): Promise<void> => {
     try {
       const current = { ...folders, lists: prices.lists }
@@ -201,6 +211,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       isReady = false
       watcher.close()
       prices.close()
+      await copied
       budgets.close()
       sayGoodbye(server)
       await drain(server, live.settings.server.drainMs)

@@ -41,7 +41,8 @@ export interface LedgerOptions {
 
 export function openLedger(options: LedgerOptions): NodeLedger {
   const isRedis = /^rediss?:/.test(options.url)
-  const path = databasePath(options, isRedis)
+  const path =
+    pathOfStore(options.url, options.journalPath) ?? join(mkdtempSync(join(tmpdir(), 'sluice-')), 'ledger.db')
   const driver = openNodeSqlite(path)
   const ledger = openSqliteLedger(driver, {
     clock,
@@ -60,10 +61,10 @@ export function openLedger(options: LedgerOptions): NodeLedger {
   return isRedis ? withRedis(ledger, checkpointer, options) : alone(ledger, checkpointer, path, options)
 }
 
-function databasePath(options: LedgerOptions, isRedis: boolean): string {
-  if (options.url === 'memory:') return join(mkdtempSync(join(tmpdir(), 'sluice-')), 'ledger.db')
-  if (!isRedis) return options.url.replace(/^sqlite:(\/\/(?=\/))?/, '')
-  return options.journalPath ?? JOURNAL_PATH
+/** The database of this instance, by which its other files are called; null: in memory. */
+export function pathOfStore(url: string, journalPath: string | undefined): string | null {
+  if (url === 'memory:') return null
+  return /^rediss?:/.test(url) ? (journalPath ?? JOURNAL_PATH) : url.replace(/^sqlite:(\/\/(?=\/))?/, '')
 }
 
 function alone(
