@@ -50,6 +50,8 @@ export interface CostLine {
   readonly price: string
   /** Decimal string to twelve places. */
   readonly amount: string
+  /** The balance that paid, by its id; absent: none did. */
+  readonly balance?: string
 }
 
 export interface Cost {

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { amountsOf } from '#core/amounts.ts'
 import { formatPico, type Pico, parseDecimal, roundToNano } from '#core/money.ts'
 import type { PriceBalance, PriceEntry } from '#core/price.ts'
-import { amountsOf, MemoryBalances } from '#pricing/balances.ts'
+import { MemoryBalances } from '#pricing/balances.ts'
 import { rateCovered } from '#pricing/rate.ts'
 import { NOON_MS, priceOf, termsOf, usageOf } from './prices.ts'
 
