@@ -161,6 +161,8 @@ export type UsageGroup = 'model' | 'key' | 'target' | `tag:${string}`
 export interface UsageQuery {
   readonly groupBy: readonly UsageGroup[]
   readonly bucket: 'hour' | 'day' | null
+  /** Whose days; absent: Asia/Shanghai. Counters are by the hour of UTC, which belongs to the day that it begins in. */
+  readonly timeZone?: string
   /** Half-open, epoch ms; null: unbounded. Stores of rollups round outward to whole hours. */
   readonly fromMs: number | null
   readonly toMs: number | null

@@ -17,6 +17,8 @@ export interface Settings {
   /** Store URL: `sqlite:PATH`, `memory:`, `redis://…`, `rediss://…`. */
   readonly store: string
   readonly currency: string
+  /** Of reports and of calendar budgets; an IANA name. */
+  readonly timeZone: string
   readonly fx: FxRates
   readonly providers: ReadonlyMap<string, ProviderSettings>
   /** `prices:` of the file, by `PROVIDER/MODEL` pattern, in file order. */

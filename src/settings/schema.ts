@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { ATTEMPTS_MAX, REQUEST_BODY_BYTES_MAX } from '#core/limits.ts'
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
+import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
 import { keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
 
 /** Timers of JavaScript go no further. */
@@ -236,6 +237,9 @@ export const configSchema = z.strictObject({
     .default('sqlite:data/sluice.db')
     .describe('sqlite:PATH, memory:, redis://… or rediss://…'),
   currency: currency.default('CNY').describe('ISO 4217 code of the currency of the books.'),
+  time_zone: text
+    .default(DEFAULT_TIME_ZONE)
+    .describe('Whose days reports and calendar budgets go by; an IANA name.'),
   fx: named(z.union([decimal, list(rate).min(1)]))
     .default({})
     .describe(

@@ -146,6 +146,47 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
       ])
     })
 
+    test('puts usage into the days of a zone, of which one has 25 hours', async () => {
+      const store = await openStore()
+      const from = Date.parse('2026-10-31T00:00:00-04:00')
+      const hours = Array.from({ length: 24 + 25 + 24 }, (_, index) => from + index * HOUR_MS)
+      const rows = hours.flatMap((startedAtMs, index): readonly LedgerRow[] => [
+        { kind: 'attempt', row: attemptRow({ requestId: `r${index}`, startedAtMs }) },
+        { kind: 'request', row: requestRow({ id: `r${index}`, timeMs: startedAtMs }) },
+      ])
+      await store.apply(batchOf(rows))
+      const query: UsageQuery = { ...EVERYTHING, bucket: 'day', timeZone: 'America/New_York' }
+      const days = (await store.usage(query)).rows.map(({ bucketMs, attempts }) => [bucketMs, attempts])
+      expect(days).toEqual([
+        [Date.parse('2026-10-31T00:00:00-04:00'), 24],
+        [Date.parse('2026-11-01T00:00:00-04:00'), 25],
+        [Date.parse('2026-11-02T00:00:00-05:00'), 24],
+      ])
+      const one = {
+        ...query,
+        fromMs: Date.parse('2026-11-01T00:00:00-04:00'),
+        toMs: Date.parse('2026-11-02T00:00:00-05:00'),
+      }
+      expect((await store.usage(one)).rows.map((row) => row.attempts)).toEqual([25])
+    })
+
+    test('counts an hour of UTC to the day that it begins in, where midnight is not on the hour', async () => {
+      const store = await openStore()
+      // 23:45 and 00:15 in Kolkata, and an hour later.
+      const times = ['2026-10-01T18:15:00Z', '2026-10-01T18:45:00Z', '2026-10-01T19:15:00Z'].map(Date.parse)
+      const rows = times.flatMap((startedAtMs, index): readonly LedgerRow[] => [
+        { kind: 'attempt', row: attemptRow({ requestId: `r${index}`, startedAtMs }) },
+        { kind: 'request', row: requestRow({ id: `r${index}`, timeMs: startedAtMs }) },
+      ])
+      await store.apply(batchOf(rows))
+      const query: UsageQuery = { ...EVERYTHING, bucket: 'day', timeZone: 'Asia/Kolkata' }
+      const days = (await store.usage(query)).rows.map(({ bucketMs, attempts }) => [bucketMs, attempts])
+      expect(days).toEqual([
+        [Date.parse('2026-10-01T00:00:00+05:30'), 2],
+        [Date.parse('2026-10-02T00:00:00+05:30'), 1],
+      ])
+    })
+
     test('limits usage to whole hours from and to, whatever the bucket', async () => {
       const store = await openStore()
       await store.apply(batchOf(ROWS))

@@ -116,6 +116,7 @@ export function liveOf(
     metrics: { public: false },
     store: 'memory:',
     currency: 'CNY',
+    timeZone: 'Asia/Shanghai',
     fx: new Map(),
     providers: new Map([
       [

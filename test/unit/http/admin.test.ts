@@ -99,6 +99,17 @@ describe('usage', () => {
     expect(await requests('from=2026-10-02T00:00:00%2B08:00')).toBe(1)
   })
 
+  test('goes by the days of another zone where the configuration names one', async () => {
+    const { ask: askApp } = await openApp({ rows, config: { time_zone: 'America/New_York' } })
+    const usage = async (query: string) => (await askApp(`/admin/v1/usage?${query}`, admin)).body
+    // 11:00 and 12:00 of the first of October there.
+    const { data } = await usage('group_by=key&bucket=day')
+    expect(data).toMatchObject([{ bucket: '2026-10-01T04:00:00.000Z', requests: 2 }])
+    expect((await usage('from=2026-10-02'))['total']).toMatchObject({ requests: 0 })
+    expect((await usage('from=2026-10-01&to=2026-10-02'))['total']).toMatchObject({ requests: 2 })
+    expect((await usage('from=2026-10-01T16:00:00Z'))['total']).toMatchObject({ requests: 1 })
+  })
+
   test.each([
     { query: 'group_by=user', param: 'group_by', found: 'user' },
     { query: 'group_by=tag:', param: 'group_by', found: 'tag:' },

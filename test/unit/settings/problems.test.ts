@@ -455,6 +455,12 @@ const CASES: readonly Case[] = [
     says: ['currency of the books'],
   },
   {
+    name: 'an unknown time zone of the books',
+    text: config({ time_zone: 'Asia/Shanghia' }),
+    path: 'time_zone',
+    says: ['no time zone', 'an IANA name'],
+  },
+  {
     name: 'an unknown time zone',
     text: band({ timezone: 'Asia/Shanghia' }),
     path: 'prices["main/small"].time_bands[0].timezone',
