@@ -204,6 +204,15 @@ export interface RequestDetail {
   readonly attempts: readonly AttemptRow[]
 }
 
+/** What attempts that began in one hour used of a balance. */
+export interface BalanceUsed {
+  readonly id: string
+  /** Start of an hour of UTC, epoch ms. */
+  readonly hourMs: number
+  /** Whole but for seconds, which go to the millisecond. */
+  readonly quantity: number
+}
+
 /** A place that keeps rows and answers questions about them: memory, SQLite, Redis. */
 export interface LedgerStore {
   /** Applies a batch; a row that was applied before is skipped, so a batch may be sent again after a time-out. */
@@ -212,6 +221,8 @@ export interface LedgerStore {
   /** Newest first. @throws RangeError when the cursor is none of ours. */
   requests(page: { readonly limit: number; readonly cursor: string | null }): Promise<RequestPage>
   request(id: string): Promise<RequestDetail | null>
+  /** All that was ever used of balances; never pruned, as a quota is not given twice. */
+  balances(): Promise<readonly BalanceUsed[]>
   close(): Promise<void>
 }
 

@@ -44,6 +44,8 @@ export interface ProviderSettings {
   readonly allowPrivate: boolean
   /** False: its key resolved to empty. */
   readonly enabled: boolean
+  /** Its account has the free quotas of the list, since then or (null) since each was first used; absent: it has not. */
+  readonly freeQuota?: { readonly sinceMs: number | null }
 }
 
 export interface TargetSettings {

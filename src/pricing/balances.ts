@@ -2,8 +2,9 @@
 
 import type { CostItem, CostLine } from '#core/ledger.ts'
 import { formatPico, type Micro, type Pico, parseDecimal } from '#core/money.ts'
-import type { PriceBalance, PriceEntry, QuotaUnit } from '#core/price.ts'
-import { holdsAt, parseValidity, type Validity } from './instants.ts'
+import type { PriceBalance, QuotaUnit } from '#core/price.ts'
+import { holdsAt, type Validity } from './instants.ts'
+import type { Price } from './price.ts'
 
 export interface Balance {
   readonly id: string
@@ -19,11 +20,11 @@ export interface BalanceUse {
   readonly quantity: number
 }
 
-/** Where balances are kept. */
+/** Where balances are kept: balance-book.ts. */
 export interface Balances {
-  /** Those that may pay for a model of a provider, by the names of the configuration. */
-  readonly of: (providerName: string, model: string) => readonly Balance[]
-  readonly take: (uses: readonly BalanceUse[]) => void
+  /** Those that may pay for a model of a provider, by the names of the configuration, at a price of a list. */
+  readonly of: (providerName: string, model: string, price: Price | null, atMs: number) => readonly Balance[]
+  readonly take: (uses: readonly BalanceUse[], atMs: number) => void
 }
 
 const INPUT_TOKENS: readonly CostItem[] = [
@@ -102,53 +103,4 @@ function usable(balances: readonly Balance[], atMs: number): readonly Balance[] 
   return balances
     .filter(({ remaining, validity }) => remaining > 0 && holdsAt(validity, atMs))
     .toSorted((a, b) => (a.validity.toMs === b.validity.toMs ? 0 : a.validity.toMs - b.validity.toMs))
-}
-
-/** `PROVIDER/MODEL` or `PROVIDER/*` and what is left there. */
-export interface BalanceSource {
-  readonly pattern: string
-  readonly balances: readonly PriceBalance[]
-}
-
-/** What the entries of a configuration say is left. */
-export function balancesOf(
-  overrides: readonly { readonly pattern: string; readonly entry: PriceEntry }[],
-): readonly BalanceSource[] {
-  return overrides.map(({ pattern, entry }) => ({ pattern, balances: entry.balances ?? [] }))
-}
-
-/** Balances of the configuration, counted down in memory: a new process starts from what the file says. */
-export class MemoryBalances implements Balances {
-  #byPattern = new Map<string, readonly PriceBalance[]>()
-  readonly #used = new Map<string, number>()
-
-  constructor(sources: readonly BalanceSource[] = []) {
-    this.configure(sources)
-  }
-
-  /** A new configuration; what was used of a balance stays used while its amount stays the same. */
-  configure(sources: readonly BalanceSource[]): void {
-    const before = new Map([...this.#byPattern.values()].flat().map((balance) => [balance.id, balance]))
-    this.#byPattern = new Map(sources.map(({ pattern, balances }) => [pattern, balances]))
-    for (const { id, amount } of sources.flatMap(({ balances }) => balances)) {
-      if (before.get(id)?.amount !== amount) this.#used.delete(id)
-    }
-  }
-
-  of(providerName: string, model: string): readonly Balance[] {
-    if (this.#byPattern.size === 0) return []
-    const own = this.#byPattern.get(`${providerName}/${model}`) ?? []
-    const shared = this.#byPattern.get(`${providerName}/*`) ?? []
-    return [...own, ...shared].map(({ id, kind, unit, amount, effective_from: from, effective_to: to }) => ({
-      id,
-      kind,
-      unit,
-      remaining: Math.max(0, amount - (this.#used.get(id) ?? 0)),
-      validity: parseValidity(from, to),
-    }))
-  }
-
-  take(uses: readonly BalanceUse[]): void {
-    for (const { id, quantity } of uses) this.#used.set(id, (this.#used.get(id) ?? 0) + quantity)
-  }
 }

@@ -31,7 +31,7 @@ export function checkDates(scope: Scope, path: Path, dated: Dated): Span | null 
 }
 
 /** A bare date is 00:00 in Shanghai, as in the price lists. */
-function readDate(scope: Scope, path: Path, text: string): number | null {
+export function readDate(scope: Scope, path: Path, text: string): number | null {
   const atMs = isDay(text) ? Date.parse(text.includes('T') ? text : `${text}T00:00:00+08:00`) : Number.NaN
   if (!Number.isNaN(atMs)) return atMs
   scope.report.add(path, { message: 'is no date', found: describe(text), allowed: 'a day of the calendar' })

@@ -15,6 +15,7 @@ type BandConfig = NonNullable<NonNullable<PriceConfig['time_bands']>[number]>
 const PATTERN = 'PROVIDER/MODEL or PROVIDER/*'
 
 export function readPrices(scope: Scope): Settings['prices'] {
+  const balances = new Map<string, string>()
   return Object.entries(scope.config.prices).map(([pattern, config]) => {
     const path = ['prices', pattern]
     const target = checkTarget(scope, path, pattern, PATTERN)
@@ -26,6 +27,7 @@ export function readPrices(scope: Scope): Settings['prices'] {
     checkTiers(scope, [...path, 'tiers'], config.tiers ?? [])
     checkDates(scope, path, config)
     checkContract(scope, path, config)
+    checkBalances(scope, path, config, balances)
     for (const [index, band] of indexed(config.time_bands ?? [])) {
       checkBand(scope, [...path, 'time_bands', index], band)
     }
@@ -56,10 +58,26 @@ function checkContract(scope: Scope, path: Path, config: PriceConfig): void {
       allowed,
     })
   }
-  for (const [index, part] of indexed(config.balances ?? [])) {
-    checkDates(scope, [...path, 'balances', index], part)
-  }
   for (const [index, part] of indexed(config.items ?? [])) checkDates(scope, [...path, 'items', index], part)
+}
+
+/** A balance may pay for several models; it is one then, and must be the same wherever it stands. */
+function checkBalances(scope: Scope, path: Path, config: PriceConfig, known: Map<string, string>): void {
+  for (const [index, part] of indexed(config.balances ?? [])) {
+    const own = [...path, 'balances', index]
+    checkDates(scope, own, part)
+    const { id, kind, unit, amount, every, effective_from: from, effective_to: to } = part
+    const text = JSON.stringify([kind, unit, amount, every, from, to])
+    const other = known.get(id)
+    known.set(id, text)
+    if (other === undefined || other === text) continue
+    const allowed = 'another id, or the same kind, unit, amount and dates'
+    scope.report.add([...own, 'id'], {
+      message: 'names another balance before',
+      found: describe(id),
+      allowed,
+    })
+  }
 }
 
 const WHOLE = 1_000_000n

@@ -43,6 +43,12 @@ const provider = z.strictObject({
     .string()
     .optional()
     .describe('Which of its price lists holds; else read from the host of base_url.'),
+  free_quota: z
+    .union([z.boolean(), z.string()])
+    .optional()
+    .describe(
+      'The account has the free quotas of the price list: since a date, or true: each since its first use.',
+    ),
   allow_private: z.boolean().default(false).describe('Its host may be loopback or private.'),
   ...servedShape,
 })
@@ -122,7 +128,14 @@ const balance = z.strictObject({
   id: text.describe('Names it in the books.'),
   kind: z.enum(['free_quota', 'package']),
   unit: z.enum(QUOTA_UNITS),
-  amount: z.number().positive().describe('What is left of it.'),
+  amount: z
+    .number()
+    .positive()
+    .describe('What there is at its start; what the ledger says was used since goes off.'),
+  every: z
+    .literal('month')
+    .optional()
+    .describe('There is as much again each month, of the Chinese calendar.'),
   ...dated,
 })
 

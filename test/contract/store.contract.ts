@@ -200,6 +200,37 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
       }
     })
 
+    test('counts what was used of balances by hour, each row once', async () => {
+      const store = await openStore()
+      const bill = attemptRow({}).cost
+      const paid = (balance: string, quantity: number) =>
+        ({ item: 'package', quantity, price: '-0.1', amount: '-0.1', balance }) as const
+      const attempt = (requestId: string, startedAtMs: number, lines: readonly ReturnType<typeof paid>[]) => {
+        const cost = bill === null ? null : { ...bill, lines: [...bill.lines, ...lines] }
+        return { kind: 'attempt', row: attemptRow({ requestId, startedAtMs, cost }) } as const
+      }
+      const rows: LedgerRow[] = [
+        attempt('r1', START_MS, [paid('a pack', 100), paid('speech', 0.25)]),
+        attempt('r2', START_MS + 1, [paid('a pack', 7)]),
+        attempt('r3', START_MS + HOUR_MS, [paid('a pack', 1)]),
+        attempt('r4', START_MS, []),
+      ]
+      // A tag of that name is no balance.
+      const odd = attemptRow({ requestId: 'r5', tags: { balance: 'x' }, cost: null })
+      rows.push({ kind: 'attempt', row: odd })
+      for (const { row } of [...rows]) {
+        if ('requestId' in row) rows.push({ kind: 'request', row: requestRow({ id: row.requestId }) })
+      }
+      await store.apply(batchOf(rows))
+      await store.apply(batchOf(rows))
+      const used = (await store.balances()).toSorted((a, b) => a.hourMs - b.hourMs || (a.id < b.id ? -1 : 1))
+      expect(used).toEqual([
+        { id: 'a pack', hourMs: START_MS, quantity: 107 },
+        { id: 'speech', hourMs: START_MS, quantity: 0.25 },
+        { id: 'a pack', hourMs: START_MS + HOUR_MS, quantity: 1 },
+      ])
+    })
+
     test('adds up money beyond 2^53 to the last digit', async () => {
       const store = await openStore()
       const amountNano = (2n ** 53n - 1n) as Nano

@@ -14,7 +14,7 @@ import { TokenCache } from '#pipeline/credentials.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
-import { balancesOf, MemoryBalances } from '#pricing/balances.ts'
+import { BalanceBook } from '#pricing/balance-book.ts'
 import { buildCatalogue, type Catalogue } from '#pricing/catalogue.ts'
 import { checkOverrides, type OverrideProblem } from '#pricing/check.ts'
 import { rate } from '#pricing/rate.ts'
@@ -22,6 +22,7 @@ import { HealthBoard } from '#routing/health.ts'
 import { loadSettings, noProviderEnabled, type Problem } from '#settings/load.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
+import { configureBalances, followBalances } from './balances.ts'
 import { openBudgetBooks } from './budgets.ts'
 import { nodeInference, serveInference } from './inference.ts'
 import { openLedger, pathOfStore } from './ledger.ts'
@@ -68,7 +69,7 @@ export async function readConfig(
   path: string,
   env: GatewayOptions['env'],
   folders: ProviderFolders,
-  balances = new MemoryBalances(),
+  balances = new BalanceBook(),
 ): Promise<Live> {
   let text: string
   try {
@@ -84,11 +85,11 @@ export async function readConfig(
   const { settings } = loaded
   const wrong = checkOverrides(settings.prices, (name) => listOf(folders, settings, name))
   if (wrong.length > 0) throw new ConfigError(wrong.map(overrideProblem))
-  balances.configure(balancesOf(settings.prices))
+  configureBalances(balances, settings)
   return compileLive(settings, catalogueOf(settings, folders.lists, balances))
 }
 
-function catalogueOf(settings: Settings, lists: readonly PriceList[], balances: MemoryBalances): Catalogue {
+function catalogueOf(settings: Settings, lists: readonly PriceList[], balances: BalanceBook): Catalogue {
   const { prices: overrides, currency } = settings
   return buildCatalogue({ lists, overrides, currency, balances })
 }
@@ -108,7 +109,7 @@ function overrideProblem({ pattern, problem }: OverrideProblem): Problem {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log } = options
   const folders = await findProviderFolders()
-  const balances = new MemoryBalances()
+  const balances = new BalanceBook([], false)
   let live = await readConfig(options.configPath, options.env, folders, balances)
   const { settings } = live
   const missing = noProviderEnabled(settings)
@@ -129,6 +130,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const desk = new AdmissionDesk(clock)
   const budgets = openBudgetBooks(desk, ledger.store, metrics, log, () => live.settings)
   await budgets.seed(settings)
+  const balanceReader = await followBalances(balances, ledger.balances, ledger.isShared, log)
   await seedRates(desk, ledger.store, settings, log)
   const deps: Deps = {
     clock,
@@ -213,6 +215,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       prices.close()
       await copied
       budgets.close()
+      balanceReader.close()
       sayGoodbye(server)
       await drain(server, live.settings.server.drainMs)
       await untilAllEnded(deps)

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { AttemptRow, Journal, LedgerStore } from '#core/ledger.ts'
+import type { AttemptRow, BalanceUsed, Journal, LedgerStore } from '#core/ledger.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
@@ -24,6 +24,10 @@ export interface NodeLedger {
   readonly journal: Journal
   /** Where reports are read. */
   readonly store: LedgerStore
+  /** Of this instance, shipped or not, and of all others. */
+  readonly balances: () => Promise<readonly BalanceUsed[]>
+  /** Other instances write to it too. */
+  readonly isShared: boolean
   readonly describe: string
   close(): Promise<void>
 }
@@ -81,6 +85,8 @@ function alone(
   return {
     journal: ledger.journal,
     store: ledger.store,
+    balances: () => ledger.store.balances(),
+    isShared: false,
     describe: `sqlite ${path}`,
     async close() {
       clearInterval(timer)
@@ -109,6 +115,8 @@ function withRedis(ledger: SqliteLedger, checkpointer: Checkpointer, options: Le
   return {
     journal: ledger.journal,
     store,
+    balances: async () => [...(await ledger.store.balances()), ...(await store.balances())],
+    isShared: true,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     async close() {
       const left = await shipper.stop(FLUSH_MS)

@@ -455,6 +455,27 @@ const CASES: readonly Case[] = [
     says: ['currency of the books'],
   },
   {
+    name: 'a free quota since no date',
+    text: config({
+      providers: { main: { use: 'vendor', api_key: 'secret-of-vendor', free_quota: 'soon' } },
+    }),
+    path: 'providers.main.free_quota',
+    says: ['is no date'],
+  },
+  {
+    name: 'two balances of one name',
+    text: config({
+      prices: Object.fromEntries(
+        [1, 2].map((amount) => [
+          `main/m${amount}`,
+          { balances: [{ id: 'pack', kind: 'package', unit: 'tokens', amount }] },
+        ]),
+      ),
+    }),
+    path: 'prices["main/m2"].balances[0].id',
+    says: ['names another balance before'],
+  },
+  {
     name: 'an unknown time zone of the books',
     text: config({ time_zone: 'Asia/Shanghia' }),
     path: 'time_zone',
