@@ -14,6 +14,29 @@ export interface Dated {
 const DAY_MS = 24 * 60 * 60_000
 
 /**
+ * Two sources tell of one price, each with an end of its own: the later one is believed from its start on, which is
+ * where the earlier one ends. A row that outlasts the later one is left as it is, and is a problem of the list.
+ */
+export function inSequence<Row extends { readonly entry: PriceEntry }>(rows: readonly Row[]): readonly Row[] {
+  return rows.map((row) => {
+    const { effective_from: from, effective_to: to } = row.entry
+    if (from === undefined || to === undefined) return row
+    const next = rows
+      .map(({ entry }) => entry)
+      .filter((entry) => nameOf(entry) === nameOf(row.entry))
+      .flatMap(({ effective_from: start = '', effective_to: end = '' }) =>
+        start > from && start < to && end >= to ? [start] : [],
+      )
+      .toSorted()[0]
+    return next === undefined ? row : { ...row, entry: { ...row.entry, effective_to: next } }
+  })
+}
+
+function nameOf({ model, region, currency }: PriceEntry): string {
+  return `${model} ${region} ${currency}`
+}
+
+/**
  * A source says what a price was on a day, not when it changed: it is taken to have held since the source before
  * and through that day, and the next price to have begun on the day after.
  */

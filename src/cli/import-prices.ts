@@ -4,7 +4,7 @@ import type { PriceEntry, PriceItem } from '#core/price.ts'
 import { checkEntries } from '#pricing/check.ts'
 import type { CollectedEntry } from './collected-entry.ts'
 import { isHistoric, mapEntry, providerOf, reasonAgainst } from './import-entry.ts'
-import { withHistory } from './import-history.ts'
+import { inSequence, withHistory } from './import-history.ts'
 import { ATTACHMENTS, attachedItems, isAttached, readQuota } from './import-rules.ts'
 
 interface Unmapped {
@@ -40,7 +40,7 @@ export function importPrices(collected: readonly CollectedEntry[], providers: re
   }
   const lists = new Map<string, readonly PriceEntry[]>()
   for (const [provider, list] of mapped) {
-    const { sound, unsound } = sift(list)
+    const { sound, unsound } = sift(inSequence(list))
     unmapped.push(...unsound)
     for (const { collected: origin } of sound) countLeftOut(leftOut, origin)
     lists.set(provider, dated(sound, leftOut).toSorted(compareEntries))

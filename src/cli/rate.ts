@@ -1,7 +1,8 @@
 // `sluice rate`: what a usage costs, line by line.
 
+import { type FxRates, rateAt } from '#core/fx.ts'
 import type { Cost } from '#core/ledger.ts'
-import { formatNano, type Micro } from '#core/money.ts'
+import { formatNano } from '#core/money.ts'
 import { buildCatalogue, type Catalogue } from '#pricing/catalogue.ts'
 import { parseInstantMs } from '#pricing/instants.ts'
 import type { Price } from '#pricing/price.ts'
@@ -27,7 +28,7 @@ export interface Asked {
 export interface PriceBook {
   readonly catalogueIn: (currency: string | null) => Catalogue
   readonly folderOf: (provider: string) => PricedProvider | null
-  readonly fx: ReadonlyMap<string, Micro>
+  readonly fx: FxRates
 }
 
 interface PricedProvider {
@@ -153,8 +154,8 @@ export function rateAsked(asked: Asked, book: PriceBook): Rated {
   }
   const { usage, thinking } = asked.usage
   const currency = asked.currency ?? price.currency
-  if (currency !== price.currency && !book.fx.has(price.currency)) {
-    throw new Error(`the price is in ${price.currency}, and there is no rate to ${currency}`)
+  if (currency !== price.currency && rateAt(book.fx, price.currency, asked.atMs) === null) {
+    throw new Error(`the price is in ${price.currency}, and there is no rate to ${currency} at that instant`)
   }
   const cost = rateUsage(price, usage, { thinking, atMs: asked.atMs, currency, fx: book.fx })
   if (cost === null) {

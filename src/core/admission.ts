@@ -16,9 +16,10 @@ export interface Limits {
 
 export type BudgetPeriod =
   | { readonly kind: 'life' }
-  /** Periods of this length, counted from 1970-01-01 00:00 in the books' time zone. */
-  | { readonly kind: 'fixed'; readonly lengthMs: number }
-  | { readonly kind: 'calendar'; readonly unit: 'day' | 'week' | 'month' }
+  /** Periods of this length, counted from 1970-01-01 00:00 of the zone. */
+  | { readonly kind: 'fixed'; readonly lengthMs: number; readonly timeZone?: string }
+  /** `timeZone` absent: Asia/Shanghai. */
+  | { readonly kind: 'calendar'; readonly unit: 'day' | 'week' | 'month'; readonly timeZone?: string }
   /** Always the last so many milliseconds. */
   | { readonly kind: 'rolling'; readonly lengthMs: number }
 

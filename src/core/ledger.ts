@@ -52,6 +52,8 @@ export interface CostLine {
   readonly price: string
   /** Decimal string to twelve places. */
   readonly amount: string
+  /** The balance that paid, by its id; absent: none did. */
+  readonly balance?: string
 }
 
 export interface Cost {
@@ -169,6 +171,8 @@ export type UsageGroup = 'model' | 'key' | 'target' | `tag:${string}`
 export interface UsageQuery {
   readonly groupBy: readonly UsageGroup[]
   readonly bucket: 'hour' | 'day' | null
+  /** Whose days; absent: Asia/Shanghai. Counters are by the hour of UTC, which belongs to the day that it begins in. */
+  readonly timeZone?: string
   /** Half-open, epoch ms; null: unbounded. Stores of rollups round outward to whole hours. */
   readonly fromMs: number | null
   readonly toMs: number | null
@@ -210,6 +214,15 @@ export interface RequestDetail {
   readonly attempts: readonly AttemptRow[]
 }
 
+/** What attempts that began in one hour used of a balance. */
+export interface BalanceUsed {
+  readonly id: string
+  /** Start of an hour of UTC, epoch ms. */
+  readonly hourMs: number
+  /** Whole but for seconds, which go to the millisecond. */
+  readonly quantity: number
+}
+
 /** A place that keeps rows and answers questions about them: memory, SQLite, Redis. */
 export interface LedgerStore {
   /** Applies a batch; a row that was applied before is skipped, so a batch may be sent again after a time-out. */
@@ -218,6 +231,8 @@ export interface LedgerStore {
   /** Newest first. @throws RangeError when the cursor is none of ours. */
   requests(page: { readonly limit: number; readonly cursor: string | null }): Promise<RequestPage>
   request(id: string): Promise<RequestDetail | null>
+  /** All that was ever used of balances; never pruned, as a quota is not given twice. */
+  balances(): Promise<readonly BalanceUsed[]>
   close(): Promise<void>
 }
 

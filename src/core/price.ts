@@ -130,12 +130,14 @@ export interface PriceDiscount {
   readonly effective_to?: string
 }
 
-/** What is left of a free quota or a prepaid package; used before anything is billed. */
+/** A free quota or a prepaid package; used before anything is billed. */
 export interface PriceBalance {
   readonly id: string
   readonly kind: 'free_quota' | 'package'
   readonly unit: QuotaUnit
+  /** What there is of it at its start, or at the start of each month. */
   readonly amount: number
+  readonly every?: 'month'
   readonly effective_from?: string
   readonly effective_to?: string
 }

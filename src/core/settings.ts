@@ -1,7 +1,7 @@
 // The compiled configuration that the pipeline reads: frozen, replaced whole on reload. No parsing here.
 
 import type { Scope } from './admission.ts'
-import type { Micro } from './money.ts'
+import type { FxRates } from './fx.ts'
 import type { PriceEntry, UnpricedRule } from './price.ts'
 import type { Capability, Provider } from './provider.ts'
 
@@ -19,8 +19,9 @@ export interface Settings {
   readonly currency: string
   /** Of targets without a price, under a budget. */
   readonly unpriced: UnpricedRule
-  /** Book units per unit of the named currency, micro. */
-  readonly fx: ReadonlyMap<string, Micro>
+  /** Of reports and of calendar budgets; an IANA name. */
+  readonly timeZone: string
+  readonly fx: FxRates
   readonly providers: ReadonlyMap<string, ProviderSettings>
   /** `prices:` of the file, by `PROVIDER/MODEL` pattern, in file order. */
   readonly prices: readonly { readonly pattern: string; readonly entry: PriceEntry }[]
@@ -45,6 +46,8 @@ export interface ProviderSettings {
   readonly allowPrivate: boolean
   /** False: its key resolved to empty. */
   readonly enabled: boolean
+  /** Its account has the free quotas of the list, since then or (null) since each was first used; absent: it has not. */
+  readonly freeQuota?: { readonly sinceMs: number | null }
 }
 
 export interface TargetSettings {

@@ -1,7 +1,9 @@
 // Rows of the ledger as the admin API shows them: snake case, amounts as decimal strings, instants as ISO 8601.
 
+import { amountsOf } from '#core/amounts.ts'
 import {
   type AttemptRow,
+  type Cost,
   type Decision,
   isUnpriced,
   type RequestRow,
@@ -9,7 +11,8 @@ import {
   type UsageReport,
   type UsageTotals,
 } from '#core/ledger.ts'
-import { formatNano } from '#core/money.ts'
+import { formatNano, formatPico } from '#core/money.ts'
+import type { OtherUsage } from '#core/usage.ts'
 
 export function requestJson(row: RequestRow): Record<string, unknown> {
   return {
@@ -46,23 +49,44 @@ export function attemptJson(row: AttemptRow): Record<string, unknown> {
       cache_write_tokens: usage.cacheWriteTokens,
       output_tokens: usage.outputTokens,
       reasoning_tokens: usage.reasoningTokens,
+      ...(usage.explicitCache === undefined ? {} : { explicit_cache: usage.explicitCache }),
+      ...otherJson(usage.other),
       source: row.usageSource,
     },
     unpriced: row.outcome !== 'open' && isUnpriced(cost),
-    cost:
-      cost === null
-        ? null
-        : {
-            amount: formatNano(cost.amountNano),
-            currency: cost.currency,
-            native: { amount: formatNano(cost.nativeNano), currency: cost.nativeCurrency },
-            lines: cost.lines,
-            price_version: cost.priceVersion,
-          },
+    cost: cost === null ? null : costJson(cost),
     started_at: new Date(row.startedAtMs).toISOString(),
     ttft_ms: row.ttftMs,
     duration_ms: row.durationMs,
   }
+}
+
+/** `list` to `package` are the parts of the native amount, before its rounding. */
+function costJson(cost: Cost): Record<string, unknown> {
+  const amounts = amountsOf(cost.lines)
+  return {
+    amount: formatNano(cost.amountNano),
+    currency: cost.currency,
+    native: { amount: formatNano(cost.nativeNano), currency: cost.nativeCurrency },
+    list: formatPico(amounts.list),
+    contract: formatPico(amounts.contract),
+    free_quota: formatPico(amounts.freeQuota),
+    package: formatPico(amounts.package),
+    lines: cost.lines,
+    price_version: cost.priceVersion,
+  }
+}
+
+/** What was used beside plain tokens; what was said stays out. */
+function otherJson(other: OtherUsage | undefined): Record<string, unknown> {
+  if (other === undefined) return {}
+  const { text: _, ...counts } = other
+  return Object.fromEntries(
+    Object.entries(counts).map(([name, value]) => [
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      value,
+    ]),
+  )
 }
 
 export function decisionJson(decision: Decision): Record<string, unknown> {

@@ -5,6 +5,7 @@ import { GatewayError } from '#core/errors.ts'
 import type { LedgerStore, RequestPage, UsageGroup, UsageQuery } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Log } from '#core/telemetry.ts'
+import { startOfDayMs, zoneOf } from '#core/zones.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
 import { scopeJson } from './admin-budgets.ts'
@@ -19,12 +20,13 @@ export interface AdminOptions extends AccessOptions {
 type AnyApp = Hono<any>
 
 const PAGE_ROWS = 100
+const DAY_MS = 24 * 60 * 60_000
 
 export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   app.get('/admin/v1/usage', async (context) => {
     requireAdmin(context, options)
-    const query = readUsageQuery(context)
-    const { currency } = options.deps.live().settings
+    const { currency, timeZone } = options.deps.live().settings
+    const query = readUsageQuery(context, timeZone)
     const report = await asked(() => options.store.usage(query))
     const body = usageJson(report, query, currency)
     if (oneOf(context, 'format', ['json', 'csv'] as const) !== 'csv') return context.json(body)
@@ -88,13 +90,14 @@ async function pageOf(store: LedgerStore, limit: number, cursor: string | null):
   }
 }
 
-function readUsageQuery(context: Context): UsageQuery {
+function readUsageQuery(context: Context, timeZone: string): UsageQuery {
   const groups = (context.req.query('group_by') ?? 'model').split(',').filter((group) => group !== '')
   return {
     groupBy: groups.map(readGroup),
     bucket: oneOf(context, 'bucket', ['hour', 'day'] as const),
-    fromMs: readInstant(context, 'from'),
-    toMs: readInstant(context, 'to'),
+    timeZone,
+    fromMs: readInstant(context, 'from', timeZone),
+    toMs: readInstant(context, 'to', timeZone),
   }
 }
 
@@ -104,11 +107,12 @@ function readGroup(group: string): UsageGroup {
   throw bad('group_by', group, 'model, key, target or tag:NAME, separated by commas')
 }
 
-function readInstant(context: Context, name: string): number | null {
+function readInstant(context: Context, name: string, timeZone: string): number | null {
   const text = context.req.query(name)
   if (text === undefined) return null
   // A bare date means its beginning in the time zone of reports.
-  const atMs = Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00:00+08:00` : text)
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) / DAY_MS : null
+  const atMs = day === null || Number.isNaN(day) ? Date.parse(text) : startOfDayMs(zoneOf(timeZone), day)
   if (Number.isNaN(atMs)) throw bad(name, text, 'an ISO 8601 date or instant')
   return atMs
 }

@@ -17,7 +17,7 @@ export type HeldPrices =
 /** `model`: the name that was asked for. */
 export function heldPrices(live: Live, model: string, facts: TargetFacts, atMs: number): HeldPrices {
   const own = priceOf(live, facts, null, atMs)
-  if (own !== null && canRate(live, own))
+  if (own !== null && canRate(live, own, atMs))
     return { kind: 'priced', prices: answeredPrices(live, facts, own, atMs) }
   const { unpriced: rule } = live.settings
   const known = rule === 'bound' ? likePrices(live, model, facts, atMs) : []
@@ -26,12 +26,12 @@ export function heldPrices(live: Live, model: string, facts: TargetFacts, atMs: 
   return decision.kind === 'bound' ? { kind: 'bound', prices: decision.known } : { kind: 'flagged' }
 }
 
-function canRate(live: Live, price: Price): boolean {
-  return price.currency === live.settings.currency || exchangeOf(live, price) !== null
+function canRate(live: Live, price: Price, atMs: number): boolean {
+  return price.currency === live.settings.currency || exchangeOf(live, price, atMs) !== null
 }
 
-export function exchangeOf(live: Live, price: Price): Micro | null {
-  return live.rateOf(price.currency)
+export function exchangeOf(live: Live, price: Price, atMs: number): Micro | null {
+  return live.rateOf(price.currency, atMs)
 }
 
 /**
@@ -49,7 +49,7 @@ function pricesOf(live: Live, facts: TargetFacts, names: readonly string[], atMs
   return names
     .map((name) => priceOf(live, facts, name, atMs))
     .filter((price) => price !== null)
-    .filter((price) => isHeld(live, price))
+    .filter((price) => isHeld(live, price, atMs))
 }
 
 /** Of the model's other targets; where none has a price, the whole list of the target's provider. */
@@ -59,11 +59,11 @@ function likePrices(live: Live, model: string, facts: TargetFacts, atMs: number)
     .filter((target) => target.id !== facts.target.id)
     .map((target) => priceAt(live.factsOf(target).prices, atMs))
     .filter((price) => price !== null)
-    .filter((price) => isHeld(live, price))
+    .filter((price) => isHeld(live, price, atMs))
   if (siblings.length > 0) return siblings
   return pricesOf(live, facts, live.catalogue.models(facts.provider.id), atMs)
 }
 
-function isHeld(live: Live, price: Price): boolean {
-  return price.unit === 'per_million_tokens' && canRate(live, price)
+function isHeld(live: Live, price: Price, atMs: number): boolean {
+  return price.unit === 'per_million_tokens' && canRate(live, price, atMs)
 }

@@ -83,7 +83,7 @@ export function holdFor(input: HoldInput): Held {
   const prices = held === null || held.kind === 'flagged' ? [] : held.prices
   const fields = boundFieldsOf(facts, call)
   const size = sizeOf(input, builtInsOf(facts, call))
-  const ceilings = prices.map((price) => ceilingOf(price, exchangeOf(live, price), atMs, size))
+  const ceilings = prices.map((price) => ceilingOf(price, exchangeOf(live, price, atMs), atMs, size))
   const isStrict = input.isStrict && prices.length > 0
   const unbounded = isStrict ? whyUnbounded(prices, call, fields, size) : null
   if (unbounded !== null) return { kind: 'excluded', reason: 'unbounded', detail: unbounded }

@@ -1,6 +1,7 @@
 // The configuration in force, compiled for the request path: keys by digest, facts by target.
 
 import { GatewayError } from '#core/errors.ts'
+import { rateAt } from '#core/fx.ts'
 import type { Micro } from '#core/money.ts'
 import type { Capability, ModelRule, Provider, Quirks } from '#core/provider.ts'
 import type {
@@ -51,8 +52,8 @@ export interface Live {
   /** A `PROVIDER/MODEL` that a client names directly; null when there is no such provider. */
   readonly directTarget: (name: string) => TargetSettings | null
   readonly policy: (name: string) => PolicySettings
-  /** Book units per unit of a currency, micro; null for the book currency itself. */
-  readonly rateOf: (currency: string) => Micro | null
+  /** Book units per unit of a currency at an instant, micro; null: not known, or the book currency itself. */
+  readonly rateOf: (currency: string, atMs: number) => Micro | null
 }
 
 /** Clients may name any model of a provider: the memory for their facts is bounded. */
@@ -79,7 +80,8 @@ export function compileLive(settings: Settings, catalogue: Catalogue): Live {
       if (policy === undefined) throw new GatewayError('internal_error', `no policy ${name}`)
       return policy
     },
-    rateOf: (currency) => (currency === settings.currency ? null : (settings.fx.get(currency) ?? null)),
+    rateOf: (currency, atMs) =>
+      currency === settings.currency ? null : (rateAt(settings.fx, currency, atMs)?.rate ?? null),
   }
 }
 

@@ -38,9 +38,9 @@ export function meter(
     price,
     usage,
     terms,
-    balances.of(facts.target.provider, facts.target.model),
+    balances.of(facts.target.provider, facts.target.model, price, startedAtMs),
   )
-  if (uses.length > 0) balances.take(uses)
+  if (uses.length > 0) balances.take(uses, startedAtMs)
   return { usage, source, cost }
 }
 

@@ -67,7 +67,7 @@ export function hasCompletions(facts: TargetFacts): boolean {
 function estimate(live: Live, facts: TargetFacts, call: Call, nowMs: number): Candidate['estimateNano'] {
   const price = priceOf(live, facts, null, nowMs)
   if (price === null) return null
-  const rate = live.rateOf(price.currency)
+  const rate = live.rateOf(price.currency, nowMs)
   // Without a rate the books cannot say what it costs: the target counts as unpriced.
   if (rate === null && price.currency !== live.settings.currency) return null
   const thinking = isThinking(facts, call)

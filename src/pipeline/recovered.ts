@@ -18,7 +18,7 @@ export function boundOfRecovered(live: Live, facts: TargetFacts, row: AttemptRow
   const { inputTokens, outputTokens } = row.usage
   const size = { inputTokens, outputTokens, mayThink: false, calls: {}, units: { calls: 1, images: 1 } }
   const ceilings = held.prices.map((price) =>
-    ceilingOf(price, exchangeOf(live, price), row.startedAtMs, size),
+    ceilingOf(price, exchangeOf(live, price, row.startedAtMs), row.startedAtMs, size),
   )
   const costNano = ceilingNano(ceilings, inputTokens, outputTokens)
   return costOfHold({ costNano, ceilings }, row.usage, settings.currency)

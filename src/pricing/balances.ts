@@ -2,8 +2,9 @@
 
 import type { CostItem, CostLine } from '#core/ledger.ts'
 import { formatPico, type Micro, type Pico, parseDecimal } from '#core/money.ts'
-import type { PriceBalance, PriceEntry, QuotaUnit } from '#core/price.ts'
-import { holdsAt, parseValidity, type Validity } from './instants.ts'
+import type { PriceBalance, QuotaUnit } from '#core/price.ts'
+import { holdsAt, type Validity } from './instants.ts'
+import type { Price } from './price.ts'
 
 export interface Balance {
   readonly id: string
@@ -19,11 +20,11 @@ export interface BalanceUse {
   readonly quantity: number
 }
 
-/** Where balances are kept. */
+/** Where balances are kept: balance-book.ts. */
 export interface Balances {
-  /** Those that may pay for a model of a provider, by the names of the configuration. */
-  readonly of: (providerName: string, model: string) => readonly Balance[]
-  readonly take: (uses: readonly BalanceUse[]) => void
+  /** Those that may pay for a model of a provider, by the names of the configuration, at a price of a list. */
+  readonly of: (providerName: string, model: string, price: Price | null, atMs: number) => readonly Balance[]
+  readonly take: (uses: readonly BalanceUse[], atMs: number) => void
 }
 
 const INPUT_TOKENS: readonly CostItem[] = [
@@ -84,7 +85,7 @@ export function coverLines(
     const text = formatPico(-capped as Pico)
     paid += capped
     uses.push({ id: balance.id, unit: balance.unit, quantity })
-    lines.push({ item: balance.kind, quantity, price: text, amount: text })
+    lines.push({ item: balance.kind, quantity, price: text, amount: text, balance: balance.id })
   }
   return { amount: paid as Pico, uses }
 }
@@ -102,77 +103,4 @@ function usable(balances: readonly Balance[], atMs: number): readonly Balance[] 
   return balances
     .filter(({ remaining, validity }) => remaining > 0 && holdsAt(validity, atMs))
     .toSorted((a, b) => (a.validity.toMs === b.validity.toMs ? 0 : a.validity.toMs - b.validity.toMs))
-}
-
-/** `PROVIDER/MODEL` or `PROVIDER/*` and what is left there. */
-export interface BalanceSource {
-  readonly pattern: string
-  readonly balances: readonly PriceBalance[]
-}
-
-/** What the entries of a configuration say is left. */
-export function balancesOf(
-  overrides: readonly { readonly pattern: string; readonly entry: PriceEntry }[],
-): readonly BalanceSource[] {
-  return overrides.map(({ pattern, entry }) => ({ pattern, balances: entry.balances ?? [] }))
-}
-
-/** Balances of the configuration, counted down in memory: a new process starts from what the file says. */
-export class MemoryBalances implements Balances {
-  #byPattern = new Map<string, readonly PriceBalance[]>()
-  readonly #used = new Map<string, number>()
-
-  constructor(sources: readonly BalanceSource[] = []) {
-    this.configure(sources)
-  }
-
-  /** A new configuration; what was used of a balance stays used while its amount stays the same. */
-  configure(sources: readonly BalanceSource[]): void {
-    const before = new Map([...this.#byPattern.values()].flat().map((balance) => [balance.id, balance]))
-    this.#byPattern = new Map(sources.map(({ pattern, balances }) => [pattern, balances]))
-    for (const { id, amount } of sources.flatMap(({ balances }) => balances)) {
-      if (before.get(id)?.amount !== amount) this.#used.delete(id)
-    }
-  }
-
-  of(providerName: string, model: string): readonly Balance[] {
-    if (this.#byPattern.size === 0) return []
-    const own = this.#byPattern.get(`${providerName}/${model}`) ?? []
-    const shared = this.#byPattern.get(`${providerName}/*`) ?? []
-    return [...own, ...shared].map(({ id, kind, unit, amount, effective_from: from, effective_to: to }) => ({
-      id,
-      kind,
-      unit,
-      remaining: Math.max(0, amount - (this.#used.get(id) ?? 0)),
-      validity: parseValidity(from, to),
-    }))
-  }
-
-  take(uses: readonly BalanceUse[]): void {
-    for (const { id, quantity } of uses) this.#used.set(id, (this.#used.get(id) ?? 0) + quantity)
-  }
-}
-
-export interface Amounts {
-  /** What the vendor's list says. */
-  readonly list: Pico
-  /** What the contract makes of it. */
-  readonly contract: Pico
-  /** What balances paid of that; the rest is the vendor's bill. */
-  readonly freeQuota: Pico
-  readonly package: Pico
-}
-
-/** List, contract and free-quota amounts of a bill, each from its own lines. */
-export function amountsOf(lines: readonly CostLine[]): Amounts {
-  const sumOf = (has: (item: CostItem) => boolean) =>
-    lines.reduce((sum, line) => (has(line.item) ? sum + parseDecimal(line.amount, 12) : sum), 0n)
-  const off = sumOf((item) => item === 'discount')
-  const list = sumOf((item) => item !== 'discount' && item !== 'free_quota' && item !== 'package')
-  return {
-    list: list as Pico,
-    contract: (list + off) as Pico,
-    freeQuota: -sumOf((item) => item === 'free_quota') as Pico,
-    package: -sumOf((item) => item === 'package') as Pico,
-  }
 }

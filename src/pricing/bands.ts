@@ -1,8 +1,8 @@
 // Hours of the week in which other prices hold, on the vendor's wall clock.
 
 import type { PriceTimeBand } from '#core/price.ts'
+import { type Zone, zoneOf } from '#core/zones.ts'
 import { holdsAt, parseDay, parseValidity, type Validity } from './instants.ts'
-import { type Zone, zoneOf } from './zones.ts'
 
 export interface BandHours {
   readonly validity: Validity

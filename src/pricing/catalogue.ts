@@ -2,7 +2,8 @@
 // makes of a usage is in rate.ts.
 
 import type { PriceEntry } from '#core/price.ts'
-import { type Balances, MemoryBalances } from './balances.ts'
+import { BalanceBook } from './balance-book.ts'
+import type { Balances } from './balances.ts'
 import { holdsAt } from './instants.ts'
 import { type Discount, type Price, readDiscount, readPrice } from './price.ts'
 import { indexList } from './price-lists.ts'
@@ -90,7 +91,7 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
       return family
     },
     models: (providerId) => lists.get(providerId)?.models ?? [],
-    balances: sources.balances ?? new MemoryBalances(),
+    balances: sources.balances ?? new BalanceBook(),
     facts({ providerName, providerId, model }) {
       const listed = lists.get(providerId)?.findAnywhere(model) ?? []
       return factsOf([

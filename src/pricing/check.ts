@@ -3,6 +3,7 @@
 import { PRICE_NAMES, PRICE_UNITS, type PriceEntry, type PriceTier, TOKEN_PRICE_NAMES } from '#core/price.ts'
 import { isSlip, problemOfSize } from './bounds.ts'
 import { parseInstantMs, parseValidity } from './instants.ts'
+import { overlap, problemOfOverlap, spanText } from './overlaps.ts'
 import { type Price, readPrice, type Tier } from './price.ts'
 
 export interface EntryProblem {
@@ -23,7 +24,7 @@ export function checkEntries(entries: readonly PriceEntry[]): EntryProblem[] {
   }
   // What is only quoted prices nothing, so it cannot be in another row's way.
   const whole = sound.filter((entry) => entry.quoted_only !== true)
-  return [...problems, ...findRivals(whole), ...findSlips(whole)]
+  return [...problems, ...findRivals(whole), ...findOverlaps(whole), ...findSlips(whole)]
 }
 
 /** null: it can be used. */
@@ -48,6 +49,7 @@ function problemOf(entry: PriceEntry): string | null {
   return (
     first(tierLists, (tiers) => problemOfPrices(entry, tiers)) ??
     first(readLists, problemOfOrder) ??
+    problemOfOverlap(entry) ??
     first(tierLists, (tiers) => first(tiers, (tier) => problemOfSize(entry, tier, PRICE_NAMES)))
   )
 }
@@ -128,6 +130,29 @@ function findRivals(entries: readonly PriceEntry[]): EntryProblem[] {
     )
 }
 
+/** Rows of one model, region and currency that each say when they begin and end, and overlap. */
+function findOverlaps(entries: readonly PriceEntry[]): EntryProblem[] {
+  // A row without a start holds since ever and gives way to any that has one.
+  const dated = entries.filter((entry) => entry.effective_from !== undefined)
+  const groups = Map.groupBy(dated, ({ model, region, currency }) =>
+    JSON.stringify([model, region, currency]),
+  )
+  return [...groups.values()].flatMap((rows) =>
+    rows.flatMap((entry) => {
+      // Equal starts have a problem of their own.
+      const other = rows.find((row) => !isSameStart(row, entry) && overlap(row, entry))
+      if (other === undefined) return []
+      const problem = `its time (${spanText(entry)}) overlaps that of another row of this model (${spanText(other)})`
+      return [{ entry, problem }]
+    }),
+  )
+}
+
+function isSameStart(one: PriceEntry, other: PriceEntry): boolean {
+  const startOf = ({ effective_from: from }: PriceEntry) => parseValidity(from, undefined).fromMs
+  return startOf(one) === startOf(other)
+}
+
 export interface OverrideProblem {
   readonly pattern: string
   readonly problem: string
@@ -140,9 +165,9 @@ export function checkOverrides(
 ): OverrideProblem[] {
   return overrides.flatMap(({ pattern, entry }) => {
     // Without tiers it is a contract, and the list's own price is checked there.
-    if (entry.tiers.length === 0) return []
-    const own = problemOf(entry)
+    const own = entry.tiers.length === 0 ? problemOfOverlap(entry) : problemOf(entry)
     if (own !== null) return [{ pattern, problem: own }]
+    if (entry.tiers.length === 0) return []
     const providerName = pattern.slice(0, pattern.indexOf('/'))
     const listed = listOf(providerName).filter(
       ({ model, historic }) => model === entry.model && historic !== true,

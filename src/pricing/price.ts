@@ -3,6 +3,7 @@
 import { formatDecimal, type Micro, parseMicro } from '#core/money.ts'
 import type {
   CharacterRule,
+  FreeQuota,
   PriceDiscount,
   PriceEntry,
   PriceItem,
@@ -79,6 +80,9 @@ export interface Price {
   readonly unitsMin: number
   readonly inputVideoMsMax: number
   readonly gpus: number
+  /** The entry's model, and what its vendor gives a new account of it; null: nothing, or nothing that is known. */
+  readonly model: string
+  readonly freeQuota: FreeQuota | null
 }
 
 /** @throws RangeError when a price, a date, a time or a zone cannot be read. */
@@ -101,6 +105,8 @@ export function readPrice(entry: PriceEntry, version: string): Price {
     unitsMin: entry.minimum ?? 0,
     inputVideoMsMax: (entry.input_seconds_up_to ?? Number.POSITIVE_INFINITY) * 1000,
     gpus: entry.gpus ?? 1,
+    model: entry.model,
+    freeQuota: entry.free_quota ?? null,
   }
 }
 

@@ -1,5 +1,6 @@
 // Rating: a price, a usage and an instant → an itemised cost. Integers only; where prices come from is in catalogue.ts.
 
+import { type DatedRate, type FxRates, rateAt } from '#core/fx.ts'
 import type { Cost, CostLine } from '#core/ledger.ts'
 import {
   convertNano,
@@ -25,8 +26,7 @@ export interface RatingTerms {
   readonly atMs: number
   /** Of the books. */
   readonly currency: string
-  /** Book units per unit of a currency, micro. */
-  readonly fx: ReadonlyMap<string, Micro>
+  readonly fx: FxRates
 }
 
 /**
@@ -54,7 +54,7 @@ export function rateCovered(
   balances: readonly Balance[],
 ): CoveredCost {
   const isBookCurrency = price.currency === terms.currency
-  const exchange = isBookCurrency ? null : (terms.fx.get(price.currency) ?? null)
+  const exchange = isBookCurrency ? null : rateAt(terms.fx, price.currency, terms.atMs)
   if (exchange === null && !isBookCurrency) return { cost: null, uses: NO_USES }
   const { other } = usage
   const tiers = tiersAt(price, terms.atMs)
@@ -69,7 +69,7 @@ export function rateCovered(
   const covered = balances.length === 0 ? null : coverLines(lines, share, contract, balances, terms.atMs)
   const native = roundToNano((covered === null ? contract : contract - covered.amount) as Pico)
   const cost = {
-    amountNano: exchange === null ? native : convertNano(native, exchange),
+    amountNano: exchange === null ? native : convertNano(native, exchange.rate),
     currency: terms.currency,
     nativeNano: native,
     nativeCurrency: price.currency,
@@ -120,7 +120,7 @@ function versionOf(
   isPastLimits: boolean,
   other: OtherUsage | undefined,
   atMs: number,
-  exchange: Micro | null,
+  exchange: DatedRate | null,
 ): string {
   let version = price.version
   // Past the last limit no row speaks of the request; that its price is the last row's stands in the books.
@@ -130,7 +130,10 @@ function versionOf(
     if (special !== null && (tier.when?.serviceTier ?? null) === null) version += `;tier_unpriced=${special}`
     for (const item of unpricedItems(price, other, atMs)) version += `;unpriced=${item}`
   }
-  if (exchange !== null) version += `;fx=${formatDecimal(exchange, 6)}`
+  if (exchange !== null) {
+    const since = exchange.since === null ? '' : `@${exchange.since}`
+    version += `;fx=${formatDecimal(exchange.rate, 6)}${since}`
+  }
   return version
 }
 

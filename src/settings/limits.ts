@@ -2,6 +2,7 @@
 
 import type { Budget, BudgetPeriod, Scope as Counted, Limits, ScopeKind } from '#core/admission.ts'
 import { type Nano, parseDecimal } from '#core/money.ts'
+import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
 import { describe, formatPath, type Path } from './problems.ts'
 import type { Config } from './schema.ts'
 import { indexed, type Scope } from './scope.ts'
@@ -42,7 +43,7 @@ function readBudget(scope: Scope, path: Path, wanted: Wanted): Budget | null {
   if (wanted.max_budget !== undefined) {
     return {
       amountNano: parseDecimal(wanted.max_budget, MONEY_PLACES) as Nano,
-      period: readPeriod(wanted.budget_duration),
+      period: readPeriod(wanted.budget_duration, scope.config.time_zone),
       isStrict: wanted.budget_mode === 'strict',
     }
   }
@@ -58,13 +59,20 @@ function readBudget(scope: Scope, path: Path, wanted: Wanted): Budget | null {
 }
 
 /** A form that is not known has been reported by the schema. */
-function readPeriod(duration: string | undefined): BudgetPeriod {
+function readPeriod(duration: string | undefined, timeZone: string): BudgetPeriod {
   if (duration === undefined) return { kind: 'life' }
   if (duration === 'day' || duration === 'week' || duration === 'month')
-    return { kind: 'calendar', unit: duration }
+    return { kind: 'calendar', unit: duration, ...zoned(timeZone) }
   const [, rolling, count, unit] = /^(rolling:)?(\d+)([hd])$/.exec(duration) ?? []
   const lengthMs = Number(count ?? 1) * (unit === 'd' ? 24 * HOUR_MS : HOUR_MS)
-  return { kind: rolling === undefined ? 'fixed' : 'rolling', lengthMs }
+  return rolling === undefined
+    ? { kind: 'fixed', lengthMs, ...zoned(timeZone) }
+    : { kind: 'rolling', lengthMs }
+}
+
+/** The zone that holds where none is named is not named. */
+function zoned(timeZone: string): { readonly timeZone?: string } {
+  return timeZone === DEFAULT_TIME_ZONE ? {} : { timeZone }
 }
 
 /** Scopes of providers by name and of targets by `PROVIDER/MODEL`. */

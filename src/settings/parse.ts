@@ -39,8 +39,17 @@ function flatten(issue: Issue, base: Path, work: { readonly root: unknown }): re
   const path = [...base, ...issue.path]
   if (issue.code !== 'invalid_union') return [{ ...issue, path }]
   const meant = (issue.errors ?? []).find((errors) => !errors.some(isOfAnotherKind))
-  if (meant === undefined) return [{ ...issue, errors: [], path }]
+  if (meant === undefined) return [unquoted(issue, path, work) ?? { ...issue, errors: [], path }]
   return meant.flatMap((inner) => flatten(inner, path, work))
+}
+
+/** A number where one of the branches is a string: its quotes are missing. */
+function unquoted(issue: Issue, path: Path, work: { readonly root: unknown }): Issue | null {
+  if (typeof valueAt(work, path) !== 'number') return null
+  const text = (issue.errors ?? [])
+    .flat()
+    .find((inner) => isOfAnotherKind(inner) && inner.expected === 'string')
+  return text === undefined ? null : { ...text, path }
 }
 
 /** The branch is of another kind than the value altogether. */

@@ -1,8 +1,9 @@
-// `prices:` and `fx:` of a configuration → price entries over the catalogue.
+// `prices:` of a configuration → price entries over the catalogue.
 
-import { type Micro, parseMicro } from '#core/money.ts'
+import { parseMicro } from '#core/money.ts'
 import { PRICE_NAMES, type PriceEntry, type PriceTier, type PriceTimeBand } from '#core/price.ts'
 import type { Settings } from '#core/settings.ts'
+import { checkDates, checkTimeZone } from './dates.ts'
 import { describe, type Path } from './problems.ts'
 import type { PriceConfig } from './schema.ts'
 import { indexed, present, type Scope } from './scope.ts'
@@ -14,6 +15,7 @@ type BandConfig = NonNullable<NonNullable<PriceConfig['time_bands']>[number]>
 const PATTERN = 'PROVIDER/MODEL or PROVIDER/*'
 
 export function readPrices(scope: Scope): Settings['prices'] {
+  const balances = new Map<string, string>()
   return Object.entries(scope.config.prices).map(([pattern, config]) => {
     const path = ['prices', pattern]
     const target = checkTarget(scope, path, pattern, PATTERN)
@@ -25,33 +27,12 @@ export function readPrices(scope: Scope): Settings['prices'] {
     checkTiers(scope, [...path, 'tiers'], config.tiers ?? [])
     checkDates(scope, path, config)
     checkContract(scope, path, config)
+    checkBalances(scope, path, config, balances)
     for (const [index, band] of indexed(config.time_bands ?? [])) {
       checkBand(scope, [...path, 'time_bands', index], band)
     }
     return { pattern, entry: entryOf(target?.model ?? pattern, config, scope.config.currency) }
   })
-}
-
-export function readRates(scope: Scope): ReadonlyMap<string, Micro> {
-  const { config, report } = scope
-  const rates = new Map<string, Micro>()
-  for (const [currency, text] of Object.entries(config.fx)) {
-    const path = ['fx', currency]
-    if (!/^[A-Z]{3}$/.test(currency)) {
-      const allowed = 'an ISO 4217 code, such as USD'
-      report.add(path, { message: 'is no currency', found: describe(currency), allowed })
-    }
-    if (currency === config.currency) {
-      const allowed = 'rates of other currencies'
-      report.add(path, { message: 'is the currency of the books', found: currency, allowed })
-    }
-    const rate = parseMicro(text)
-    if (rate === 0n) {
-      report.add(path, { message: 'must be above 0', found: describe(text), allowed: 'a decimal above 0' })
-    }
-    rates.set(currency, rate)
-  }
-  return rates
 }
 
 /** A price says its currency, unit and tiers; without tiers there is a contract or a balance over the list's price. */
@@ -77,10 +58,26 @@ function checkContract(scope: Scope, path: Path, config: PriceConfig): void {
       allowed,
     })
   }
-  for (const [index, part] of indexed(config.balances ?? [])) {
-    checkDates(scope, [...path, 'balances', index], part)
-  }
   for (const [index, part] of indexed(config.items ?? [])) checkDates(scope, [...path, 'items', index], part)
+}
+
+/** A balance may pay for several models; it is one then, and must be the same wherever it stands. */
+function checkBalances(scope: Scope, path: Path, config: PriceConfig, known: Map<string, string>): void {
+  for (const [index, part] of indexed(config.balances ?? [])) {
+    const own = [...path, 'balances', index]
+    checkDates(scope, own, part)
+    const { id, kind, unit, amount, every, effective_from: from, effective_to: to } = part
+    const text = JSON.stringify([kind, unit, amount, every, from, to])
+    const other = known.get(id)
+    known.set(id, text)
+    if (other === undefined || other === text) continue
+    const allowed = 'another id, or the same kind, unit, amount and dates'
+    scope.report.add([...own, 'id'], {
+      message: 'names another balance before',
+      found: describe(id),
+      allowed,
+    })
+  }
 }
 
 const WHOLE = 1_000_000n
@@ -126,55 +123,13 @@ function covers(wide: TierConfig, narrow: TierConfig): boolean {
 }
 
 function checkBand(scope: Scope, path: Path, band: BandConfig): void {
-  if (!isTimeZone(band.timezone)) {
-    scope.report.add([...path, 'timezone'], {
-      message: 'is no time zone',
-      found: describe(band.timezone),
-      allowed: 'an IANA name such as Asia/Shanghai',
-    })
-  }
+  checkTimeZone(scope, [...path, 'timezone'], band.timezone)
   if (band.start === band.end) {
     const allowed = 'an end other than the start; one before it wraps past midnight'
     scope.report.add([...path, 'end'], { message: 'is the start', found: band.end, allowed })
   }
   checkDates(scope, path, band)
   checkTiers(scope, [...path, 'tiers'], band.tiers)
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).format(0) !== ''
-  } catch {
-    return false
-  }
-}
-
-type Dated = Pick<PriceConfig, 'effective_from' | 'effective_to'>
-
-function checkDates(scope: Scope, path: Path, dated: Dated): void {
-  const from = readDate(scope, [...path, 'effective_from'], dated.effective_from)
-  const to = readDate(scope, [...path, 'effective_to'], dated.effective_to)
-  if (from === null || to === null || from < to) return
-  scope.report.add([...path, 'effective_to'], {
-    message: 'is not after effective_from',
-    found: describe(dated.effective_to),
-    allowed: `a date after ${dated.effective_from}`,
-  })
-}
-
-/** A bare date is 00:00 in Shanghai, as in the price lists. */
-function readDate(scope: Scope, path: Path, text: string | undefined): number | null {
-  if (text === undefined) return null
-  const atMs = isDay(text) ? Date.parse(text.includes('T') ? text : `${text}T00:00:00+08:00`) : Number.NaN
-  if (!Number.isNaN(atMs)) return atMs
-  scope.report.add(path, { message: 'is no date', found: describe(text), allowed: 'a day of the calendar' })
-  return null
-}
-
-/** Date.parse takes the 31st of February for the 3rd of March. */
-function isDay(text: string): boolean {
-  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split('-').map(Number)
-  return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day
 }
 
 function entryOf(model: string, config: PriceConfig, bookCurrency: string): PriceEntry {

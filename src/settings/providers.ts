@@ -3,6 +3,7 @@
 import type { Provider } from '#core/provider.ts'
 import type { ProviderSettings } from '#core/settings.ts'
 import { isPrivateHost } from './addresses.ts'
+import { readDate } from './dates.ts'
 import { describe, describeSecret, listNames, type Path } from './problems.ts'
 import type { Config } from './schema.ts'
 import { isPlainName, present, type Scope, templateAt } from './scope.ts'
@@ -63,7 +64,18 @@ function readProvider(
     region: regionOf(config, provider, baseUrl),
     allowPrivate: config.allow_private,
     enabled: !isDisabled,
+    ...readFreeQuota(scope, [...path, 'free_quota'], config.free_quota),
   }
+}
+
+/** Nobody has a quota by default: it may have been used up before this gateway was there. */
+function readFreeQuota(
+  scope: Scope,
+  path: Path,
+  word: boolean | string | undefined,
+): Pick<ProviderSettings, 'freeQuota'> {
+  if (word === undefined || word === false) return {}
+  return { freeQuota: { sinceMs: word === true ? null : readDate(scope, path, word) } }
 }
 
 /** It goes into a header. */

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { ATTEMPTS_MAX, REQUEST_BODY_BYTES_MAX } from '#core/limits.ts'
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
+import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
 import { keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
 
 /** Timers of JavaScript go no further. */
@@ -42,6 +43,12 @@ const provider = z.strictObject({
     .string()
     .optional()
     .describe('Which of its price lists holds; else read from the host of base_url.'),
+  free_quota: z
+    .union([z.boolean(), z.string()])
+    .optional()
+    .describe(
+      'The account has the free quotas of the price list: since a date, or true: each since its first use.',
+    ),
   allow_private: z.boolean().default(false).describe('Its host may be loopback or private.'),
   ...servedShape,
 })
@@ -108,6 +115,10 @@ const capabilities = list(z.enum(CAPABILITIES))
 
 const dated = { effective_from: date.optional(), effective_to: date.optional() }
 
+const rate = z
+  .strictObject({ rate: decimal, ...dated })
+  .describe('A rate and when it holds; the next one begins where it ends.')
+
 const discount = z.strictObject({
   discount: decimal.describe('Share of the list price that is paid: "0.85" is 15 % off.'),
   ...dated,
@@ -117,7 +128,14 @@ const balance = z.strictObject({
   id: text.describe('Names it in the books.'),
   kind: z.enum(['free_quota', 'package']),
   unit: z.enum(QUOTA_UNITS),
-  amount: z.number().positive().describe('What is left of it.'),
+  amount: z
+    .number()
+    .positive()
+    .describe('What there is at its start; what the ledger says was used since goes off.'),
+  every: z
+    .literal('month')
+    .optional()
+    .describe('There is as much again each month, of the Chinese calendar.'),
   ...dated,
 })
 
@@ -238,7 +256,14 @@ export const configSchema = z.strictObject({
     .describe(
       'Of targets without a price, under a budget: not asked, held and charged at the dearest price known, or free of charge and marked.',
     ),
-  fx: named(decimal).default({}).describe('Book currency per unit of another currency: { USD: "7.10" }.'),
+  time_zone: text
+    .default(DEFAULT_TIME_ZONE)
+    .describe('Whose days reports and calendar budgets go by; an IANA name.'),
+  fx: named(z.union([decimal, list(rate).min(1)]))
+    .default({})
+    .describe(
+      'Book currency per unit of another currency: { USD: "7.10" }, or a list of rates with their dates.',
+    ),
   providers: named(provider),
   prices: named(price).default({}).describe('Over the catalogue; by PROVIDER/MODEL or PROVIDER/*.'),
   models: named(model).describe('The names that applications ask for.'),

@@ -1,6 +1,7 @@
 // `server:`, `admin:` and `store:` of a configuration, and the environment that goes over them.
 
 import type { Settings } from '#core/settings.ts'
+import { checkTimeZone } from './dates.ts'
 import type { Environment } from './expand.ts'
 import { allowedAt } from './json-schema.ts'
 import { LATER_STORES } from './later.ts'
@@ -8,12 +9,13 @@ import { describe, describeSecret, type Path, type Report } from './problems.ts'
 import { configSchema } from './schema.ts'
 import { type Scope, templateAt } from './scope.ts'
 
-export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store'>
+export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store' | 'timeZone'>
 
 export function readBase(scope: Scope, env: Environment): Base {
-  const { server, admin, metrics, store } = scope.config
+  const { server, admin, metrics, store, time_zone: timeZone } = scope.config
   const { report } = scope
   checkHost(report, ['server', 'host'], server.host)
+  checkTimeZone(scope, ['time_zone'], timeZone)
   const storePath = ['store']
   checkStore(report, storePath, store, templateAt(scope, storePath)?.text ?? null)
   const token = admin.token === undefined || admin.token === '' ? null : admin.token
@@ -29,6 +31,7 @@ export function readBase(scope: Scope, env: Environment): Base {
       token: fromEnv(env, 'SLUICE_ADMIN_TOKEN', (value, path) => checkToken(report, path, value)) ?? token,
     },
     metrics: { public: metrics.public },
+    timeZone,
     store: fromEnv(env, 'SLUICE_STORE', (value, path) => checkStore(report, path, value, null)) ?? store,
   }
 }

@@ -3,6 +3,7 @@
 import { assert } from '#core/assert.ts'
 import type {
   AttemptRow,
+  BalanceUsed,
   LedgerBatch,
   LedgerStore,
   RequestDetail,
@@ -13,6 +14,7 @@ import type {
   UsageTotals,
 } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import { BalanceSums, balanceUsesOf } from './balance-uses.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf } from './cursor.ts'
 import {
   addTotals,
@@ -49,6 +51,7 @@ class MemoryStore implements LedgerStore {
   readonly #countersMax: number
   readonly #appliedSequence = new Map<string, number>()
   readonly #counters = new Map<string, Counter>()
+  readonly #balances = new BalanceSums()
   readonly #requests = new Map<string, RequestRow>()
   readonly #attempts = new Map<string, Map<number, AttemptRow>>()
   /** Oldest first. */
@@ -101,11 +104,16 @@ class MemoryStore implements LedgerStore {
     return { request, attempts: attempts.sort((left, right) => left.attempt - right.attempt) }
   }
 
+  async balances(): Promise<readonly BalanceUsed[]> {
+    return this.#balances.list()
+  }
+
   async close(): Promise<void> {}
 
   #addAttempt(row: AttemptRow): void {
     assert(row.outcome !== 'open', 'only final rows are applied')
     const hourMs = hourStartMs(row.startedAtMs)
+    for (const use of balanceUsesOf(row)) this.#balances.add(hourMs, use)
     const name = `${hourMs} ${seriesText(row)}`
     const counter = this.#counters.get(name)
     if (counter === undefined) {

@@ -4,6 +4,7 @@
 import { assert } from '#core/assert.ts'
 import type { AttemptRow, UsageGroup, UsageQuery, UsageReport, UsageRow, UsageTotals } from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
+import { DEFAULT_TIME_ZONE, dayStartIn } from '#core/zones.ts'
 
 export const HOUR_MS = 3_600_000
 export const DAY_MS = 24 * HOUR_MS
@@ -40,7 +41,7 @@ export function hourStartMs(timeMs: number): number {
   return Math.floor(timeMs / HOUR_MS) * HOUR_MS
 }
 
-/** Start of the day in Asia/Shanghai. */
+/** Start of the day in Asia/Shanghai, by which stores may keep sums of whole days. */
 export function dayStartMs(timeMs: number): number {
   return Math.floor((timeMs + SHANGHAI_OFFSET_MS) / DAY_MS) * DAY_MS - SHANGHAI_OFFSET_MS
 }
@@ -111,6 +112,11 @@ export function outwardHours(query: UsageQuery): HourRange {
   }
 }
 
+/** Whether a query asks for the days that stores may have sums of. */
+export function hasStoredDays({ timeZone }: UsageQuery): boolean {
+  return timeZone === undefined || timeZone === DEFAULT_TIME_ZONE
+}
+
 export function rangeHolds(range: HourRange, timeMs: number): boolean {
   return (range.fromMs === null || timeMs >= range.fromMs) && (range.toMs === null || timeMs < range.toMs)
 }
@@ -142,7 +148,9 @@ export class UsageReportBuilder {
 
   #bucketOf(timeMs: number): number | null {
     if (this.#query.bucket === null) return null
-    return this.#query.bucket === 'hour' ? hourStartMs(timeMs) : dayStartMs(timeMs)
+    if (this.#query.bucket === 'hour') return hourStartMs(timeMs)
+    const { timeZone = DEFAULT_TIME_ZONE } = this.#query
+    return hasStoredDays(this.#query) ? dayStartMs(timeMs) : dayStartIn(timeZone, timeMs)
   }
 }
 

@@ -17,6 +17,7 @@ const QUERIES: readonly UsageQuery[] = [
   { groupBy: [], bucket: null, fromMs: null, toMs: null },
   { groupBy: ['model', 'key', 'target', 'tag:team'], bucket: 'hour', fromMs: null, toMs: null },
   { groupBy: ['tag:app'], bucket: 'day', fromMs: null, toMs: null },
+  { groupBy: ['key'], bucket: 'day', timeZone: 'America/New_York', fromMs: null, toMs: null },
   { groupBy: ['key'], bucket: 'day', fromMs: START_MS - 7 * HOUR_MS, toMs: START_MS + 20 * HOUR_MS },
   { groupBy: ['target'], bucket: null, fromMs: START_MS - 25 * HOUR_MS, toMs: START_MS + 2 * HOUR_MS },
 ]

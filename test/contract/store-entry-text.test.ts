@@ -17,10 +17,12 @@ function reread({ request, attempts }: RequestDetail): RequestDetail {
 
 const cost = attemptRow({}).cost
 const usage = attemptRow({}).usage
+const PAID = { item: 'package', quantity: 9, price: '-0.1', amount: '-0.1', balance: 'pack' } as const
 
 test.each<[string, Partial<AttemptRow>]>([
   ['all fields', {}],
   ['no price', { cost: null }],
+  ['a balance that paid', { cost: cost === null ? null : { ...cost, lines: [...cost.lines, PAID] } }],
   ['a bill without lines', { cost: cost === null ? null : { ...cost, lines: [] } }],
   [
     'the largest amounts',

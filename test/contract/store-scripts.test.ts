@@ -55,6 +55,6 @@ describe.each(scripts)('$file', ({ file, source, header, body }) => {
 })
 
 test('the script and the reader agree on the letters of the measures', () => {
-  const list = /MEASURES = \{(.+)\}/.exec(SCRIPTS['apply-7'])?.[1] ?? ''
+  const list = /MEASURES = \{(.+)\}/.exec(SCRIPTS['apply-8'])?.[1] ?? ''
   expect([...list.matchAll(/'(\w)'/g)].map((match) => match[1]).join('')).toBe(MEASURES)
 })

@@ -146,6 +146,47 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
       ])
     })
 
+    test('puts usage into the days of a zone, of which one has 25 hours', async () => {
+      const store = await openStore()
+      const from = Date.parse('2026-10-31T00:00:00-04:00')
+      const hours = Array.from({ length: 24 + 25 + 24 }, (_, index) => from + index * HOUR_MS)
+      const rows = hours.flatMap((startedAtMs, index): readonly LedgerRow[] => [
+        { kind: 'attempt', row: attemptRow({ requestId: `r${index}`, startedAtMs }) },
+        { kind: 'request', row: requestRow({ id: `r${index}`, timeMs: startedAtMs }) },
+      ])
+      await store.apply(batchOf(rows))
+      const query: UsageQuery = { ...EVERYTHING, bucket: 'day', timeZone: 'America/New_York' }
+      const days = (await store.usage(query)).rows.map(({ bucketMs, attempts }) => [bucketMs, attempts])
+      expect(days).toEqual([
+        [Date.parse('2026-10-31T00:00:00-04:00'), 24],
+        [Date.parse('2026-11-01T00:00:00-04:00'), 25],
+        [Date.parse('2026-11-02T00:00:00-05:00'), 24],
+      ])
+      const one = {
+        ...query,
+        fromMs: Date.parse('2026-11-01T00:00:00-04:00'),
+        toMs: Date.parse('2026-11-02T00:00:00-05:00'),
+      }
+      expect((await store.usage(one)).rows.map((row) => row.attempts)).toEqual([25])
+    })
+
+    test('counts an hour of UTC to the day that it begins in, where midnight is not on the hour', async () => {
+      const store = await openStore()
+      // 23:45 and 00:15 in Kolkata, and an hour later.
+      const times = ['2026-10-01T18:15:00Z', '2026-10-01T18:45:00Z', '2026-10-01T19:15:00Z'].map(Date.parse)
+      const rows = times.flatMap((startedAtMs, index): readonly LedgerRow[] => [
+        { kind: 'attempt', row: attemptRow({ requestId: `r${index}`, startedAtMs }) },
+        { kind: 'request', row: requestRow({ id: `r${index}`, timeMs: startedAtMs }) },
+      ])
+      await store.apply(batchOf(rows))
+      const query: UsageQuery = { ...EVERYTHING, bucket: 'day', timeZone: 'Asia/Kolkata' }
+      const days = (await store.usage(query)).rows.map(({ bucketMs, attempts }) => [bucketMs, attempts])
+      expect(days).toEqual([
+        [Date.parse('2026-10-01T00:00:00+05:30'), 2],
+        [Date.parse('2026-10-02T00:00:00+05:30'), 1],
+      ])
+    })
+
     test('limits usage to whole hours from and to, whatever the bucket', async () => {
       const store = await openStore()
       await store.apply(batchOf(ROWS))
@@ -157,6 +198,37 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
         expect(await attempts(null, START_MS)).toBe(0)
         expect(await attempts(START_MS - 100 * HOUR_MS, START_MS + 100 * HOUR_MS)).toBe(3)
       }
+    })
+
+    test('counts what was used of balances by hour, each row once', async () => {
+      const store = await openStore()
+      const bill = attemptRow({}).cost
+      const paid = (balance: string, quantity: number) =>
+        ({ item: 'package', quantity, price: '-0.1', amount: '-0.1', balance }) as const
+      const attempt = (requestId: string, startedAtMs: number, lines: readonly ReturnType<typeof paid>[]) => {
+        const cost = bill === null ? null : { ...bill, lines: [...bill.lines, ...lines] }
+        return { kind: 'attempt', row: attemptRow({ requestId, startedAtMs, cost }) } as const
+      }
+      const rows: LedgerRow[] = [
+        attempt('r1', START_MS, [paid('a pack', 100), paid('speech', 0.25)]),
+        attempt('r2', START_MS + 1, [paid('a pack', 7)]),
+        attempt('r3', START_MS + HOUR_MS, [paid('a pack', 1)]),
+        attempt('r4', START_MS, []),
+      ]
+      // A tag of that name is no balance.
+      const odd = attemptRow({ requestId: 'r5', tags: { balance: 'x' }, cost: null })
+      rows.push({ kind: 'attempt', row: odd })
+      for (const { row } of [...rows]) {
+        if ('requestId' in row) rows.push({ kind: 'request', row: requestRow({ id: row.requestId }) })
+      }
+      await store.apply(batchOf(rows))
+      await store.apply(batchOf(rows))
+      const used = (await store.balances()).toSorted((a, b) => a.hourMs - b.hourMs || (a.id < b.id ? -1 : 1))
+      expect(used).toEqual([
+        { id: 'a pack', hourMs: START_MS, quantity: 107 },
+        { id: 'speech', hourMs: START_MS, quantity: 0.25 },
+        { id: 'a pack', hourMs: START_MS + HOUR_MS, quantity: 1 },
+      ])
     })
 
     test('adds up money beyond 2^53 to the last digit', async () => {

@@ -117,7 +117,20 @@ export function liveOf(
     store: 'memory:',
     currency: 'CNY',
     unpriced: 'deny',
-    fx: new Map([['USD', 7_100_000n as never]]),
+    timeZone: 'Asia/Shanghai',
+    fx: new Map([
+      [
+        'USD',
+        [
+          {
+            rate: 7_100_000n as never,
+            fromMs: Number.NEGATIVE_INFINITY,
+            toMs: Number.POSITIVE_INFINITY,
+            since: null,
+          },
+        ],
+      ],
+    ]),
     providers: new Map([
       [
         provider.id,

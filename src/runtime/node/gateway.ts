@@ -15,7 +15,7 @@ import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
 import { boundOfRecovered } from '#pipeline/recovered.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
-import { balancesOf, MemoryBalances } from '#pricing/balances.ts'
+import { BalanceBook } from '#pricing/balance-book.ts'
 import { buildCatalogue, type Catalogue } from '#pricing/catalogue.ts'
 import { checkOverrides, type OverrideProblem } from '#pricing/check.ts'
 import { rate } from '#pricing/rate.ts'
@@ -23,11 +23,13 @@ import { HealthBoard } from '#routing/health.ts'
 import { loadSettings, noProviderEnabled, type Problem } from '#settings/load.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
+import { configureBalances, followBalances } from './balances.ts'
 import { openBudgetBooks } from './budgets.ts'
 import { nodeInference, serveInference } from './inference.ts'
-import { openLedger } from './ledger.ts'
+import { openLedger, pathOfStore } from './ledger.ts'
+import { PriceCopies, withCopies } from './price-copies.ts'
 import { type PriceList, PriceLists } from './price-lists.ts'
-import { type ProviderFolders, priceFileOf, readProviderFolders } from './providers.ts'
+import { findProviderFolders, type ProviderFolders, priceFileOf } from './providers.ts'
 import { seedRates } from './recent-rates.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
 import { createNodeUpstream } from './upstream.ts'
@@ -68,7 +70,7 @@ export async function readConfig(
   path: string,
   env: GatewayOptions['env'],
   folders: ProviderFolders,
-  balances = new MemoryBalances(),
+  balances = new BalanceBook(),
 ): Promise<Live> {
   let text: string
   try {
@@ -84,11 +86,11 @@ export async function readConfig(
   const { settings } = loaded
   const wrong = checkOverrides(settings.prices, (name) => listOf(folders, settings, name))
   if (wrong.length > 0) throw new ConfigError(wrong.map(overrideProblem))
-  balances.configure(balancesOf(settings.prices))
+  configureBalances(balances, settings)
   return compileLive(settings, catalogueOf(settings, folders.lists, balances))
 }
 
-function catalogueOf(settings: Settings, lists: readonly PriceList[], balances: MemoryBalances): Catalogue {
+function catalogueOf(settings: Settings, lists: readonly PriceList[], balances: BalanceBook): Catalogue {
   const { prices: overrides, currency } = settings
   return buildCatalogue({ lists, overrides, currency, balances })
 }
@@ -107,12 +109,16 @@ function overrideProblem({ pattern, problem }: OverrideProblem): Problem {
 /** @throws ConfigError, and Error when nothing can be served or the port is in use */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log } = options
-  const folders = await readProviderFolders()
-  const balances = new MemoryBalances()
+  const folders = await findProviderFolders()
+  const balances = new BalanceBook([], false)
   let live = await readConfig(options.configPath, options.env, folders, balances)
   const { settings } = live
   const missing = noProviderEnabled(settings)
   if (missing !== null) throw new Error(missing)
+  const storePath = pathOfStore(settings.store, options.env['SLUICE_JOURNAL'])
+  const copies = new PriceCopies(storePath === null ? null : `${storePath}.prices`, log)
+  const { lists: listsAtStart, kept } = await withCopies(folders, priceFileOf, copies)
+  live = compileLive(settings, catalogueOf(settings, listsAtStart, balances))
   const metrics = createMetrics()
   const ledger = openLedger({
     url: settings.store,
@@ -125,6 +131,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const desk = new AdmissionDesk(clock)
   const budgets = openBudgetBooks(desk, ledger.store, metrics, log, () => live.settings)
   await budgets.seed(settings)
+  const balanceReader = await followBalances(balances, ledger.balances, ledger.isShared, log)
   await seedRates(desk, ledger.store, settings, log)
   const deps: Deps = {
     clock,
@@ -144,15 +151,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
   metrics.settingsReloaded(clock.nowMs())
   const prices = new PriceLists({
-    lists: folders.lists,
+    lists: listsAtStart,
+    kept,
     fileOf: priceFileOf,
     log,
     metrics,
     nowMs: () => clock.nowMs(),
-    onChange: (lists) => {
+    onChange: (lists, changed) => {
       live = compileLive(live.settings, catalogueOf(live.settings, lists, balances))
+      void copies.write(changed)
     },
   })
+  const copied = Promise.all(
+    listsAtStart.filter(({ provider }) => !kept.has(provider)).map((list) => copies.write(list)),
+  )
   const reload = async (): Promise<void> => {
     try {
       const current = { ...folders, lists: prices.lists }
@@ -202,7 +214,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       isReady = false
       watcher.close()
       prices.close()
+      await copied
       budgets.close()
+      balanceReader.close()
       sayGoodbye(server)
       await drain(server, live.settings.server.drainMs)
       await untilAllEnded(deps)

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { AttemptRow, Journal, LedgerStore } from '#core/ledger.ts'
+import type { AttemptRow, BalanceUsed, Journal, LedgerStore } from '#core/ledger.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
@@ -24,6 +24,10 @@ export interface NodeLedger {
   readonly journal: Journal
   /** Where reports are read. */
   readonly store: LedgerStore
+  /** Of this instance, shipped or not, and of all others. */
+  readonly balances: () => Promise<readonly BalanceUsed[]>
+  /** Other instances write to it too. */
+  readonly isShared: boolean
   readonly describe: string
   close(): Promise<void>
 }
@@ -41,7 +45,8 @@ export interface LedgerOptions {
 
 export function openLedger(options: LedgerOptions): NodeLedger {
   const isRedis = /^rediss?:/.test(options.url)
-  const path = databasePath(options, isRedis)
+  const path =
+    pathOfStore(options.url, options.journalPath) ?? join(mkdtempSync(join(tmpdir(), 'sluice-')), 'ledger.db')
   const driver = openNodeSqlite(path)
   const ledger = openSqliteLedger(driver, {
     clock,
@@ -60,10 +65,10 @@ export function openLedger(options: LedgerOptions): NodeLedger {
   return isRedis ? withRedis(ledger, checkpointer, options) : alone(ledger, checkpointer, path, options)
 }
 
-function databasePath(options: LedgerOptions, isRedis: boolean): string {
-  if (options.url === 'memory:') return join(mkdtempSync(join(tmpdir(), 'sluice-')), 'ledger.db')
-  if (!isRedis) return options.url.replace(/^sqlite:(\/\/(?=\/))?/, '')
-  return options.journalPath ?? JOURNAL_PATH
+/** The database of this instance, by which its other files are called; null: in memory. */
+export function pathOfStore(url: string, journalPath: string | undefined): string | null {
+  if (url === 'memory:') return null
+  return /^rediss?:/.test(url) ? (journalPath ?? JOURNAL_PATH) : url.replace(/^sqlite:(\/\/(?=\/))?/, '')
 }
 
 function alone(
@@ -80,6 +85,8 @@ function alone(
   return {
     journal: ledger.journal,
     store: ledger.store,
+    balances: () => ledger.store.balances(),
+    isShared: false,
     describe: `sqlite ${path}`,
     async close() {
       clearInterval(timer)
@@ -108,6 +115,8 @@ function withRedis(ledger: SqliteLedger, checkpointer: Checkpointer, options: Le
   return {
     journal: ledger.journal,
     store,
+    balances: async () => [...(await ledger.store.balances()), ...(await store.balances())],
+    isShared: true,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     async close() {
       const left = await shipper.stop(FLUSH_MS)

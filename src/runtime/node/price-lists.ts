@@ -13,7 +13,7 @@ export interface PriceList {
 }
 
 /** A list cannot be used; the message names the file and the row. */
-class PriceListError extends Error {}
+export class PriceListError extends Error {}
 
 /** @throws PriceListError */
 export async function readPriceList(provider: string, file: URL): Promise<PriceList> {
@@ -72,8 +72,10 @@ export interface PriceListsOptions {
   readonly log: Log
   readonly metrics: Metrics
   readonly nowMs: () => number
+  /** Providers whose file could not be used at the start. */
+  readonly kept?: ReadonlySet<string>
   /** A list has changed and is good. */
-  readonly onChange: (lists: readonly PriceList[]) => void
+  readonly onChange: (lists: readonly PriceList[], changed: PriceList) => void
 }
 
 /** Looks at the files again and again; holds the last good list of each. */
@@ -111,7 +113,7 @@ export class PriceLists {
   }
 
   async #lookAt(provider: string): Promise<void> {
-    const { fileOf, log, metrics, onChange } = this.#options
+    const { fileOf, log, metrics, kept, onChange } = this.#options
     const file = fileOf(provider)
     const writtenMs = await stat(file).then(
       ({ mtimeMs }) => mtimeMs,
@@ -120,8 +122,8 @@ export class PriceLists {
     const before = this.#writtenMs.get(provider)
     this.#writtenMs.set(provider, writtenMs)
     if (before === writtenMs) return
-    // The first look comes right after the start, which has read what is there.
-    if (before === undefined) {
+    // The first look comes right after the start, which has read what is there and could be used.
+    if (before === undefined && kept?.has(provider) !== true) {
       if (writtenMs === null) log.warn('prices.missing', { provider })
       return
     }
@@ -130,7 +132,7 @@ export class PriceLists {
       this.#lists.set(provider, list)
       metrics.priceListKept(provider, false)
       log.info('prices.reloaded', { provider, rows: list.entries.length })
-      onChange(this.lists)
+      onChange(this.lists, list)
     } catch (error) {
       metrics.priceListKept(provider, true)
       log.error('prices.kept_last_good', {

@@ -4,7 +4,7 @@ import type { AttemptRow, UsageTotals } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { addTotals, listOfTotals, NO_TOTALS, parseSeries, type Series, totalsOf } from '../usage-report.ts'
 
-/** Field prefixes in the order in which apply-7.lua takes the counts. Must equal MEASURES there. */
+/** Field prefixes in the order in which apply-8.lua takes the counts. Must equal MEASURES there. */
 export const MEASURES = 'qaihorceu'
 
 /** The nine counts of an attempt, as the script takes them. */

@@ -27,4 +27,6 @@ export const KEYS = {
   hour: (hourMs: number) => `${TAG}:hour:${hourMs}`,
   /** Hash: measure and series → integer, of one day in Asia/Shanghai. TTL 400 days. Written by apply. */
   day: (dayMs: number) => `${TAG}:day:${dayMs}`,
+  /** Hash: hour and balance → thousandths used. No TTL, for a quota is not given twice. Written by apply. */
+  balances: `${TAG}:balances`,
 } as const

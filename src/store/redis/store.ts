@@ -3,6 +3,7 @@
 import type { ChainableCommander, Redis } from 'ioredis'
 import { assert } from '#core/assert.ts'
 import type {
+  BalanceUsed,
   LedgerBatch,
   LedgerRow,
   LedgerStore,
@@ -16,13 +17,14 @@ import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf } from '../cursor.ts'
 import { parseAttempt, parseRequest, rowText } from '../row-json.ts'
 import { DAY_MS, dayStartMs, hourStartMs, seriesText, UsageReportBuilder } from '../usage-report.ts'
+import { parseBalances } from './balances.ts'
 import { RedisConnection, type RedisConnectionOptions } from './connection.ts'
 import { countTexts, parseCounters } from './counters.ts'
 import { COUNTERS_KEPT_DAYS, COUNTERS_TTL_SECONDS, KEYS, ROWS_MAX } from './keys.ts'
 import { SCRIPTS } from './scripts.gen.ts'
 import { hashesOf } from './usage.ts'
 
-const APPLY_KEYS = 7
+const APPLY_KEYS = 8
 /** Rows of one script call; the server does nothing else meanwhile (about 5 µs a row). */
 const SCRIPT_ROWS_MAX = 500
 /** Hashes read in one go, so that a long report does not keep the server from others. */
@@ -54,7 +56,7 @@ class RedisStore implements LedgerStore {
   constructor(options: RedisStoreOptions) {
     this.#connection = new RedisConnection(options)
     this.#rowsMax = options.rowsMax ?? ROWS_MAX
-    this.#connection.redis.defineCommand('applyRows', { numberOfKeys: APPLY_KEYS, lua: SCRIPTS['apply-7'] })
+    this.#connection.redis.defineCommand('applyRows', { numberOfKeys: APPLY_KEYS, lua: SCRIPTS['apply-8'] })
   }
 
   async apply(batch: LedgerBatch): Promise<void> {
@@ -101,6 +103,10 @@ class RedisStore implements LedgerStore {
     return detail ?? null
   }
 
+  async balances(): Promise<readonly BalanceUsed[]> {
+    return parseBalances(await this.#connection.run((redis) => redis.hgetall(KEYS.balances)))
+  }
+
   async close(): Promise<void> {
     this.#connection.close()
   }
@@ -143,6 +149,7 @@ class RedisStore implements LedgerStore {
       KEYS.hours,
       KEYS.hour(hourMs),
       KEYS.day(dayStartMs(hourMs)),
+      KEYS.balances,
       batch.instance,
       String(batch.epoch),
       String(run.firstSequence),

@@ -1,7 +1,7 @@
 // Which hashes of counters a usage query needs: days where whole days are asked for, hours for the rest.
 
 import type { UsageQuery } from '#core/ledger.ts'
-import { DAY_MS, dayStartMs, outwardHours, rangeHolds } from '../usage-report.ts'
+import { DAY_MS, dayStartMs, hasStoredDays, outwardHours, rangeHolds } from '../usage-report.ts'
 import { KEYS } from './keys.ts'
 
 export interface CounterHash {
@@ -13,7 +13,8 @@ export interface CounterHash {
 export function hashesOf(query: UsageQuery, hoursMs: readonly number[]): readonly CounterHash[] {
   const range = outwardHours(query)
   const inRange = hoursMs.filter((hourMs) => rangeHolds(range, hourMs))
-  if (query.bucket === 'hour') return inRange.map(hourHash)
+  const isByOtherDays = query.bucket === 'day' && !hasStoredDays(query)
+  if (query.bucket === 'hour' || isByOtherDays) return inRange.map(hourHash)
   const hashes: CounterHash[] = []
   const daysMs = new Set<number>()
   for (const hourMs of inRange) {

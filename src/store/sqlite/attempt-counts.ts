@@ -3,6 +3,7 @@
 
 import type { AttemptRow, UsageTotals } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
+import { type BalanceMilli, balanceUsesOf } from '../balance-uses.ts'
 import { addTotals, HOUR_MS, hourStartMs, listOfTotals, NO_TOTALS } from '../usage-report.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { type SeriesNumbers, seriesTextOf } from './series-numbers.ts'
@@ -20,6 +21,7 @@ export interface AttemptCount {
   /** null: unpriced. */
   readonly costNano: Nano | null
   readonly isEstimated: boolean
+  readonly balances: readonly BalanceMilli[]
 }
 
 export function countOf(row: AttemptRow): AttemptCount {
@@ -34,6 +36,7 @@ export function countOf(row: AttemptRow): AttemptCount {
     reasoningTokens: usage.reasoningTokens,
     costNano: cost === null ? null : cost.amountNano,
     isEstimated: usageSource === 'estimated' || usageSource === 'recovered',
+    balances: balanceUsesOf(row),
   }
 }
 

@@ -1,7 +1,9 @@
 // Writes ended requests inside a transaction: rows and counters move together or not at all. When a transaction runs
 // is decided by journal.ts and archive.ts.
 
+import { hourStartMs } from '../usage-report.ts'
 import { type AttemptCount, AttemptCounts } from './attempt-counts.ts'
+import { BalanceCounts } from './balance-counts.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { SeriesNumbers } from './series-numbers.ts'
 
@@ -20,6 +22,7 @@ export class LedgerBook {
   readonly #isShipping: boolean
   readonly #series: SeriesNumbers
   readonly #counts: AttemptCounts
+  readonly #balances: BalanceCounts
   readonly #insert: SqlStatement
   readonly #insertWaiting: SqlStatement
   #number: number
@@ -32,6 +35,7 @@ export class LedgerBook {
     this.#isShipping = isShipping
     this.#series = new SeriesNumbers(driver)
     this.#counts = new AttemptCounts(driver, this.#series)
+    this.#balances = new BalanceCounts(driver)
     this.#insert = driver.prepare(
       'INSERT INTO request (number, id, time_ms, text) VALUES (?,?,?,?) ON CONFLICT DO NOTHING',
     )
@@ -60,6 +64,7 @@ export class LedgerBook {
       this.#driver.transaction(() => {
         write()
         this.#counts.write()
+        this.#balances.write()
       })
     } catch (error) {
       this.#number = before.number
@@ -69,6 +74,7 @@ export class LedgerBook {
       throw error
     } finally {
       this.#counts.clear()
+      this.#balances.clear()
     }
   }
 
@@ -76,7 +82,7 @@ export class LedgerBook {
   add(request: EndedRequest, nowMs: number): void {
     const isNew = this.#isShipping ? this.#insertForShipper(request, nowMs) : this.insert(request)
     if (!isNew) return
-    for (const attempt of request.attempts) this.#counts.add(attempt)
+    for (const attempt of request.attempts) this.count(attempt)
   }
 
   /** False: its id is there already. */
@@ -90,6 +96,7 @@ export class LedgerBook {
   /** Counts an ended attempt. */
   count(attempt: AttemptCount): void {
     this.#counts.add(attempt)
+    if (attempt.balances.length > 0) this.#balances.add(hourStartMs(attempt.startedAtMs), attempt.balances)
   }
 
   /** The shipper's receipt for `rows` rows. */

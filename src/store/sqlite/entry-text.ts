@@ -52,7 +52,13 @@ type CostJson = readonly [
   priceVersion: string,
   lines: readonly CostLineJson[],
 ]
-type CostLineJson = readonly [item: CostLine['item'], quantity: number, price: string, amount: string]
+type CostLineJson = readonly [
+  item: CostLine['item'],
+  quantity: number,
+  price: string,
+  amount: string,
+  balance?: string,
+]
 type DecisionJson = readonly [
   policy: string,
   sort: string,
@@ -145,8 +151,12 @@ function costList(cost: Cost): CostJson {
     Number(cost.nativeNano),
     cost.nativeCurrency,
     cost.priceVersion,
-    cost.lines.map(({ item, quantity, price, amount }): CostLineJson => [item, quantity, price, amount]),
+    cost.lines.map(lineList),
   ]
+}
+
+function lineList({ item, quantity, price, amount, balance }: CostLine): CostLineJson {
+  return balance === undefined ? [item, quantity, price, amount] : [item, quantity, price, amount, balance]
 }
 
 function decisionList({ policy, sort, sloRelaxed, candidates, excluded }: Decision): DecisionJson {
@@ -238,9 +248,14 @@ function costOf([amountNano, currency, nativeNano, nativeCurrency, priceVersion,
     currency,
     nativeNano: nano(nativeNano),
     nativeCurrency,
-    lines: lines.map(([item, quantity, price, amount]) => ({ item, quantity, price, amount })),
+    lines: lines.map(lineOf),
     priceVersion,
   }
+}
+
+function lineOf([item, quantity, price, amount, balance]: CostLineJson): CostLine {
+  const line = { item, quantity, price, amount }
+  return balance === undefined ? line : { ...line, balance }
 }
 
 function decisionOf([policy, sort, sloRelaxed, candidates, excluded]: DecisionJson): Decision {

@@ -1,5 +1,7 @@
 // The schema as numbered steps. A step that was released is never edited; a change is a new step.
 
+import { BALANCE_MIGRATION } from './balance-counts.ts'
+
 export interface Migration {
   readonly number: number
   readonly sql: string
@@ -81,4 +83,5 @@ CREATE TABLE applied (
 ) STRICT, WITHOUT ROWID;
 `,
   },
+  BALANCE_MIGRATION,
 ]

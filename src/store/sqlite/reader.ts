@@ -11,9 +11,11 @@ import type {
 } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Nano } from '#core/money.ts'
+import { DEFAULT_TIME_ZONE, startOfDayMs, zoneOf } from '#core/zones.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf, positionTimeMs } from '../cursor.ts'
 import {
   HOUR_MS,
+  hasStoredDays,
   hourStartMs,
   parseSeries,
   type Series,
@@ -54,6 +56,7 @@ interface Span {
 export class LedgerReader {
   readonly #journal: SqliteJournal
   readonly #usageBy: Readonly<Record<'hour' | 'day' | 'all', SqlStatement>>
+  readonly #hourBounds: SqlStatement
   readonly #usageOfGroups: SqlStatement
   readonly #page: SqlStatement
   readonly #request: SqlStatement
@@ -66,6 +69,7 @@ export class LedgerReader {
       day: driver.prepare(USAGE_BY_DAY),
       all: driver.prepare(USAGE_BY_SERIES),
     }
+    this.#hourBounds = driver.prepare('SELECT min(hour_ms) AS least, max(hour_ms) AS most FROM usage_hour')
     this.#usageOfGroups = driver.prepare(USAGE_OF_GROUPS)
     this.#page = driver.prepare(`SELECT id, time_ms, text FROM request WHERE (time_ms, id) < (?, ?)
       ORDER BY time_ms DESC, id DESC LIMIT ?`)
@@ -78,8 +82,11 @@ export class LedgerReader {
     const builder = new UsageReportBuilder(query)
     const { hours, ends } = split(query)
     if (hours.fromMs < hours.toMs) {
-      const rows = this.#usageBy[query.bucket ?? 'all'].all(hours.fromMs, hours.toMs)
-      for (const row of rows) this.#add(builder, row)
+      if (query.bucket === 'day' && !hasStoredDays(query)) this.#addDays(builder, hours, query.timeZone)
+      else {
+        const rows = this.#usageBy[query.bucket ?? 'all'].all(hours.fromMs, hours.toMs)
+        for (const row of rows) this.#add(builder, row)
+      }
     }
     for (const end of ends) this.#addPart(builder, end)
     this.#addLive(builder, query)
@@ -109,6 +116,21 @@ export class LedgerReader {
     return row === undefined ? null : detailOf(row)
   }
 
+  /** Days that are no arithmetic: each is asked for by itself. */
+  #addDays(builder: UsageReportBuilder, { fromMs, toMs }: Span, timeZone = DEFAULT_TIME_ZONE): void {
+    const bounds = this.#hourBounds.get()
+    if (bounds === undefined || bounds['least'] === null) return
+    const zone = zoneOf(timeZone)
+    const endMs = Math.min(toMs, number(bounds, 'most') + HOUR_MS)
+    let startMs = Math.max(fromMs, number(bounds, 'least'))
+    while (startMs < endMs) {
+      // An hour belongs to the day that it begins in.
+      const nextMs = Math.min(endMs, startOfDayMs(zone, zone(startMs).day + 1))
+      for (const row of this.#usageBy.all.all(startMs, nextMs)) this.#add(builder, row)
+      startMs = nextMs
+    }
+  }
+
   /** A part of one hour, from the attempts themselves. */
   #addPart(builder: UsageReportBuilder, { fromMs, toMs }: Span): void {
     const hourMs = hourStartMs(fromMs)
@@ -131,7 +153,9 @@ export class LedgerReader {
         const isInRange =
           (query.fromMs === null || row.startedAtMs >= query.fromMs) &&
           (query.toMs === null || row.startedAtMs < query.toMs)
-        if (row.outcome !== 'open' && isInRange) builder.add(row, row.startedAtMs, totalsOf(row))
+        // As its counter will say, once the tables have it.
+        const timeMs = Math.max(hourStartMs(row.startedAtMs), query.fromMs ?? 0)
+        if (row.outcome !== 'open' && isInRange) builder.add(row, timeMs, totalsOf(row))
       }
     }
   }

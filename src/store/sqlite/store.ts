@@ -5,6 +5,7 @@ import type { AttemptRow, LedgerStore } from '#core/ledger.ts'
 import type { Clock } from '#core/ports.ts'
 import type { AppendLog } from './append-log.ts'
 import { LedgerArchive } from './archive.ts'
+import { readBalances } from './balance-counts.ts'
 import { LedgerBook } from './book.ts'
 import type { SqlDriver } from './driver.ts'
 import { SqliteJournal } from './journal.ts'
@@ -117,6 +118,10 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
       usage: async (query) => reader.usage(query),
       requests: async (page) => reader.requests(page),
       request: async (id) => reader.request(id),
+      balances: async () => {
+        journal.flush()
+        return readBalances(driver)
+      },
       close: async () => close(),
     },
     recover(estimate) {

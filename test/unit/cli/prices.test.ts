@@ -170,8 +170,26 @@ describe('sluice rate', () => {
     const providers = { abroad: { use: 'zhipu', api_key: 'k', region: 'intl' } }
     const prices = { 'abroad/*': { discounts: [{ discount: '0.5' }] } }
     const models = { m: { targets: ['abroad/glm-4.6'] } }
-    await writeFile(path, JSON.stringify({ providers, prices, models, fx: { USD: '7.10' } }))
-    const args = ['--provider', 'abroad', '--model', 'glm-4.6', '--usage', usage, '--currency', 'CNY']
+    const since = '2026-10-01'
+    const fx = {
+      USD: [
+        { rate: '7.2', effective_to: since },
+        { rate: '7.10', effective_from: since },
+      ],
+    }
+    await writeFile(path, JSON.stringify({ providers, prices, models, fx }))
+    const args = [
+      '--provider',
+      'abroad',
+      '--model',
+      'glm-4.6',
+      '--usage',
+      usage,
+      '--currency',
+      'CNY',
+      '--at',
+      since,
+    ]
     const { stdout } = await sluice('rate', ...args, '--config', path, '--json')
     await rm(folder, { recursive: true })
     const { total, price } = JSON.parse(stdout) as {
@@ -181,7 +199,7 @@ describe('sluice rate', () => {
     // Half of 30,000 at 0.6 and 1,000 at 2.2 dollars a million.
     expect(price.native_total).toBe('0.0101')
     expect(total).toBe('0.07171')
-    expect(price.version).toContain(';fx=7.1')
+    expect(price.version).toContain(';fx=7.1@2026-10-01')
   }, 30_000)
 })
 

@@ -99,6 +99,17 @@ describe('usage', () => {
     expect(await requests('from=2026-10-02T00:00:00%2B08:00')).toBe(1)
   })
 
+  test('goes by the days of another zone where the configuration names one', async () => {
+    const { ask: askApp } = await openApp({ rows, config: { time_zone: 'America/New_York' } })
+    const usage = async (query: string) => (await askApp(`/admin/v1/usage?${query}`, admin)).body
+    // 11:00 and 12:00 of the first of October there.
+    const { data } = await usage('group_by=key&bucket=day')
+    expect(data).toMatchObject([{ bucket: '2026-10-01T04:00:00.000Z', requests: 2 }])
+    expect((await usage('from=2026-10-02'))['total']).toMatchObject({ requests: 0 })
+    expect((await usage('from=2026-10-01&to=2026-10-02'))['total']).toMatchObject({ requests: 2 })
+    expect((await usage('from=2026-10-01T16:00:00Z'))['total']).toMatchObject({ requests: 1 })
+  })
+
   test.each([
     { query: 'group_by=user', param: 'group_by', found: 'user' },
     { query: 'group_by=tag:', param: 'group_by', found: 'tag:' },
@@ -227,6 +238,57 @@ describe('one request', () => {
           started_at: '2026-10-01T15:00:00.000Z',
           ttft_ms: 320,
           duration_ms: 2100,
+        },
+      ],
+    })
+  })
+
+  test('says what else was used, by its type, and never what was said', async () => {
+    const { usage } = attemptRow({})
+    const other = { serviceTier: 'flex', images: 2, searchCalls: 1, audio: false, text: 'my secret' }
+    const row = attemptRow({ usage: { ...usage, explicitCache: true, other } })
+    const rows: readonly LedgerRow[] = [
+      { kind: 'attempt', row },
+      { kind: 'request', row: requestRow({}) },
+    ]
+    const { body, text } = await ask('/admin/v1/requests/r1', rows)
+    const counts = { service_tier: 'flex', images: 2, search_calls: 1, audio: false, explicit_cache: true }
+    expect(body).toMatchObject({ attempts: [{ usage: { ...counts, input_tokens: 100 } }] })
+    expect(text).not.toContain('secret')
+  })
+
+  test('has list, contract and what balances paid apart, which come to the native amount', async () => {
+    const lines = [
+      { item: 'input', quantity: 90, price: '0.8', amount: '0.000072' },
+      { item: 'output', quantity: 20, price: '2', amount: '0.00004' },
+      { item: 'discount', quantity: 1, price: '-0.0000112', amount: '-0.0000112' },
+      { item: 'free_quota', quantity: 90, price: '-0.0000648', amount: '-0.0000648', balance: 'new' },
+      { item: 'package', quantity: 10, price: '-0.000018', amount: '-0.000018', balance: 'pack' },
+    ] as const
+    const bill = {
+      amountNano: 18_000n as Nano,
+      currency: 'CNY',
+      nativeNano: 18_000n as Nano,
+      nativeCurrency: 'CNY',
+      priceVersion: 'v',
+      lines,
+    }
+    const rows: readonly LedgerRow[] = [
+      { kind: 'attempt', row: attemptRow({ cost: bill }) },
+      { kind: 'request', row: requestRow({}) },
+    ]
+    const { body } = await ask('/admin/v1/requests/r1', rows)
+    expect(body).toMatchObject({
+      attempts: [
+        {
+          cost: {
+            amount: '0.000018',
+            list: '0.000112',
+            contract: '0.0001008',
+            free_quota: '0.0000648',
+            package: '0.000018',
+            lines: [{}, {}, {}, { balance: 'new' }, { balance: 'pack' }],
+          },
         },
       ],
     })

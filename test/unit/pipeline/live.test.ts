@@ -150,6 +150,6 @@ describe('the memory for names that clients invent', () => {
   })
 
   test('the book currency needs no rate', () => {
-    expect(live.rateOf('CNY')).toBeNull()
+    expect(live.rateOf('CNY', 0)).toBeNull()
   })
 })

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { amountsOf } from '#core/amounts.ts'
 import { formatPico, type Pico, parseDecimal, roundToNano } from '#core/money.ts'
 import type { PriceBalance, PriceEntry } from '#core/price.ts'
-import { amountsOf, MemoryBalances } from '#pricing/balances.ts'
+import { BalanceBook } from '#pricing/balance-book.ts'
 import { rateCovered } from '#pricing/rate.ts'
 import { NOON_MS, priceOf, termsOf, usageOf } from './prices.ts'
 
@@ -20,8 +21,8 @@ function covered(
   input = 30_000,
   output = 1000,
 ) {
-  const kept = new MemoryBalances([{ pattern: 'shop/m', balances }])
-  return rateCovered(priceOf(entry), usageOf(input, output), termsOf(), kept.of('shop', 'm'))
+  const kept = new BalanceBook([{ pattern: 'shop/m', balances }])
+  return rateCovered(priceOf(entry), usageOf(input, output), termsOf(), kept.of('shop', 'm', null, NOON_MS))
 }
 
 describe('a discount', () => {
@@ -91,34 +92,6 @@ describe('a balance', () => {
       '0.013',
     ])
     expect(cost?.nativeNano).toBe(0n)
-  })
-})
-
-describe('balances in memory', () => {
-  test('go down by what was taken and are kept by pattern', () => {
-    const kept = new MemoryBalances([
-      { pattern: 'shop/*', balances: [balance({ id: 'all' })] },
-      { pattern: 'shop/m', balances: [balance({ id: 'own' })] },
-    ])
-    kept.take([{ id: 'own', unit: 'tokens', quantity: 400 }])
-    const left = (model: string) => kept.of('shop', model).map(({ id, remaining }) => [id, remaining])
-    expect(left('m')).toEqual([
-      ['own', 600],
-      ['all', 1000],
-    ])
-    expect(left('other')).toEqual([['all', 1000]])
-    expect(kept.of('elsewhere', 'm')).toEqual([])
-  })
-
-  test('stay used over a new configuration until their amount is written anew', () => {
-    const source = (amount: number) => [{ pattern: 'shop/m', balances: [balance({ amount })] }]
-    const kept = new MemoryBalances(source(1000))
-    kept.take([{ id: 'free', unit: 'tokens', quantity: 400 }])
-    kept.configure(source(1000))
-    expect(kept.of('shop', 'm')[0]?.remaining).toBe(600)
-    kept.configure(source(2000))
-    expect(kept.of('shop', 'm')[0]?.remaining).toBe(2000)
-    expect(kept.of('shop', 'm')[0]?.validity.toMs).toBeGreaterThan(NOON_MS)
   })
 })
 

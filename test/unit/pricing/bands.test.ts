@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { PriceTimeBand } from '#core/price.ts'
+import { zoneOf } from '#core/zones.ts'
 import { isWithin, parseHours } from '#pricing/bands.ts'
 import { rate } from '#pricing/rate.ts'
-import { zoneOf } from '#pricing/zones.ts'
 import { priceOf, termsOf, usageOf } from './prices.ts'
 
 type Hours = Omit<PriceTimeBand, 'tiers'>

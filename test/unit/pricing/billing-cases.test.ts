@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type PriceBook, rateAsked } from '#cli/rate.ts'
 import { readRatedUsage } from '#cli/rate-usage.ts'
+import { amountsOf } from '#core/amounts.ts'
 import { formatNano, type Pico, parseDecimal, roundToNano } from '#core/money.ts'
 import type { PriceEntry } from '#core/price.ts'
-import { amountsOf, MemoryBalances } from '#pricing/balances.ts'
+import { BalanceBook } from '#pricing/balance-book.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
 import { checkEntries } from '#pricing/check.ts'
 import { indexList } from '#pricing/price-lists.ts'
@@ -67,8 +68,8 @@ test('what is left of a free quota pays the bill and leaves the list cost as it 
   if (price === null) throw new Error('qwen-max has no price')
   const { usage } = readRatedUsage({ prompt_tokens: 30_000, completion_tokens: 1000 })
   const left = { id: 'new account', kind: 'free_quota', unit: 'input_tokens', amount: 20_000 } as const
-  const balances = new MemoryBalances([{ pattern: 'qwen/*', balances: [left] }])
-  const { cost } = rateCovered(price, usage, termsOf(), balances.of('qwen', 'qwen-max'))
+  const balances = new BalanceBook([{ pattern: 'qwen/*', balances: [left] }])
+  const { cost } = rateCovered(price, usage, termsOf(), balances.of('qwen', 'qwen-max', price, NOON_MS))
   expect(amountsOf(cost?.lines ?? []).list).toBe(parseDecimal('0.0816', 12))
   expect(cost === null ? null : formatNano(cost.nativeNano)).toBe('0.0336')
 })

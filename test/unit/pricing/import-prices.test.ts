@@ -381,6 +381,29 @@ describe('what older sources had', () => {
   })
 })
 
+test('of two sources that give one price two ends the later is believed from its start on', () => {
+  const spans = (first: readonly string[], second: readonly string[]) => {
+    const rows = [first, second].map(([effective_from = '', effective_to = '']) =>
+      collected({ status: 'historic', effective_from, effective_to }),
+    )
+    const { lists, unmapped } = importPrices(rows, PROVIDERS)
+    const found = lists.get('doubao')?.map((row) => [row.effective_from, row.effective_to])
+    return { found, unmapped: unmapped.length }
+  }
+  expect(spans(['2024-05-21', '2024-12-31'], ['2024-07-23', '2025-01-01'])).toEqual({
+    found: [
+      ['2024-05-21', '2024-07-23'],
+      ['2024-07-23', '2025-01-01'],
+    ],
+    unmapped: 0,
+  })
+  // After the shorter one the longer one would hold again: which is right the sources do not say.
+  expect(spans(['2024-05-21', '2024-12-31'], ['2024-07-23', '2024-08-01'])).toEqual({
+    found: [],
+    unmapped: 2,
+  })
+})
+
 test('what is only quoted may lack a part and does not rival the row it was before', () => {
   const quoted = collected({ quoted_only: true, tiers: [{ input: '5' }], effective_to: '2024-05-11' })
   const { lists, unmapped } = importPrices([collected(), quoted], PROVIDERS)

@@ -7,7 +7,7 @@ import type { AttemptEnd } from '#pipeline/attempt.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { compileLive } from '#pipeline/live.ts'
 import { costOf, meter } from '#pipeline/meter.ts'
-import { balancesOf, MemoryBalances } from '#pricing/balances.ts'
+import { BalanceBook, balancesOf } from '#pricing/balance-book.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
 import { encode, liveWith } from '../pipeline/support.ts'
 import { vendor } from '../settings/fixtures.ts'
@@ -21,7 +21,7 @@ function setUp(price: object) {
     models: { assistant: { targets: ['main/small'] } },
     prices: { 'main/small': price },
   })
-  const balances = new MemoryBalances(balancesOf(settings.prices))
+  const balances = new BalanceBook(balancesOf(settings.prices))
   const live = compileLive(settings, buildCatalogue({ lists: [], overrides: settings.prices, balances }))
   const [target] = settings.models.get('assistant')?.targets ?? []
   if (target === undefined) throw new Error('no target')
@@ -77,7 +77,7 @@ describe('a balance', () => {
   test('is taken once, at the end of an attempt, and not by a look at the running cost', () => {
     const balance = { id: 'pack', kind: 'package', unit: 'tokens', amount: 2000 }
     const { balances, metered, running } = setUp({ ...FLAT, balances: [balance] })
-    const left = () => balances.of('main', 'small')[0]?.remaining
+    const left = () => balances.of('main', 'small', null, NOON_MS)[0]?.remaining
     expect(running()).not.toBeNull()
     expect(left()).toBe(2000)
     expect(metered().cost?.amountNano).toBe(0n)

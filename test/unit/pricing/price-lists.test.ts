@@ -91,19 +91,22 @@ describe('the last good list', () => {
     ['cut off', '[{'],
     ['with a slip of units', [entryOf({ tiers: [{ input: '0.0008', output: '0.002' }] })]],
     ['gone', null],
-  ])('stays while the file is %s, with an alarm, and the next good one is taken', async (_title, bad) => {
-    const { lists, told, changes, change, metric } = await running([entryOf()])
-    await change(bad)
-    expect(lists.lists[0]?.entries).toEqual([entryOf()])
-    expect(changes).toEqual([])
-    expect(told).toEqual([
-      { event: 'prices.kept_last_good', fields: { provider: 'vendor', problem: expect.any(String) } },
-    ])
-    expect(await metric('sluice_price_list_kept')).toMatch(/ 1$/)
-    await change([entryOf(), entryOf({ model: 'other' })])
-    expect(changes).toEqual([2])
-    expect(await metric('sluice_price_list_kept')).toMatch(/ 0$/)
-  })
+  ])(
+    'PEERS 42: stays while the file is %s, with an alarm, and the next good one is taken',
+    async (_title, bad) => {
+      const { lists, told, changes, change, metric } = await running([entryOf()])
+      await change(bad)
+      expect(lists.lists[0]?.entries).toEqual([entryOf()])
+      expect(changes).toEqual([])
+      expect(told).toEqual([
+        { event: 'prices.kept_last_good', fields: { provider: 'vendor', problem: expect.any(String) } },
+      ])
+      expect(await metric('sluice_price_list_kept')).toMatch(/ 1$/)
+      await change([entryOf(), entryOf({ model: 'other' })])
+      expect(changes).toEqual([2])
+      expect(await metric('sluice_price_list_kept')).toMatch(/ 0$/)
+    },
+  )
 
   test('is none for a folder that comes without a file, which is said, and the first one is taken', async () => {
     const { lists, told, changes, change } = await running(null)

@@ -1,5 +1,7 @@
 // Entries, usages and terms that the tests of pricing share.
 
+import type { FxRates } from '#core/fx.ts'
+import { parseMicro } from '#core/money.ts'
 import type { PriceEntry } from '#core/price.ts'
 import { NO_USAGE, type TokenUsage } from '#core/usage.ts'
 import { buildCatalogue, type CatalogueSources, type PriceQuery } from '#pricing/catalogue.ts'
@@ -32,6 +34,12 @@ export function usageOf(
 
 export function termsOf(terms: Partial<RatingTerms> = {}): RatingTerms {
   return { thinking: false, atMs: NOON_MS, currency: 'CNY', fx: new Map(), ...terms }
+}
+
+/** Dollars at one rate for ever. */
+export function dollarsAt(rate: string): FxRates {
+  const ever = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY, since: null }
+  return new Map([['USD', [{ rate: parseMicro(rate), ...ever }]]])
 }
 
 /** A function that says which row prices a model of the provider "vendor", configured as "shop". */

@@ -4,7 +4,7 @@ import { type Micro, parseDecimal, roundToNano } from '#core/money.ts'
 import type { PriceEntry, PriceTier } from '#core/price.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { estimateNano, rate } from '#pricing/rate.ts'
-import { NOON_MS, priceOf, termsOf, usageOf } from './prices.ts'
+import { dollarsAt, NOON_MS, priceOf, termsOf, usageOf } from './prices.ts'
 
 function linesOf(tier: PriceTier, usage: TokenUsage, thinking = false) {
   const cost = rate(priceOf({ tiers: [tier] }), usage, termsOf({ thinking }))
@@ -146,7 +146,7 @@ describe('currencies', () => {
   const price = priceOf({ currency: 'USD', tiers: [{ input: '0.25', output: '2' }] })
 
   test('are converted at the rate of the books, the native amount kept', () => {
-    const cost = rate(price, usageOf(1000, 0), termsOf({ fx: new Map([['USD', 7_100_000n as Micro]]) }))
+    const cost = rate(price, usageOf(1000, 0), termsOf({ fx: dollarsAt('7.1') }))
     expect(cost).toMatchObject({
       amountNano: 1_775_000n,
       currency: 'CNY',
@@ -159,8 +159,29 @@ describe('currencies', () => {
     expect(rate(price, usageOf(1000, 0), termsOf())).toBeNull()
   })
 
+  test('are converted at the rate of the instant, which the version names', () => {
+    const october = Date.parse('2026-10-01T00:00:00+08:00')
+    const fx = new Map([
+      [
+        'USD',
+        [
+          { rate: 7_200_000n as Micro, fromMs: october, toMs: october + 1000, since: '2026-10-01' },
+          { rate: 7_100_000n as Micro, fromMs: Number.NEGATIVE_INFINITY, toMs: october, since: null },
+        ],
+      ],
+    ])
+    const costAt = (atMs: number) => rate(price, usageOf(1000, 0), termsOf({ fx, atMs }))
+    expect(costAt(october - 1)).toMatchObject({ amountNano: 1_775_000n, priceVersion: 'vendor/m;fx=7.1' })
+    expect(costAt(october)).toMatchObject({
+      amountNano: 1_800_000n,
+      nativeNano: 250_000n,
+      priceVersion: 'vendor/m;fx=7.2@2026-10-01',
+    })
+    expect(costAt(october + 1000)).toBeNull()
+  })
+
   test('need no rate when they are the books’ own', () => {
-    const terms = termsOf({ currency: 'USD', fx: new Map([['USD', 7_100_000n as Micro]]) })
+    const terms = termsOf({ currency: 'USD', fx: dollarsAt('7.1') })
     expect(rate(price, usageOf(1000, 0), terms)?.amountNano).toBe(250_000n)
   })
 })

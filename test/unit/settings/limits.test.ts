@@ -84,6 +84,17 @@ test.each([
   expect(keyOf({ max_budget: '1', budget_duration: duration })?.scopes[0]?.budget?.period).toEqual(period)
 })
 
+test('calendar budgets and those of whole days go by the time zone of the books', () => {
+  const zone = 'America/New_York'
+  const periodOf = (budget_duration: string) => {
+    const keys = [{ ...KEY, max_budget: '1', budget_duration }]
+    return settingsOf(config({ time_zone: zone, keys })).keys[0]?.scopes[0]?.budget?.period
+  }
+  expect(periodOf('day')).toEqual({ kind: 'calendar', unit: 'day', timeZone: zone })
+  expect(periodOf('30d')).toEqual({ kind: 'fixed', lengthMs: 720 * HOUR_MS, timeZone: zone })
+  expect(periodOf('rolling:24h')).toEqual({ kind: 'rolling', lengthMs: 24 * HOUR_MS })
+})
+
 test('limits and budgets of providers and targets are found by name', () => {
   const { served } = settingsOf(
     config({

@@ -144,7 +144,9 @@ test('every setting in force arrives where the pipeline reads it', () => {
     ],
     notices: [],
   })
-  expect(settings.fx).toEqual(new Map([['CNY', 140_000n]]))
+  expect(settings.fx).toEqual(
+    new Map([['CNY', [{ rate: 140_000n, fromMs: -Infinity, toMs: Infinity, since: null }]]]),
+  )
   expect(settings.providers.get('main')).toEqual({
     name: 'main',
     provider: vendor,

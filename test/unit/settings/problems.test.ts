@@ -407,12 +407,79 @@ const CASES: readonly Case[] = [
     path: 'fx.USD',
     says: ['malformed'],
   },
+  {
+    name: 'two rates for one instant',
+    text: config({ fx: { USD: [{ rate: '7.1' }, { rate: '7.2', effective_from: '2026-10-01' }] } }),
+    path: 'fx.USD[1].effective_from',
+    says: ['overlaps [0], which holds for ever', '"2026-10-01"'],
+  },
+  {
+    name: 'no rate between two',
+    text: config({
+      fx: {
+        USD: [
+          { rate: '7.2', effective_from: '2026-10-02' },
+          { rate: '7.1', effective_to: '2026-10-01' },
+        ],
+      },
+    }),
+    path: 'fx.USD[0].effective_from',
+    says: ['leaves a gap after [1], which ends at 2026-10-01'],
+  },
+  {
+    name: 'a rate that ends before it begins',
+    text: config({
+      fx: { USD: [{ rate: '7.1', effective_from: '2026-10-01', effective_to: '2026-09-01' }] },
+    }),
+    path: 'fx.USD[0].effective_to',
+    says: ['not after effective_from'],
+  },
+  {
+    name: 'a dated rate of zero',
+    text: config({ fx: { USD: [{ rate: '0' }] } }),
+    path: 'fx.USD[0].rate',
+    says: ['above 0'],
+  },
+  {
+    name: 'a dated rate as a number',
+    text: config({ fx: { USD: [{ rate: 7.1 }] } }),
+    path: 'fx.USD[0].rate',
+    says: ['put it in quotes'],
+  },
+  { name: 'no rates', text: config({ fx: { USD: [] } }), path: 'fx.USD', says: ['out of range'] },
   { name: 'a rate of zero', text: config({ fx: { USD: '0' } }), path: 'fx.USD', says: ['above 0'] },
   {
     name: 'a rate of the books',
     text: config({ fx: { CNY: '1' } }),
     path: 'fx.CNY',
     says: ['currency of the books'],
+  },
+  {
+    name: 'a free quota since no date',
+    text: config({
+      providers: { main: { use: 'vendor', api_key: 'secret-of-vendor', free_quota: 'soon' } },
+    }),
+    path: 'providers.main.free_quota',
+    says: ['is no date'],
+  },
+  {
+    name: 'two balances of one name',
+    text: config({
+      prices: Object.fromEntries(
+        [1, 2].map((amount) => [
+          `main/m${amount}`,
+          { balances: [{ id: 'pack', kind: 'package', unit: 'tokens', amount }] },
+        ]),
+      ),
+    }),
+    path: 'prices["main/m2"].balances[0].id',
+    says: ['names another balance before'],
+  },
+  {
+    name: 'an unknown time zone of the books',
+    text: config({ time_zone: 'Asia/Shanghia' }),
+    path: 'time_zone',
+    says: ['no time zone', 'an IANA name'],
   },
   {
     name: 'an unknown time zone',

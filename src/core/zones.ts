@@ -1,8 +1,11 @@
 // The wall clock of a time zone, cheap enough for every request: one question to Intl per zone and quarter of an hour.
 
+const DAY_MINUTES = 24 * 60
 /** Since 1972 every zone changes its offset at a whole quarter of an hour, so an offset holds for one. */
 const SLOT_MS = 15 * 60_000
 const DAY_MS = 24 * 60 * 60_000
+/** Where nothing else is said, days are those of Shanghai. */
+export const DEFAULT_TIME_ZONE = 'Asia/Shanghai'
 /** Re-rating walks through months of slots; live requests need one. */
 const SLOTS_MAX = 10_000
 
@@ -29,6 +32,23 @@ export function zoneOf(name: string): Zone {
     zones.set(name, zone)
   }
   return zone
+}
+
+/** The first instant of a day, given in days since 1970-01-01: 00:00, or later where a clock skips midnight. */
+export function startOfDayMs(zone: Zone, day: number): number {
+  // No clock is further from Greenwich than fourteen hours; from there it is a short walk.
+  const noonMs = day * DAY_MS + DAY_MS / 2
+  const { day: noonDay, minuteOfDay } = zone(noonMs)
+  let startMs = noonMs - ((noonDay - day) * DAY_MINUTES + minuteOfDay) * 60_000
+  while (zone(startMs).day < day) startMs += SLOT_MS
+  while (zone(startMs - 1).day >= day) startMs -= SLOT_MS
+  return startMs
+}
+
+/** The start of the day around an instant. */
+export function dayStartIn(timeZone: string, atMs: number): number {
+  const zone = zoneOf(timeZone)
+  return startOfDayMs(zone, zone(atMs).day)
 }
 
 function makeZone(name: string): Zone {

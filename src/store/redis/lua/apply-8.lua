@@ -8,6 +8,7 @@
 -- KEYS[5] hours: sorted set of hours with counters
 -- KEYS[6] hour: counters of the hour in ARGV[6]
 -- KEYS[7] day: counters of the day of that hour
+-- KEYS[8] balances: hash hour and balance -> thousandths used
 -- ARGV[1] instance
 -- ARGV[2] epoch
 -- ARGV[3] sequence of the first row
@@ -48,6 +49,15 @@ for at = FIRST_ROW, #ARGV, ROW_PARTS do
         if count ~= '0' then
           redis.call('HINCRBY', KEYS[6], measure .. series, count)
           redis.call('HINCRBY', KEYS[7], measure .. series, count)
+        end
+      end
+      -- Few rows have a line that a balance paid; only those are read.
+      if string.find(row, '"balance":', 1, true) then
+        local cost = cjson.decode(row).cost
+        for _, line in ipairs(type(cost) == 'table' and cost.lines or {}) do
+          if line.balance then
+            redis.call('HINCRBY', KEYS[8], ARGV[6] .. ' ' .. line.balance, string.format('%.0f', line.quantity * 1000))
+          end
         end
       end
     end
