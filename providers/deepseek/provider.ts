@@ -17,6 +17,9 @@ export const provider = {
   quirks: {
     // Usage stands on the finish chunk, not in a chunk of its own; `usage: null` before.
     streamUsage: 'option',
+    // OpenRouter lists it among those that stop (https://openrouter.ai/docs/api-reference/streaming, 2026-11-25);
+    // "for non-streaming requests … the model will continue processing and you will be billed".
+    cancelStopsBilling: 'streams',
     // Thinking counts towards it; max_completion_tokens is not in the schema.
     maxTokens: 'max_tokens',
     // "unknown variant `developer`, expected one of `system`, `user`, `assistant`, `tool`, `latest_reminder`"

@@ -13,6 +13,8 @@ export const provider = {
   quirks: {
     // A chunk of its own with empty choices, only on request (chat_completion/serving.py@006c49d).
     streamUsage: 'option',
+    // `AsyncLLM.generate` aborts the request when its generator is closed (vllm#32442), streamed or not.
+    cancelStopsBilling: 'yes',
     maxTokens: 'both',
     developerToSystem: true,
     // Answers say `reasoning` alone since 0.16 (vllm#33402); before 0.12 it was `reasoning_content`.

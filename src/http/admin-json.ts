@@ -39,6 +39,14 @@ export function attemptJson(row: AttemptRow): Record<string, unknown> {
       output_tokens: usage.outputTokens,
       reasoning_tokens: usage.reasoningTokens,
       source: row.usageSource,
+      error_bound:
+        row.estimateError === null
+          ? null
+          : {
+              input_tokens: row.estimateError.inputTokens,
+              output_tokens: row.estimateError.outputTokens,
+            },
+      contradiction: row.usageDoubt,
     },
     unpriced: row.outcome !== 'open' && cost === null,
     cost:

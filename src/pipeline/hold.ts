@@ -116,19 +116,31 @@ function shareOut(asked: OutputTokens, total: number): OutputTokens {
   return { answer: total - thinking, thinking }
 }
 
-function ceilingOf(facts: TargetFacts): number {
+/** No answer of the target is longer. */
+export function ceilingOf(facts: TargetFacts): number {
   return Math.min(facts.contextWindow ?? OUTPUT_TOKENS_CEILING, OUTPUT_TOKENS_CEILING)
+}
+
+/** What the input can be counted as at most, clips excepted; `text` bounds its text. */
+function withExtras(call: Call, text: number, pictures: number): number {
+  const hasTools = call.needs.some((need) => need.capability === 'tools')
+  return text + pictures * PICTURE_TOKENS + (hasTools ? TOOL_TOKENS : 0)
+}
+
+/** No text has more tokens than bytes. */
+export function certainInput(call: Call): number {
+  const { bytes, pictures } = textOf(call)
+  return withExtras(call, bytes + TEMPLATE_TOKENS, pictures)
 }
 
 /** Strict budgets go by what no text can exceed, soft ones by what the target has counted so far. */
 function inputBound(input: HoldInput): number {
   const { call, facts, gauge, isStrict } = input
+  if (isStrict) return certainInput(call)
   const { bytes, pictures } = textOf(call)
-  const text = isStrict ? bytes + TEMPLATE_TOKENS : gauge.likelyBound(facts.target.id, bytes)
-  const hasTools = call.needs.some((need) => need.capability === 'tools')
-  const bound = text + pictures * PICTURE_TOKENS + (hasTools ? TOOL_TOKENS : 0)
+  const bound = withExtras(call, gauge.likelyBound(facts.target.id, bytes), pictures)
   // A window is what somebody wrote down: money is not staked on it.
-  return isStrict || facts.contextWindow === null ? bound : Math.min(bound, facts.contextWindow)
+  return facts.contextWindow === null ? bound : Math.min(bound, facts.contextWindow)
 }
 
 /** Bytes of the body without its pictures, which are counted by size and not by the bytes of their addresses. */

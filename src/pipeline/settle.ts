@@ -4,7 +4,9 @@
 import type { AttemptRole, AttemptRow, RequestOutcome, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { NO_USAGE } from '#core/usage.ts'
-import type { AttemptEnd } from './attempt.ts'
+import { drainOutcome } from './abandoned.ts'
+import type { AttemptEnd } from './attempt-end.ts'
+import { openError } from './billable.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import type { TargetFacts } from './live.ts'
 import { meter, sumCosts } from './meter.ts'
@@ -36,6 +38,8 @@ export function bookOpen(
     httpStatus: 0,
     usage: { ...NO_USAGE, inputTokens: call.inputTokensEstimate },
     usageSource: 'estimated',
+    estimateError: openError(call, facts),
+    usageDoubt: null,
     cost: null,
     startedAtMs,
     ttftMs: null,
@@ -55,7 +59,8 @@ export function bookEnd(
   open: AttemptRow,
   end: AttemptEnd,
 ): AttemptRow {
-  const { usage, source, cost } = meter(exchange.live, call, facts, end, open.startedAtMs)
+  const metered = meter(deps, exchange.live, call, facts, end, open.startedAtMs)
+  const { usage, source, cost } = metered
   const row: AttemptRow = {
     ...open,
     responseModel: clip(end.state.responseModel),
@@ -64,6 +69,8 @@ export function bookEnd(
     httpStatus: end.httpStatus,
     usage,
     usageSource: source,
+    estimateError: metered.error,
+    usageDoubt: metered.doubt,
     cost,
     ttftMs: end.ttftMs === null ? null : Math.round(end.ttftMs),
     durationMs: Math.round(end.durationMs),
@@ -79,8 +86,11 @@ export function bookEnd(
     ttftMs: end.ttftMs,
     usage,
     costNano: cost?.amountNano ?? null,
-    estimated: source !== 'provider',
+    estimate: metered.reason,
+    doubt: metered.doubt,
   })
+  const drained = drainOutcome(end.left, end.state.usage !== null)
+  if (drained !== null) deps.metrics.drainEnded(drained)
   return row
 }
 

@@ -62,6 +62,7 @@ function readProvider(
     baseUrl,
     region: regionOf(config, provider, baseUrl),
     allowPrivate: config.allow_private,
+    onClientAbort: config.on_client_abort ?? null,
     enabled: !isDisabled,
   }
 }

@@ -2,7 +2,14 @@
 // checked in providers.ts, models.ts, prices.ts, policies.ts and keys.ts.
 
 import { z } from 'zod'
-import { ATTEMPTS_MAX, REQUEST_BODY_BYTES_MAX } from '#core/limits.ts'
+import {
+  ABANDONED_BYTES_MAX,
+  ABANDONED_DRAINS_MAX,
+  ABANDONED_MS_MAX,
+  ANSWER_BODY_BYTES_MAX,
+  ATTEMPTS_MAX,
+  REQUEST_BODY_BYTES_MAX,
+} from '#core/limits.ts'
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
 import { keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
@@ -29,6 +36,19 @@ const server = z.strictObject({
     .max(BODY_BYTES_MAX)
     .default(REQUEST_BODY_BYTES_MAX)
     .describe('Larger request bodies are answered with 413.'),
+  abandoned: z
+    .strictObject({
+      drain_ms: milliseconds.default(ABANDONED_MS_MAX).describe('For how long one is read on.'),
+      bytes_max: z.int().min(1).max(ANSWER_BODY_BYTES_MAX).default(ABANDONED_BYTES_MAX),
+      drains_max: z
+        .int()
+        .min(0)
+        .max(10_000)
+        .default(ABANDONED_DRAINS_MAX)
+        .describe('How many are read on at once.'),
+    })
+    .prefault({})
+    .describe('Answers whose client has left and that are read on for their usage: on_client_abort: drain.'),
 })
 
 const provider = z.strictObject({
@@ -43,6 +63,12 @@ const provider = z.strictObject({
     .optional()
     .describe('Which of its price lists holds; else read from the host of base_url.'),
   allow_private: z.boolean().default(false).describe('Its host may be loopback or private.'),
+  on_client_abort: z
+    .enum(['cancel', 'drain', 'estimate'])
+    .optional()
+    .describe(
+      'When a client leaves: cancel aborts the call and books what came; drain reads on for the usage; estimate aborts it and books what it will be billed for. Absent: cancel where the provider is known to stop billing then, else drain.',
+    ),
   ...servedShape,
 })
 

@@ -17,9 +17,18 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
   const tolerant: Quirks = { ...quirks, looseToolCalls: true }
   let started = false
   let ended = false
+  let failed = false
+  let said = false
   return openSseDecoder({
     read(event, data, events) {
-      if (ended) return true
+      if (failed) return true
+      if (ended) {
+        // Nothing but what was used, where it was not said before.
+        const usage = said ? null : usageOf(parseObject(data) ?? {})
+        if (usage !== null) events.push({ type: 'usage', usage })
+        said ||= usage !== null
+        return true
+      }
       if (isDone(data)) {
         ended = true
         return true
@@ -28,12 +37,13 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
       if (body === null) return false
       if (event.isErrorEvent || isErrorBody(body)) {
         events.push({ type: 'failure', failure: toFailure(readErrorValue(body), 200, rules, null) })
-        ended = true
+        failed = true
         return true
       }
       if (!started) events.push(startOf(body))
       started = true
-      if (!decodeBody(body, tolerant, memory, rules, events)) ended = true
+      if (!decodeBody(body, tolerant, memory, rules, events)) failed = true
+      said ||= events.some((known) => known.type === 'usage')
       return true
     },
     giveUp: (kind, vendorMessage) => ({ type: 'failure', failure: wireFailure(kind, vendorMessage) }),
