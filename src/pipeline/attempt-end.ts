@@ -40,6 +40,8 @@ export interface AttemptEnd {
   readonly durationMs: number
   /** The request had been written, so the upstream may have worked on it. */
   readonly sent: boolean
+  /** The upstream was asked to stream, so that what it made was seen as it came. */
+  readonly streamed: boolean
   /** What became of it when its client left; null: the client stayed. */
   readonly left: Left | null
   /** It was aborted, and the upstream is thought to go on and bill all the same. */
@@ -67,6 +69,7 @@ export function unsentEnd(failure: UpstreamFailure | null): AttemptEnd {
     ttftMs: null,
     durationMs: 0,
     sent: false,
+    streamed: false,
     left: failure === null ? 'cancel' : null,
     billsOn: false,
   }

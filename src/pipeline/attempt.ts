@@ -332,6 +332,7 @@ class Attempt {
       ttftMs: this.#ttftMs,
       durationMs: this.#deps.clock.monotonicMs() - this.#startedMs,
       sent: this.#sent,
+      streamed: this.#input.streaming,
       left: alone,
       billsOn: billsOn(alone, this.#input.onLeave),
     })

@@ -141,7 +141,7 @@ function estimatedOutput(
   { outputGauge }: Gauges,
   call: Call,
   facts: TargetFacts,
-  { state, billsOn }: AttemptEnd,
+  { state, billsOn, streamed, durationMs }: AttemptEnd,
   said: TokenUsage,
 ): number {
   const { id } = facts.target
@@ -149,7 +149,9 @@ function estimatedOutput(
   const isCounted = state.usageFigures === 1 && said.outputTokens > 0
   const counted = isCounted ? said.outputTokens : 0
   const bytes = isCounted ? state.outputBytes - state.usageAtBytes : state.outputBytes
-  const came = Math.max(said.outputTokens, counted + (bytes === 0 ? 0 : outputGauge.expected(id, bytes)))
+  const unseen = streamed || state.outputBytes > 0 ? 0 : outputGauge.after(id, durationMs)
+  const seen = bytes === 0 ? unseen : outputGauge.expected(id, bytes)
+  const came = Math.max(said.outputTokens, counted + seen)
   const will = billsOn ? (outputGauge.usual(id) ?? call.outputTokensEstimate) : 0
   // No answer is longer than it was allowed to be, however long its words are.
   return Math.max(said.outputTokens, Math.min(Math.max(came, will), billedTokensMax(call, facts)))

@@ -18,5 +18,5 @@ export function learnTokens(
   if (!isCounted || row.estimateError !== null || row.usageDoubt !== null || usage.inputTokens === 0) return
   const { bytes, pictures } = textOf(call)
   if (pictures === 0) deps.gauge.observe(row.target, bytes, usage.inputTokens)
-  deps.outputGauge.observe(row.target, streamed?.outputBytes ?? 0, usage.outputTokens)
+  deps.outputGauge.observe(row.target, streamed?.outputBytes ?? 0, usage.outputTokens, row.durationMs)
 }

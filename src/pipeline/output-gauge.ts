@@ -12,6 +12,7 @@ const TARGETS_MAX = 10_000
 interface Usual {
   samples: number
   tokens: number
+  ms: number
   /** Of text, in the answers whose text was seen. */
   textSamples: number
   textBytes: number
@@ -34,16 +35,27 @@ export class OutputGauge {
     return known === undefined || known.samples < SAMPLES_MIN ? null : Math.ceil(known.tokens)
   }
 
-  /** The upstream's own count of a whole answer; `bytes` of its text, 0 where they were not counted. */
-  observe(target: string, bytes: number, tokens: number): void {
+  /** Tokens of an answer that nobody sees before it is whole, so long after it was asked for; 0: too few were counted. */
+  after(target: string, ms: number): number {
+    const known = this.#targets.get(target)
+    if (known === undefined || known.samples < SAMPLES_MIN || known.ms === 0) return 0
+    return Math.ceil(known.tokens * Math.min(1, ms / known.ms))
+  }
+
+  /**
+   * The upstream's own count of a whole answer, and how long it took; `bytes` of its text, 0 where they were not
+   * counted.
+   */
+  observe(target: string, bytes: number, tokens: number, ms: number): void {
     let known = this.#targets.get(target)
     if (known === undefined) {
       if (this.#targets.size >= TARGETS_MAX) this.#targets.clear()
-      known = { samples: 0, tokens: 0, textSamples: 0, textBytes: 0, textTokens: 0 }
+      known = { samples: 0, tokens: 0, ms: 0, textSamples: 0, textBytes: 0, textTokens: 0 }
       this.#targets.set(target, known)
     }
     known.samples++
     known.tokens += (tokens - known.tokens) / Math.min(known.samples, USUAL_SAMPLES)
+    known.ms += (ms - known.ms) / Math.min(known.samples, USUAL_SAMPLES)
     if (bytes === 0) return
     known.textSamples++
     const share = 1 / Math.min(known.textSamples, USUAL_SAMPLES)

@@ -90,6 +90,7 @@ function ended(changes: Partial<AttemptEnd> = {}, state: Partial<AttemptEnd['sta
     ttftMs: 320.6,
     durationMs: 2_100.4,
     sent: true,
+    streamed: true,
     left: null,
     billsOn: false,
     ...changes,

@@ -49,6 +49,7 @@ function ended(changes: Partial<AttemptEnd>): AttemptEnd {
     ttftMs: 100,
     durationMs: 2500.4,
     sent: true,
+    streamed: true,
     left: null,
     billsOn: false,
     ...changes,
