@@ -17,6 +17,9 @@ export const provider = {
   quirks: {
     // Usage stands on the finish chunk, not in a chunk of its own; `usage: null` before.
     streamUsage: 'option',
+    // OpenRouter lists it among those that stop (https://openrouter.ai/docs/api-reference/streaming, 2026-11-25);
+    // "for non-streaming requests … the model will continue processing and you will be billed".
+    cancelStopsBilling: 'streams',
     // max_completion_tokens is not in the schema.
     maxTokens: 'max_tokens',
     // "max_tokens: the maximum output length, including the CoT part" (guides/thinking_mode).

@@ -31,6 +31,8 @@ export const provider = {
   quirks: {
     // "Only returned in the last chunk", on request.
     streamUsage: 'option',
+    // OpenRouter lists it among those that do not (https://openrouter.ai/docs/api-reference/streaming, 2026-11-25).
+    cancelStopsBilling: 'no',
     maxTokens: 'both',
     // Roles are system, user, assistant and tool.
     developerToSystem: true,

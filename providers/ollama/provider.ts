@@ -15,6 +15,8 @@ export const provider = {
   cannot: ['tool_choice', 'parallel_tool_calls', 'n', 'video_input'],
   quirks: {
     streamUsage: 'option',
+    // "If you abort the request Ollama will stop generation" (ollama#2876).
+    cancelStopsBilling: 'yes',
     // There is no max_completion_tokens.
     maxTokens: 'max_tokens',
     // It becomes num_predict, which the runner compares with all tokens it has sampled (ollamarunner/runner.go,

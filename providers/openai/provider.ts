@@ -40,6 +40,9 @@ export const provider = {
   cannot: ['video_input', 'audio_input'],
   quirks: {
     streamUsage: 'option',
+    // OpenRouter lists it among those that stop (https://openrouter.ai/docs/api-reference/streaming, 2026-11-25);
+    // "for non-streaming requests … the model will continue processing and you will be billed".
+    cancelStopsBilling: 'streams',
     // All chat models take it; max_tokens is deprecated, and refused by those that reason.
     maxTokens: 'max_completion_tokens',
     developerToSystem: false,

@@ -32,6 +32,9 @@ export const provider = {
   quirks: {
     // No usage at all without stream_options.include_usage (openclaw#43184).
     streamUsage: 'option',
+    // "请求中断时，输出 Token 仅计算服务端收到终止请求前已生成的部分" (https://help.aliyun.com/zh/model-studio/user-guide/streaming,
+    // 2026-11-25), said of streams.
+    cancelStopsBilling: 'streams',
     maxTokens: 'max_tokens',
     // "developer is not one of ['system', 'assistant', 'user', 'tool', 'function']"
     developerToSystem: true,

@@ -13,6 +13,8 @@ export const provider = {
   quirks: {
     // A chunk of its own with empty choices, only on request (chat_completion/serving.py@006c49d).
     streamUsage: 'option',
+    // `AsyncLLM.generate` aborts the request when its generator is closed (vllm#32442), streamed or not.
+    cancelStopsBilling: 'yes',
     maxTokens: 'both',
     // Either is SamplingParams.max_tokens, of all that is sampled; the reasoning parser works on the text.
     lengthCoversThinking: true,

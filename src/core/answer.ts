@@ -10,7 +10,12 @@ export interface AnswerState {
   finished: boolean
   /** The end mark has been seen; nothing after it counts. */
   done: boolean
+  /** The upstream's last figures; they are totals, never summed. */
   usage: TokenUsage | null
+  /** How many times it has said figures. */
+  usageFigures: number
+  /** `outputBytes` when it said the last ones. */
+  usageAtBytes: number
   responseModel: string | null
   upstreamId: string | null
   failure: UpstreamFailure | null
@@ -35,10 +40,19 @@ export function newAnswerState(): AnswerState {
     finished: false,
     done: false,
     usage: null,
+    usageFigures: 0,
+    usageAtBytes: 0,
     responseModel: null,
     upstreamId: null,
     failure: null,
     outputBytes: 0,
     droppedEvents: 0,
   }
+}
+
+/** The last figures win. */
+export function noteUsage(state: AnswerState, usage: TokenUsage): void {
+  state.usage = usage
+  state.usageFigures++
+  state.usageAtBytes = state.outputBytes
 }

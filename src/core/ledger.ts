@@ -3,7 +3,7 @@
 import type { FailureKind } from './errors.ts'
 import type { Nano } from './money.ts'
 import type { PriceItemName } from './price.ts'
-import type { TokenUsage, UsageSource } from './usage.ts'
+import type { EstimateError, TokenUsage, UsageDoubt, UsageSource } from './usage.ts'
 
 export type AttemptOutcome =
   /** Booked when it was sent, not ended yet. */
@@ -96,6 +96,10 @@ export interface AttemptRow {
   readonly httpStatus: number
   readonly usage: TokenUsage
   readonly usageSource: UsageSource
+  /** null: the count is the upstream's last word. */
+  readonly estimateError: EstimateError | null
+  /** What in the upstream's usage could not be so; null: nothing. */
+  readonly usageDoubt: UsageDoubt | null
   /** null: no price was known (`unpriced`) and nothing was charged; never a silent zero. */
   readonly cost: Cost | null
   readonly startedAtMs: number

@@ -26,6 +26,12 @@ export const UPSTREAM_MESSAGE_CHARS_MAX = 500
 export const REQUESTS_IN_FLIGHT_MAX = 20_000
 /** Rows that wait in memory for the journal's next commit; beyond it admission stops (503). */
 export const JOURNAL_PENDING_ROWS_MAX = 100_000
+/** An answer whose client has left is read on for its usage for so long; then what is known is booked. */
+export const ABANDONED_MS_MAX = 60_000
+/** Bytes of such an answer. */
+export const ABANDONED_BYTES_MAX = 8 * 1024 * 1024
+/** Such answers at once; a further one is aborted and estimated. */
+export const ABANDONED_DRAINS_MAX = 64
 /** Time-to-first-token samples kept per target. */
 export const TTFT_SAMPLES_MAX = 128
 /** Samples older than this say nothing about now; when all are old the target counts as unobserved. */

@@ -110,6 +110,11 @@ export type ThinkingSwitch =
 export interface Quirks {
   /** `option`: usage comes when `stream_options.include_usage` is sent. `always`: it comes unasked and the option is not sent. */
   readonly streamUsage: 'option' | 'always'
+  /**
+   * Whether the vendor stops working, and billing, when the connection is closed. `streams`: only where it streams.
+   * Absent: nobody knows, which counts as `no`.
+   */
+  readonly cancelStopsBilling?: 'yes' | 'streams' | 'no'
   /** The length fields the upstream knows; the other one is renamed. Default `both`. */
   readonly maxTokens?: 'both' | 'max_tokens' | 'max_completion_tokens'
   /**

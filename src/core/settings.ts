@@ -11,6 +11,12 @@ export interface Settings {
     readonly port: number
     readonly drainMs: number
     readonly bodyBytesMax: number
+    /** Answers whose client has left. */
+    readonly abandoned: {
+      readonly drainMs: number
+      readonly bytesMax: number
+      readonly drainsMax: number
+    }
   }
   readonly admin: { readonly token: string | null }
   readonly metrics: { readonly public: boolean }
@@ -34,6 +40,12 @@ export interface Settings {
   readonly notices: readonly string[]
 }
 
+/**
+ * What becomes of an upstream call whose client leaves. `cancel`: it is aborted, and what came is booked. `drain`: it is
+ * read on for its usage. `estimate`: it is aborted, and what it will bill all the same is estimated.
+ */
+export type OnClientAbort = 'cancel' | 'drain' | 'estimate'
+
 export interface ProviderSettings {
   /** The name under `providers:`; the first part of a target. */
   readonly name: string
@@ -44,6 +56,8 @@ export interface ProviderSettings {
   readonly baseUrl: string | null
   readonly region: string
   readonly allowPrivate: boolean
+  /** null: as the folder's facts have it. */
+  readonly onClientAbort: OnClientAbort | null
   /** False: its key resolved to empty. */
   readonly enabled: boolean
   /** Its account has the free quotas of the list, since then or (null) since each was first used; absent: it has not. */

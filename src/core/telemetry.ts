@@ -2,7 +2,7 @@
 
 import type { AdmissionState } from './admission.ts'
 import type { AttemptOutcome, RequestOutcome } from './ledger.ts'
-import type { TokenUsage } from './usage.ts'
+import type { EstimateReason, TokenUsage, UsageDoubt } from './usage.ts'
 
 /** One client request, at its end. */
 export interface RequestMeasures {
@@ -29,15 +29,28 @@ export interface AttemptMeasures {
   readonly costNano: bigint | null
   /** No price was known, whatever was charged. */
   readonly unpriced: boolean
-  /** The usage is our estimate, not the upstream's count. */
-  readonly estimated: boolean
+  /** Why the usage is our estimate; null: it is the upstream's count. */
+  readonly estimate: EstimateReason | null
+  /** What in the upstream's usage could not be so. */
+  readonly doubt: UsageDoubt | null
 }
+
+/**
+ * How reading on behind a client that had left ended: with a usage, without one, with the upstream's failure, or at a
+ * bound (`number`: it did not begin).
+ */
+export type DrainOutcome = 'learned' | 'unsaid' | 'failed' | 'time' | 'bytes' | 'number' | 'stop'
 
 /** Counts and times of this instance; every call is a few additions and never throws on outside data. */
 export interface Metrics {
   requestStarted(): void
   requestEnded(end: RequestMeasures): void
   attemptEnded(end: AttemptMeasures): void
+  /** Usages of attempts that a crash had left open. */
+  usageRecovered(attempts: number): void
+  /** Answers that are read on now, behind clients that have left. */
+  drains(running: number): void
+  drainEnded(outcome: DrainOutcome): void
   /** An attempt failed with `reason` and another one follows. */
   fallback(reason: string): void
   /** A limit or a budget said no: `key_rpm`, `team_budget`. */

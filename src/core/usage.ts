@@ -12,7 +12,41 @@ export interface TokenUsage {
   readonly explicitCache?: boolean
   /** What is rarely there; absent: nothing of it. */
   readonly other?: OtherUsage
+  /** What the reader found that cannot be so; absent: nothing. Rows say it beside their usage. */
+  readonly doubt?: UsageDoubt
+  /** Parts that the upstream did not count, and that are 0 here; absent: none. */
+  readonly lacks?: 'input' | 'output' | 'both'
 }
+
+/**
+ * What in an upstream's usage cannot be so. `malformed`: a figure is no count. `total`: its total is not the sum of its
+ * parts. `parts`: a part is larger than its whole. `zero`: no tokens for an answer that was there. `behind`: the
+ * last figure came before most of the answer.
+ */
+export type UsageDoubt = 'malformed' | 'total' | 'parts' | 'zero' | 'behind'
+
+/** By how many tokens, up or down, the upstream's own count may differ from a row's at most. */
+export interface EstimateError {
+  readonly inputTokens: number
+  readonly outputTokens: number
+}
+
+/** Why the usage of an attempt is ours and not the upstream's. */
+export type EstimateReason =
+  /** The answer was whole and said no usage. */
+  | 'no_usage'
+  /** It broke off. */
+  | 'cut'
+  /** The client left: `cancel`. */
+  | 'cancelled'
+  /** The client left: `estimate`. */
+  | 'abandoned'
+  /** The client left, and a bound ended the drain. */
+  | 'drain_capped'
+  /** What the upstream said cannot be. */
+  | 'contradiction'
+  /** The process died. */
+  | 'recovered'
 
 /** What is billed beside plain tokens, or decides at which price they are. Absent means none. */
 export interface OtherUsage {

@@ -52,6 +52,14 @@ export function attemptJson(row: AttemptRow): Record<string, unknown> {
       ...(usage.explicitCache === undefined ? {} : { explicit_cache: usage.explicitCache }),
       ...otherJson(usage.other),
       source: row.usageSource,
+      error_bound:
+        row.estimateError === null
+          ? null
+          : {
+              input_tokens: row.estimateError.inputTokens,
+              output_tokens: row.estimateError.outputTokens,
+            },
+      contradiction: row.usageDoubt,
     },
     unpriced: row.outcome !== 'open' && isUnpriced(cost),
     cost: cost === null ? null : costJson(cost),

@@ -8,7 +8,7 @@ import type { AttemptRow } from '#core/ledger.ts'
 import { formatNano, NANO_ZERO, type Nano } from '#core/money.ts'
 import type { PolicySettings } from '#core/settings.ts'
 import type { Call, Deps, Exchange } from './context.ts'
-import { type Held, holdFor, textOf } from './hold.ts'
+import { type Held, holdFor } from './hold.ts'
 import type { Live, TargetFacts } from './live.ts'
 import { servedScopes } from './scopes.ts'
 
@@ -127,16 +127,13 @@ export function noteSkipped(exchange: Exchange, facts: TargetFacts, refused: Ref
   }
 }
 
-/** An ended attempt: its hold becomes its charge, and its count of tokens teaches the next bound. */
-export function settleAttempt(deps: Deps, exchange: Exchange, call: Call, row: AttemptRow): void {
+/** An ended attempt: its hold becomes its charge. */
+export function settleAttempt(deps: Deps, exchange: Exchange, row: AttemptRow): void {
   const { grant } = exchange
   if (grant === null) return
   const { usage } = row
   grant.settle(row.cost?.amountNano ?? NANO_ZERO, usage.inputTokens + usage.outputTokens)
   deps.metrics.admission(deps.admission.state)
-  if (row.usageSource !== 'provider' || usage.inputTokens === 0) return
-  const { bytes, pictures } = textOf(call)
-  if (pictures === 0) deps.gauge.observe(row.target, bytes, usage.inputTokens)
 }
 
 /** Nothing was sent. */

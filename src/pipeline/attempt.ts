@@ -9,63 +9,25 @@ import {
   HELD_BYTES_MAX,
   RETRY_AFTER_MS_MAX,
 } from '#core/limits.ts'
-import type { Headers, Timer, TransportFault, UpstreamCall, UpstreamRequest } from '#core/ports.ts'
-import type { PolicySettings } from '#core/settings.ts'
-import type { TokenUsage } from '#core/usage.ts'
+import type { Headers, Timer, TransportFault, UpstreamCall } from '#core/ports.ts'
 import { concatBytes } from '#wire/bytes.ts'
 import { readErrorBody, readRetryAfter, toFailure } from '#wire/openai-chat/failure.ts'
-import type { Call, Deps } from './context.ts'
+import { billsOn, type Drain, type Left } from './abandoned.ts'
+import type { AttemptEnd, AttemptInput, RunningAttempt } from './attempt-end.ts'
+import type { Deps } from './context.ts'
 import { AttemptDeadline, type DeadlinePhase } from './deadline.ts'
-import type { TargetFacts } from './live.ts'
 import { type AnswerOptions, convertAnswer, openAnswer } from './translate.ts'
 import { Turn } from './turn.ts'
 
-export interface AttemptInput {
-  readonly call: Call
-  readonly facts: TargetFacts
-  readonly request: UpstreamRequest
-  /** The upstream was asked to stream. */
-  readonly streaming: boolean
-  readonly timeouts: PolicySettings['timeouts']
-  readonly ttftMs: number
-  readonly requestId: string
-  readonly costOf: (usage: TokenUsage, responseModel: string | null) => string | null
-  /** The first content is here: the client's head goes out, and writes follow. False from `write`: wait for resume. */
-  readonly commit: () => void
-  readonly write: (bytes: Uint8Array) => boolean
-}
-
-export interface AttemptEnd {
-  readonly outcome: 'success' | 'failed' | 'cancelled'
-  readonly failure: (UpstreamFailure & { readonly renew?: boolean }) | null
-  /** The client has had content of this attempt. */
-  readonly committed: boolean
-  readonly state: AnswerState
-  /** The whole answer, where it was not streamed. */
-  readonly body: Uint8Array | null
-  readonly httpStatus: number
-  readonly headers: Headers
-  readonly ttftMs: number | null
-  readonly durationMs: number
-  /** The request had been written, so the upstream may have worked on it. */
-  readonly sent: boolean
-}
-
-/** A running attempt as the dispatcher holds it. */
-export interface RunningAttempt {
-  readonly ended: Promise<AttemptEnd>
-  /** The client has gone. */
-  readonly cancel: () => void
-  readonly resume: () => void
-}
-
 export function startAttempt(deps: Deps, input: AttemptInput): RunningAttempt {
   const attempt = new Attempt(deps, input)
-  return { ended: attempt.ended, cancel: () => attempt.cancel(), resume: () => attempt.resume() }
+  return { ended: attempt.ended, leave: () => attempt.leave(), resume: () => attempt.resume() }
 }
 
 /** How long an upstream may take to close its answer behind the end mark. */
 const LINGER_MS = 1_000
+/** And how long to say there what it has not said before: its usage. */
+const LATE_USAGE_MS = 250
 
 class Attempt {
   readonly ended: Promise<AttemptEnd>
@@ -80,9 +42,14 @@ class Attempt {
   #resolve: (end: AttemptEnd) => void = () => undefined
   #over = false
   #upstreamEnded = false
+  #awaitsUsage = false
   #linger: Timer | null = null
   #sent = false
   #paused = false
+  /** The client has left. */
+  #isAlone = false
+  #drain: Drain | null = null
+  #drainedBytes = 0
   #committed = false
   #status = 0
   #headers: Headers = {}
@@ -122,8 +89,34 @@ class Attempt {
     })
   }
 
-  cancel(): void {
-    this.#finish('cancelled', null)
+  leave(): void {
+    if (this.#over || this.#isAlone) return
+    // From here on nothing is for the client. What has come is counted.
+    this.#isAlone = true
+    this.#turn.flush()
+    if (this.#over) return
+    const { policy } = this.#input.onLeave
+    const { finished, usage, usageAtBytes, outputBytes } = this.#state
+    const isKnown = finished && usage !== null && usageAtBytes === outputBytes
+    // What was not written is not billed, and what is known need not be learned.
+    if (!this.#sent || isKnown) this.#finishLeft('cancel')
+    else if (policy === 'drain') this.#startDrain()
+    else this.#finishLeft(policy)
+  }
+
+  #startDrain(): void {
+    const drain = this.#deps.drains.enter(() => this.#finishLeft('stop'))
+    if (typeof drain === 'string') return this.#finishLeft(drain)
+    this.#drain = drain
+    this.#held = []
+    this.#deadline.enter('drain', drain.msMax, this.#deps.clock.monotonicMs())
+    if (!this.#paused) return
+    this.#paused = false
+    this.#call.resume()
+  }
+
+  #finishLeft(left: Left): void {
+    this.#finish('cancelled', null, null, left)
   }
 
   resume(): void {
@@ -140,6 +133,7 @@ class Attempt {
 
   #onConnected(): void {
     this.#sent = true
+    if (this.#isAlone) return
     const lastsMs = this.#input.streaming ? this.#input.ttftMs : null
     this.#deadline.enter('first_token', lastsMs, this.#deps.clock.monotonicMs())
   }
@@ -158,6 +152,10 @@ class Attempt {
 
   #onBytes(chunk: Uint8Array): void {
     if (this.#over) return
+    if (this.#drain !== null) {
+      this.#drainedBytes += chunk.length
+      if (this.#drainedBytes > this.#drain.bytesMax) return this.#finishLeft('bytes')
+    }
     if (this.#gathers === 'events') this.#onEventBytes(chunk)
     else this.#gather(chunk)
   }
@@ -196,22 +194,31 @@ class Attempt {
     if (this.#ttftMs === null && state.content) this.#onContent(nowMs)
     // Content that came before a failure goes out, also where one read brought both.
     if (state.failure !== null) return this.#finish('failed', state.failure)
+    if (state.done) return this.#onDone(state, nowMs)
     if (this.#ttftMs === null) {
       if (this.#heldBytes > HELD_BYTES_MAX)
         return this.#fail('protocol', `${HELD_BYTES_MAX} bytes without content`)
-    } else if (!this.#paused) this.#deadline.extend(this.#input.timeouts.idleMs, nowMs)
-    // Behind the end mark only the connection's own end is awaited, and not for long.
-    if (state.done) this.#onEnd()
+    } else if (!this.#paused && !this.#isAlone) this.#deadline.extend(this.#input.timeouts.idleMs, nowMs)
+  }
+
+  /** Behind the end mark only a usage that has not come yet is awaited, and not for long. */
+  #onDone(state: AnswerState, nowMs: number): void {
+    if (state.usage !== null || !state.finished || this.#upstreamEnded) this.#onEnd()
+    else if (!this.#awaitsUsage) {
+      this.#awaitsUsage = true
+      this.#deadline.enter('idle', LATE_USAGE_MS, nowMs)
+    }
   }
 
   #onContent(nowMs: number): void {
     this.#ttftMs = nowMs - this.#startedMs
+    if (this.#isAlone) return
     this.#deadline.enter('idle', this.#input.timeouts.idleMs, nowMs)
-    if (!this.#input.call.streaming) return
-    this.#commit()
+    if (this.#input.call.streaming) this.#commit()
   }
 
   #commit(): void {
+    if (this.#isAlone) return
     this.#committed = true
     this.#input.commit()
     const held = this.#held
@@ -220,6 +227,7 @@ class Attempt {
   }
 
   #out(bytes: Uint8Array): void {
+    if (this.#isAlone) return
     if (!this.#committed) {
       this.#held.push(bytes)
       this.#heldBytes += bytes.length
@@ -282,6 +290,7 @@ class Attempt {
 
   #expired(phase: DeadlinePhase): void {
     if (this.#over) return
+    if (this.#drain !== null) return this.#finishLeft('time')
     if (phase === 'idle' && this.#state.finished) return this.#onEnd()
     this.#fail(phase === 'connect' ? 'connection' : 'timeout', `${phase} deadline`)
   }
@@ -300,17 +309,20 @@ class Attempt {
     outcome: AttemptEnd['outcome'],
     failure: AttemptEnd['failure'],
     body: Uint8Array | null = null,
+    left: Left | null = null,
   ): void {
     if (this.#over) return
     this.#over = true
     this.#deadline.cancel()
+    this.#drain?.end()
     if (outcome !== 'success' || this.#paused) this.#call.abort()
     else if (!this.#upstreamEnded) {
       // The connection is kept for the next request if its end follows soon.
       this.#linger = this.#deps.clock.after(LINGER_MS, () => this.#call.abort())
     }
+    const alone = this.#isAlone ? (left ?? (outcome === 'success' ? 'learned' : 'failed')) : null
     this.#resolve({
-      outcome,
+      outcome: alone === 'learned' ? 'cancelled' : outcome,
       failure,
       committed: this.#committed,
       state: this.#state,
@@ -320,6 +332,9 @@ class Attempt {
       ttftMs: this.#ttftMs,
       durationMs: this.#deps.clock.monotonicMs() - this.#startedMs,
       sent: this.#sent,
+      streamed: this.#input.streaming,
+      left: alone,
+      billsOn: billsOn(alone, this.#input.onLeave),
     })
   }
 }

@@ -17,9 +17,11 @@ import type { HeldMoney } from '#pricing/ceiling.ts'
 import type { HealthBoard } from '#routing/health.ts'
 import type { MemberScan } from '#wire/json-members.ts'
 import type { Need } from '#wire/openai-chat/request.ts'
+import type { DrainDesk } from './abandoned.ts'
 import type { TokenCache } from './credentials.ts'
 import type { InputGauge } from './input-gauge.ts'
 import type { Live } from './live.ts'
+import type { OutputGauge } from './output-gauge.ts'
 
 /** What a runtime gives. */
 export interface Deps {
@@ -33,6 +35,8 @@ export interface Deps {
   readonly tokens: TokenCache
   readonly admission: Admission
   readonly gauge: InputGauge
+  readonly outputGauge: OutputGauge
+  readonly drains: DrainDesk
   readonly hmacSha256: HmacSha256
   /** SHA-256, hex. */
   readonly digest: (text: string) => string
@@ -107,6 +111,8 @@ export interface Exchange {
   /** Request fields that the answering target did not get. */
   dropped: readonly string[]
   headSent: boolean
+  /** When the client left, on the monotonic clock; null: it has not. */
+  goneMs: number | null
   clientGone: boolean
   /** Set while an attempt runs; called when the client leaves. */
   onGone: (() => void) | null

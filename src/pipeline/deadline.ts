@@ -3,7 +3,8 @@
 
 import type { Clock, Timer } from '#core/ports.ts'
 
-export type DeadlinePhase = 'connect' | 'first_token' | 'idle' | 'total'
+/** `drain`: the client has left. */
+export type DeadlinePhase = 'connect' | 'first_token' | 'idle' | 'drain' | 'total'
 
 export class AttemptDeadline {
   readonly #clock: Clock

@@ -4,10 +4,11 @@ import { GatewayError, type UpstreamFailure } from '#core/errors.ts'
 import type { AttemptRole } from '#core/ledger.ts'
 import { EARLY_HEAD_MS, PING_INTERVAL_MS } from '#core/limits.ts'
 import { formatNano, type Nano } from '#core/money.ts'
-import type { Timer, UpstreamRequest } from '#core/ports.ts'
+import type { Timer } from '#core/ports.ts'
 import type { TargetSettings } from '#core/settings.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { decideNext } from '#routing/retry.ts'
+import { abortPlanOf } from './abandoned.ts'
 import {
   type AdmittedCall,
   admitAttempt,
@@ -17,15 +18,18 @@ import {
   releaseAttempt,
   settleAttempt,
 } from './admit.ts'
-import { type AttemptEnd, startAttempt } from './attempt.ts'
+import { startAttempt } from './attempt.ts'
+import { type AttemptEnd, unsentEnd } from './attempt-end.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import { CredentialError, type Signature } from './credentials.ts'
 import { toGatewayError } from './failure.ts'
+import { learnTokens } from './gauges.ts'
 import { sendHead } from './head.ts'
 import type { TargetFacts } from './live.ts'
 import { costOf, sumCosts } from './meter.ts'
 import { isThinking, type PlannedCall } from './plan.ts'
 import { bookEnd, bookOpen } from './settle.ts'
+import { sign } from './sign.ts'
 import { encodeUpstream, type UpstreamText } from './translate.ts'
 
 /** With thinking on, the first token may follow minutes of silence. */
@@ -157,11 +161,14 @@ async function attemptOne(
   health.sent(startedAtMs)
   const end = await run(deps, exchange, call, facts, plan, text, startedAtMs)
   exchange.upstreamMs += end.durationMs
-  settleAttempt(deps, exchange, call, bookEnd(deps, exchange, call, facts, open, end))
+  const row = bookEnd(deps, exchange, call, facts, open, end)
+  settleAttempt(deps, exchange, row)
+  learnTokens(deps, call, row, text.streaming ? end.state : null)
   const nowMs = deps.clock.nowMs()
   if (end.ttftMs !== null && call.streaming && end.outcome === 'success')
     health.latency.add(end.ttftMs, nowMs)
-  if (end.outcome === 'cancelled') health.neutral()
+  // An answer that was read on to its end says as much of its target as one that was read.
+  if (end.outcome === 'cancelled' && end.left !== 'learned') health.neutral()
   else if (end.failure === null) health.succeeded()
   else health.failed(end.failure.kind, plan.policy.outlierDetection, nowMs, end.failure.retryAfterMs)
   deps.metrics.targetState(facts.target.id, health.breaker(nowMs).state)
@@ -196,6 +203,7 @@ async function run(
     timeouts: plan.policy.timeouts,
     ttftMs: plan.policy.timeouts.ttftMs ?? (isThinking(facts, call) ? TTFT_THINKING_MS : TTFT_MS),
     requestId: exchange.id,
+    onLeave: abortPlanOf(facts, text.streaming),
     costOf: (usage, responseModel) => runningCost(exchange, call, facts, usage, responseModel, startedAtMs),
     commit: () => {
       exchange.ttftMs = deps.clock.monotonicMs() - exchange.startedMs
@@ -203,7 +211,7 @@ async function run(
     },
     write: (bytes) => sink.write(bytes),
   })
-  exchange.onGone = attempt.cancel
+  exchange.onGone = attempt.leave
   sink.onDrain = attempt.resume
   const end = await attempt.ended
   if (end.failure?.renew === true) deps.tokens.invalidate(facts.settings.name, signature)
@@ -218,52 +226,6 @@ const STREAM_HEADERS: Readonly<Record<string, string>> = {
   'x-accel-buffering': 'no',
 }
 
-function sign(text: UpstreamText, signature: Signature, facts: TargetFacts): UpstreamRequest {
-  return {
-    method: 'POST',
-    url: withQuery(text.url, signature.query),
-    headers: headersOf(text, signature, facts),
-    body: text.body,
-    allowPrivate: facts.settings.allowPrivate,
-  }
-}
-
-/** The last headers of a target; they change with its token, or where a dialect has headers of its own. */
-const lastHeaders = new WeakMap<TargetFacts, LastHeaders[]>()
-
-interface LastHeaders {
-  readonly signature: Signature
-  readonly own: UpstreamText['headers']
-  readonly headers: UpstreamRequest['headers']
-}
-
-function headersOf(text: UpstreamText, signature: Signature, facts: TargetFacts): UpstreamRequest['headers'] {
-  const at = text.streaming ? 1 : 0
-  const known = lastHeaders.get(facts) ?? []
-  const last = known[at]
-  if (last !== undefined && last.signature === signature && last.own === text.headers) return last.headers
-  const headers = {
-    'content-type': 'application/json',
-    accept: text.streaming ? 'text/event-stream' : 'application/json',
-    'user-agent': 'sluice',
-    ...text.headers,
-    ...signature.headers,
-  }
-  known[at] = { signature, own: text.headers, headers }
-  lastHeaders.set(facts, known)
-  return headers
-}
-
-function withQuery(url: URL, query: Signature['query']): URL {
-  let signed = url
-  for (const name in query) {
-    // Addresses are made once and shared.
-    if (signed === url) signed = new URL(url)
-    signed.searchParams.set(name, query[name] ?? '')
-  }
-  return signed
-}
-
 /** Cost of the request with this attempt's usage as it stands, for `usage.cost`. */
 function runningCost(
   exchange: Exchange,
@@ -273,36 +235,13 @@ function runningCost(
   responseModel: string | null,
   startedAtMs: number,
 ): string | null {
+  // What lacks a part costs more than the other part does.
+  if (usage.lacks !== undefined) return null
   const cost = costOf(exchange.live, call, facts, usage, responseModel, startedAtMs)
   return cost === null ? null : formatNano((sumCosts(exchange.attempts) + cost.amountNano) as Nano)
 }
 
-/** null: the client had gone before. */
-function unsentEnd(failure: UpstreamFailure | null): AttemptEnd {
-  return {
-    outcome: failure === null ? 'cancelled' : 'failed',
-    failure,
-    committed: false,
-    state: {
-      content: false,
-      finished: false,
-      done: false,
-      usage: null,
-      responseModel: null,
-      upstreamId: null,
-      failure,
-      outputBytes: 0,
-      droppedEvents: 0,
-    },
-    body: null,
-    httpStatus: failure?.status ?? 0,
-    headers: {},
-    ttftMs: null,
-    durationMs: 0,
-    sent: false,
-  }
-}
-
+/** The client may leave meanwhile: what was sent is booked by then, and nobody else is asked. */
 function pause(deps: Deps, exchange: Exchange, waitMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = deps.clock.after(waitMs, resolve)

@@ -75,12 +75,14 @@ function openExchange(deps: Deps, incoming: Incoming): Exchange {
     bodyBytes: 0,
     dropped: [],
     headSent: false,
+    goneMs: null,
     clientGone: false,
     onGone: null,
     closed: false,
   }
   incoming.sink.onClose = () => {
     exchange.clientGone = true
+    exchange.goneMs = deps.clock.monotonicMs()
     exchange.onGone?.()
   }
   return exchange
@@ -169,7 +171,9 @@ function settle(
 ): void {
   if (exchange.closed) return
   exchange.closed = true
-  const durationMs = deps.clock.monotonicMs() - exchange.startedMs
+  // What was read on behind a client that had left is no time of its request.
+  const endedMs = outcome === 'cancelled' ? exchange.goneMs : null
+  const durationMs = (endedMs ?? deps.clock.monotonicMs()) - exchange.startedMs
   const end = (): void => {
     try {
       if (!exchange.clientGone) finish()

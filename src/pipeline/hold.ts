@@ -204,7 +204,8 @@ function shareOut(asked: OutputTokens, total: number): OutputTokens {
   return { answer: total - thinking, thinking }
 }
 
-function windowOf(facts: TargetFacts): number {
+/** No answer of the target is longer. */
+export function windowOf(facts: TargetFacts): number {
   return Math.min(facts.contextWindow ?? OUTPUT_TOKENS_CEILING, OUTPUT_TOKENS_CEILING)
 }
 
@@ -236,6 +237,11 @@ function sizeOf(input: HoldInput, builtIns: BuiltIns): SizeBound {
       characters: call.bytes.length + OUTPUT_TOKENS_OPEN * CHARACTERS_PER_TOKEN * answers,
     },
   }
+}
+
+/** No text has more tokens than bytes; clips excepted. */
+export function certainInput(call: Call, facts: TargetFacts): number {
+  return inputOf(call, builtInsOf(facts, call), (bytes) => bytes + TEMPLATE_TOKENS)
 }
 
 /** Input tokens of the body whose text comes to `textTokens`. */

@@ -1,5 +1,5 @@
-// How many input tokens a body can be at most. A token is never less than a byte, which bounds every text; what a
-// target has counted for its bodies so far brings that bound nearer.
+// How many input tokens a body is, and can be at most. A token is never less than a byte, which bounds every text; what
+// a target has counted for its bodies so far brings that bound nearer.
 
 /** So many counts say enough of a target. */
 const SAMPLES_MIN = 8
@@ -9,6 +9,8 @@ const MARGIN = 1.25
 const DECAY = 0.02
 /** Vendors' own words around the messages: a system line, the switches of a template. */
 export const TEMPLATE_TOKENS = 64
+/** The average is over about so many bodies. */
+const USUAL_SAMPLES = 64
 /** Clients may name any target. */
 const TARGETS_MAX = 10_000
 
@@ -16,6 +18,8 @@ interface Density {
   samples: number
   /** Tokens per byte. */
   densest: number
+  /** The same on average. */
+  usual: number
 }
 
 export class InputGauge {
@@ -28,16 +32,24 @@ export class InputGauge {
     return Math.ceil(bytes * Math.min(1, known.densest * MARGIN)) + TEMPLATE_TOKENS
   }
 
+  /** What the target would count, about; null: it has not counted enough. */
+  expected(target: string, bytes: number): number | null {
+    const known = this.#targets.get(target)
+    return known === undefined || known.samples < SAMPLES_MIN ? null : Math.ceil(bytes * known.usual)
+  }
+
   /** The upstream's own count of a body. */
   observe(target: string, bytes: number, tokens: number): void {
     const density = Math.max(0, tokens - TEMPLATE_TOKENS) / Math.max(1, bytes)
     let known = this.#targets.get(target)
     if (known === undefined) {
       if (this.#targets.size >= TARGETS_MAX) this.#targets.clear()
-      known = { samples: 0, densest: 0 }
+      known = { samples: 0, densest: 0, usual: 0 }
       this.#targets.set(target, known)
     }
     known.samples++
+    const usual = tokens / Math.max(1, bytes)
+    known.usual += (usual - known.usual) / Math.min(known.samples, USUAL_SAMPLES)
     known.densest = Math.max(density, known.densest + (density - known.densest) * DECAY)
   }
 }

@@ -1,37 +1,33 @@
-// Usage and cost of one attempt: the upstream's own figures, else a marked estimate; never a silent zero.
+// What an attempt costs: its usage at the price of the instant it was sent.
 
 import type { AttemptRow, Cost } from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
-import { NO_USAGE, type TokenUsage, type UsageSource } from '#core/usage.ts'
+import type { TokenUsage } from '#core/usage.ts'
 import type { Price } from '#pricing/price.ts'
 import { type RatingTerms, rate, rateCovered } from '#pricing/rate.ts'
-import type { AttemptEnd } from './attempt.ts'
+import type { AttemptEnd } from './attempt-end.ts'
+import { type Billable, billableOf, type Gauges, isRefused } from './billable.ts'
 import type { Call } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
-import { billedTokensMax } from './output-bound.ts'
 import { isThinking, priceOf } from './plan.ts'
 
-export interface Metered {
-  readonly usage: TokenUsage
-  readonly source: UsageSource
+export interface Metered extends Billable {
   /** null: no price is known. */
   readonly cost: Cost | null
 }
 
-/** Bytes of output text per token, about; between English and Chinese. */
-const OUTPUT_BYTES_PER_TOKEN = 4
-
 export function meter(
+  gauges: Gauges,
   live: Live,
   call: Call,
   facts: TargetFacts,
   end: AttemptEnd,
   startedAtMs: number,
 ): Metered {
-  const { usage: counted, source } = usageOf(call, facts, end)
+  const billable = billableOf(gauges, call, facts, end)
   const price = priceOf(live, facts, end.state.responseModel, startedAtMs)
-  if (price === null) return { usage: counted, source, cost: null }
-  const usage = withOwnCounts(price, counted, end)
+  if (price === null) return { ...billable, cost: null }
+  const usage = withOwnCounts(price, billable.usage, end)
   const terms = termsOf(live, call, facts, usage, startedAtMs)
   const { balances } = live.catalogue
   const { cost, uses } = rateCovered(
@@ -41,7 +37,7 @@ export function meter(
     balances.of(facts.target.provider, facts.target.model, price, startedAtMs),
   )
   if (uses.length > 0) balances.take(uses, startedAtMs)
-  return { usage, source, cost }
+  return { ...billable, usage, cost }
 }
 
 /** A model may be priced by the time it takes or by the call, which no upstream counts. */
@@ -53,39 +49,6 @@ function withOwnCounts(price: Price, usage: TokenUsage, end: AttemptEnd): TokenU
   if (price.unit === 'per_call') return { ...usage, other: { ...usage.other, calls: isRefused(end) ? 0 : 1 } }
   return usage
 }
-
-function usageOf(
-  call: Call,
-  facts: TargetFacts,
-  end: AttemptEnd,
-): { readonly usage: TokenUsage; readonly source: UsageSource } {
-  if (end.state.usage !== null) return { usage: end.state.usage, source: 'provider' }
-  if (isRefused(end)) return { usage: NO_USAGE, source: 'provider' }
-  const estimate = Math.ceil(end.state.outputBytes / OUTPUT_BYTES_PER_TOKEN)
-  // No answer is longer than it was allowed to be, however long its words are.
-  const outputTokens = Math.min(estimate, billedTokensMax(call, facts))
-  return { usage: { ...NO_USAGE, inputTokens: call.inputTokensEstimate, outputTokens }, source: 'estimated' }
-}
-
-/** A refusal under an error status is not billed; a request that was never written cannot be. */
-function isRefused(end: AttemptEnd): boolean {
-  if (end.httpStatus >= 300 || !end.sent) return true
-  return (
-    end.outcome === 'failed' && !end.state.content && end.failure !== null && REFUSALS.has(end.failure.kind)
-  )
-}
-
-/** Failures that a provider says before it works, also under HTTP 200. */
-const REFUSALS: ReadonlySet<string> = new Set([
-  'moderation',
-  'quota',
-  'rate_limit',
-  'overloaded',
-  'context_length',
-  'auth',
-  'model_unavailable',
-  'invalid_request',
-])
 
 /** What a usage costs so far, before balances; priced at the instant the attempt was sent. */
 export function costOf(

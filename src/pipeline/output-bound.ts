@@ -48,7 +48,7 @@ function budgetFieldOf(facts: TargetFacts): string | null {
 }
 
 /** A model without a switch thinks whatever it is told. */
-function mayThink(facts: TargetFacts, call: Call): boolean {
+export function mayThink(facts: TargetFacts, call: Call): boolean {
   const { enabled } = call.thinking
   if (facts.quirks.thinking.style === 'none') return facts.thinksByDefault
   return enabled === null ? facts.thinksByDefault : enabled !== false
@@ -146,7 +146,7 @@ export function billedTokensMax(call: Call, facts: TargetFacts): number {
 export function answersOf(call: Call): number {
   const count = (field: string): number => {
     const value = call.body[field]
-    return typeof value === 'number' && value >= 1 ? value : 1
+    return typeof value === 'number' && value >= 1 ? Math.ceil(value) : 1
   }
   return Math.max(count('n'), count('best_of'))
 }

@@ -5,7 +5,9 @@ import type { AttemptRole, AttemptRow, RequestOutcome, RequestRow } from '#core/
 import type { Nano } from '#core/money.ts'
 import { NO_USAGE } from '#core/usage.ts'
 import { costOfHold } from '#pricing/ceiling.ts'
-import type { AttemptEnd } from './attempt.ts'
+import { drainOutcome } from './abandoned.ts'
+import type { AttemptEnd } from './attempt-end.ts'
+import { openError } from './billable.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import type { TargetFacts } from './live.ts'
 import { meter, sumCosts } from './meter.ts'
@@ -37,6 +39,8 @@ export function bookOpen(
     httpStatus: 0,
     usage: { ...NO_USAGE, inputTokens: call.inputTokensEstimate },
     usageSource: 'estimated',
+    estimateError: openError(call, facts),
+    usageDoubt: null,
     cost: null,
     startedAtMs,
     ttftMs: null,
@@ -56,7 +60,7 @@ export function bookEnd(
   open: AttemptRow,
   end: AttemptEnd,
 ): AttemptRow {
-  const metered = meter(exchange.live, call, facts, end, open.startedAtMs)
+  const metered = meter(deps, exchange.live, call, facts, end, open.startedAtMs)
   const { usage, source } = metered
   const cost = metered.cost ?? costOfHold(exchange.held, usage, exchange.live.settings.currency)
   const row: AttemptRow = {
@@ -67,6 +71,8 @@ export function bookEnd(
     httpStatus: end.httpStatus,
     usage,
     usageSource: source,
+    estimateError: metered.error,
+    usageDoubt: metered.doubt,
     cost,
     ttftMs: end.ttftMs === null ? null : Math.round(end.ttftMs),
     durationMs: Math.round(end.durationMs),
@@ -83,8 +89,11 @@ export function bookEnd(
     usage,
     costNano: cost?.amountNano ?? null,
     unpriced: metered.cost === null,
-    estimated: source !== 'provider',
+    estimate: metered.reason,
+    doubt: metered.doubt,
   })
+  const drained = drainOutcome(end.left, end.state.usage !== null)
+  if (drained !== null) deps.metrics.drainEnded(drained)
   return row
 }
 

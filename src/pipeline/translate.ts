@@ -1,7 +1,7 @@
 // Between the client's format and a target's. Same format: bytes pass, edited where they must be. Otherwise
 // through canonical events.
 
-import { type AnswerState, type AnswerTransform, newAnswerState } from '#core/answer.ts'
+import { type AnswerState, type AnswerTransform, newAnswerState, noteUsage } from '#core/answer.ts'
 import type { ChatEvent } from '#core/chat.ts'
 import { ANSWER_BODY_BYTES_MAX, JSON_DEPTH_MAX } from '#core/limits.ts'
 import type { TokenUsage } from '#core/usage.ts'
@@ -271,7 +271,7 @@ function learnEvent(state: AnswerState, event: ChatEvent, ends: ChoiceEnds): voi
     case 'finish':
       break
     case 'usage':
-      state.usage = event.usage
+      noteUsage(state, event.usage)
       break
     case 'failure':
       state.failure = event.failure

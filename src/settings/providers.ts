@@ -63,6 +63,7 @@ function readProvider(
     baseUrl,
     region: regionOf(config, provider, baseUrl),
     allowPrivate: config.allow_private,
+    onClientAbort: config.on_client_abort ?? null,
     enabled: !isDisabled,
     ...readFreeQuota(scope, [...path, 'free_quota'], config.free_quota),
   }

@@ -2,7 +2,14 @@
 // checked in providers.ts, models.ts, prices.ts, policies.ts and keys.ts.
 
 import { z } from 'zod'
-import { ATTEMPTS_MAX, REQUEST_BODY_BYTES_MAX } from '#core/limits.ts'
+import {
+  ABANDONED_BYTES_MAX,
+  ABANDONED_DRAINS_MAX,
+  ABANDONED_MS_MAX,
+  ANSWER_BODY_BYTES_MAX,
+  ATTEMPTS_MAX,
+  REQUEST_BODY_BYTES_MAX,
+} from '#core/limits.ts'
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
 import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
@@ -30,6 +37,19 @@ const server = z.strictObject({
     .max(BODY_BYTES_MAX)
     .default(REQUEST_BODY_BYTES_MAX)
     .describe('Larger request bodies are answered with 413.'),
+  abandoned: z
+    .strictObject({
+      drain_ms: milliseconds.default(ABANDONED_MS_MAX).describe('For how long one is read on.'),
+      bytes_max: z.int().min(1).max(ANSWER_BODY_BYTES_MAX).default(ABANDONED_BYTES_MAX),
+      drains_max: z
+        .int()
+        .min(0)
+        .max(10_000)
+        .default(ABANDONED_DRAINS_MAX)
+        .describe('How many are read on at once.'),
+    })
+    .prefault({})
+    .describe('Answers whose client has left and that are read on for their usage: on_client_abort: drain.'),
 })
 
 const provider = z.strictObject({
@@ -50,6 +70,12 @@ const provider = z.strictObject({
       'The account has the free quotas of the price list: since a date, or true: each since its first use.',
     ),
   allow_private: z.boolean().default(false).describe('Its host may be loopback or private.'),
+  on_client_abort: z
+    .enum(['cancel', 'drain', 'estimate'])
+    .optional()
+    .describe(
+      'When a client leaves: cancel aborts the call and books what came; drain reads on for the usage; estimate aborts it and books what it will be billed for. Absent: cancel where the provider is known to stop billing then, else drain.',
+    ),
   ...servedShape,
 })
 

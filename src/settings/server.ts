@@ -26,6 +26,11 @@ export function readBase(scope: Scope, env: Environment): Base {
       port: portFromEnv(env, report) ?? server.port,
       drainMs: server.drain_ms,
       bodyBytesMax: server.body_bytes_max,
+      abandoned: {
+        drainMs: server.abandoned.drain_ms,
+        bytesMax: server.abandoned.bytes_max,
+        drainsMax: server.abandoned.drains_max,
+      },
     },
     admin: {
       token: fromEnv(env, 'SLUICE_ADMIN_TOKEN', (value, path) => checkToken(report, path, value)) ?? token,

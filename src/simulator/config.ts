@@ -83,6 +83,7 @@ const simulator = record<SimulatorConfig>(
     limits,
     faults: list(fault),
     options,
+    onAbort: oneOf(['stop', 'finish']),
     bodyBytesMax: positive,
     logEntriesMax: count,
     logBytesMax: count,

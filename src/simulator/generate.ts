@@ -22,6 +22,10 @@ export interface Generation {
   readonly nowMs: () => number
   /** When the prompt has been read and the first token stands. */
   readonly firstTokenAtMs: number
+  /** A caller who leaves is billed to the end. */
+  readonly billsOn: boolean
+  /** How many pieces are on the bill. */
+  booked: number
   /** Input as counted; output is added as it is emitted. */
   usage: Usage
   onFirstToken(): void
@@ -53,11 +57,19 @@ export async function stream(generation: Generation): Promise<void> {
       ...api.headers(about, desk),
     })
   if (api.headAtOnce) head()
-  if (!(await waitForFirstToken(generation, ': keep-alive\n\n'))) return
+  if (!(await waitForFirstToken(generation, ': keep-alive\n\n'))) return billOn(generation)
   generation.onFirstToken()
   if (!api.headAtOnce) head()
-  if (!(await send(generation, generation.encoder.open(told(generation))))) return
+  if (!(await send(generation, generation.encoder.open(told(generation))))) return billOn(generation)
   if (await emit(generation)) await close(generation)
+  else billOn(generation)
+}
+
+/** Of a caller who has left: the rest of the answer, generated for nobody. */
+function billOn(generation: Generation): void {
+  const { billsOn, fault, plans, transmission } = generation
+  if (!billsOn || fault !== null || !transmission.signal.aborted) return
+  for (const piece of [...interleave(plans)].slice(generation.booked)) book(generation, piece)
 }
 
 /** With `keep_alive_ms` something goes out in the meantime: a comment, or an empty line before a whole answer. */
@@ -128,7 +140,7 @@ export async function answerWhole(generation: Generation): Promise<void> {
   const { api, about, desk, encoder, fault, plans, transmission } = generation
   const isModerated = fault?.fault === 'moderation_output'
   const pieces = [...interleave(plans)].slice(0, isModerated ? strikesAfter(fault) : undefined)
-  if (!(await emitUnseen(generation, pieces))) return
+  if (!(await emitUnseen(generation, pieces))) return billOn(generation)
   const isFinished = isModerated && api.moderates(desk) === 'finish'
   if (isModerated && !isFinished) {
     const { status, headers, body } = api.refuse({ kind: 'moderation_output' }, about, desk)
@@ -233,6 +245,7 @@ function told(generation: Generation): Usage | null {
 
 function book(generation: Generation, piece: Piece): void {
   const { usage } = generation
+  generation.booked++
   generation.usage = {
     ...usage,
     outputTokens: usage.outputTokens + piece.tokens,

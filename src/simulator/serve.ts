@@ -254,6 +254,8 @@ function begin(station: Station, entry: LoggedRequest, admission: Admission, pro
     nowMs: () => station.desk.nowMs(),
     firstTokenAtMs: nowMs + model.ttftMs(tokens.length - cachedTokens, station.random),
     usage,
+    billsOn: station.config.onAbort === 'finish',
+    booked: 0,
     onFirstToken() {
       entry.firstTokenAtMs = station.desk.nowMs()
       model.cache?.store(tokens, station.desk.nowMs())

@@ -56,10 +56,14 @@ export function parseRequest(text: string): RequestRow {
   return requestOf(JSON.parse(text) as RequestJson)
 }
 
+/** Rows of before they were said have neither a bound nor a doubt. */
+const UNSAID = { estimateError: null, usageDoubt: null }
+
 function attemptOf(row: AttemptJson): AttemptRow {
-  if (row.cost === null) return { ...row, cost: null }
+  if (row.cost === null) return { ...UNSAID, ...row, cost: null }
   const { amountNano, nativeNano, ...rest } = row.cost
   return {
+    ...UNSAID,
     ...row,
     cost: { ...rest, amountNano: BigInt(amountNano) as Nano, nativeNano: BigInt(nativeNano) as Nano },
   }

@@ -153,6 +153,30 @@ export const METRICS = {
     labels: TARGET,
     help: 'Upstream calls whose usage is an estimate.',
   },
+  usageEstimates: {
+    name: 'sluice_usage_estimates_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Upstream calls whose usage is an estimate, by why the upstream did not say it.',
+  },
+  usageContradictions: {
+    name: 'sluice_usage_contradictions_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Upstream calls whose usage said what cannot be so.',
+  },
+  drainsRunning: {
+    name: 'sluice_drains_running',
+    type: 'gauge',
+    labels: [],
+    help: 'Answers that are read on for their usage, behind clients that have left.',
+  },
+  drains: {
+    name: 'sluice_drains_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Answers whose clients left and that were, or would have been, read on; by how that ended.',
+  },
   targetState: {
     name: 'sluice_target_state',
     type: 'gauge',

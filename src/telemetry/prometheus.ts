@@ -53,6 +53,7 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
   const families = openFamilies(registry)
   const inFlight = families.requestsInFlight.at()
   const holds = families.holds.at()
+  const drainsRunning = families.drainsRunning.at()
   const overshootBound = families.overshootBound.at()
   const overrunTokens = families.limitOverrunTokens.at()
   const budgetOverrun = families.budgetOverrun.at()
@@ -71,6 +72,15 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
       addRequest(families, end)
     },
     attemptEnded: (end) => addAttempt(families, slotsOf(end.provider, end.model), end),
+    usageRecovered(attempts) {
+      families.usageEstimates.at('recovered').value += attempts
+    },
+    drains(running) {
+      drainsRunning.value = running
+    },
+    drainEnded(outcome) {
+      families.drains.at(outcome).value++
+    },
     fallback(reason) {
       families.fallbacks.at(reason).value++
     },
@@ -145,6 +155,10 @@ function openFamilies(registry: Registry) {
     cost: numbers(METRICS.cost),
     unpricedAttempts: numbers(METRICS.unpricedAttempts),
     estimatedAttempts: numbers(METRICS.estimatedAttempts),
+    usageEstimates: numbers(METRICS.usageEstimates),
+    usageContradictions: numbers(METRICS.usageContradictions),
+    drainsRunning: numbers(METRICS.drainsRunning),
+    drains: numbers(METRICS.drains),
     targetState: numbers(METRICS.targetState),
     priceAge: numbers(METRICS.priceAge),
     priceListKept: numbers(METRICS.priceListKept),
@@ -187,7 +201,11 @@ function addAttempt(families: Families, slots: ModelSlots, end: AttemptMeasures)
   if (end.unpriced) slots.unpriced.value++
   // Nano as a double is exact to nine million units; the ledger is the place of exact sums.
   if (end.costNano !== null) slots.costNano.value += Number(end.costNano)
-  if (end.estimated) slots.estimated.value++
+  if (end.estimate !== null) {
+    slots.estimated.value++
+    families.usageEstimates.at(end.estimate).value++
+  }
+  if (end.doubt !== null) families.usageContradictions.at(end.doubt).value++
   if (end.ttftMs !== null) slots.timeToFirstChunk.observe(end.ttftMs / 1000)
   const { attempts, duration } = outcomeSlots(families, slots, end)
   attempts.value++

@@ -112,7 +112,7 @@ function checkUsage(fixture: Fixture, { usage, cost, source }: Replayed['metered
       output_tokens: usage.outputTokens,
       reasoning_tokens: usage.reasoningTokens,
     }).toEqual({ cached_input_tokens: 0, reasoning_tokens: 0, ...expects.usage })
-    expect(source).toBe('provider')
+    expect(source).toBe(expects.usage_source ?? 'provider')
   }
   if (expects.cost !== undefined)
     expect(cost === null ? null : formatNano(cost.nativeNano)).toBe(expects.cost)

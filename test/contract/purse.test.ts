@@ -7,11 +7,12 @@ import { expect, test } from 'vitest'
 import { newAnswerState } from '#core/answer.ts'
 import { NO_USAGE } from '#core/usage.ts'
 import { type AdmittedCall, admitAttempt, releaseAttempt, settleAttempt } from '#pipeline/admit.ts'
-import type { AttemptEnd } from '#pipeline/attempt.ts'
+import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import type { Deps, Exchange } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import type { TargetFacts } from '#pipeline/live.ts'
+import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { bookEnd, bookOpen, requestRow } from '#pipeline/settle.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
@@ -84,6 +85,9 @@ function endOf({ what, input, output }: Step): AttemptEnd {
     ttftMs: 1,
     durationMs: 5,
     sent: true,
+    streamed: true,
+    left: null,
+    billsOn: false,
   }
 }
 
@@ -102,6 +106,7 @@ test('PEERS 33: the counter of a budget is the sum of its rows, after any interl
         metrics: createMetrics(),
         admission: desk,
         gauge: new InputGauge(),
+        outputGauge: new OutputGauge(),
       } as unknown as Deps
       const running = new Map<number, Running>()
       let requests = 0
@@ -149,9 +154,9 @@ async function take(
     const { admitted, facts, open: row } = one.attempt
     const ended = endOf(next.what === 'close' ? { ...next, what: 'abort' } : next)
     const booked = bookEnd(deps, exchange, admitted.call, facts, row, ended)
-    settleAttempt(deps, exchange, admitted.call, booked)
+    settleAttempt(deps, exchange, booked)
     // Told twice, charged once.
-    settleAttempt(deps, exchange, admitted.call, booked)
+    settleAttempt(deps, exchange, booked)
     one.attempt = null
   }
   if (next.what !== 'close') return

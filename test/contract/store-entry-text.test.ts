@@ -31,6 +31,12 @@ test.each<[string, Partial<AttemptRow>]>([
   ['what is rarely used', { usage: { ...usage, other: { serviceTier: 'batch', searchCalls: 2 } } }],
   ['an explicit cache', { usage: { ...usage, explicitCache: true } }],
   ['a cache that is said to be implicit', { usage: { ...usage, explicitCache: false } }],
+  [
+    'an estimate and its bound',
+    { usageSource: 'estimated', estimateError: { inputTokens: 120, outputTokens: 131_072 } },
+  ],
+  ['a usage that contradicts itself', { usageDoubt: 'total' }],
+  ['both', { estimateError: { inputTokens: 0, outputTokens: 7 }, usageDoubt: 'behind' }],
   ['nothing from the upstream', { responseModel: null, upstreamRequestId: null, ttftMs: null }],
   ['quotes, line ends and other scripts', { responseModel: '"\\\n\t\u2028', upstreamRequestId: '豆包 🫘' }],
 ])('an attempt with %s is read as it was written', (_name, fields) => {

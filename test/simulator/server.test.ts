@@ -44,6 +44,27 @@ test('a caller that leaves before a whole answer is billed the tokens that were 
   expect(logged?.billed?.outputTokens).toBeLessThan(8_000)
 })
 
+test.each([true, false])(
+  'a caller that leaves a vendor which goes on is billed the whole answer (stream: %s)',
+  async (stream) => {
+    const simulator = await start(
+      'openai',
+      { answerTokens: 300, tokensPerSecond: 500 },
+      { onAbort: 'finish' },
+    )
+    const request = open(simulator)
+    request.on('error', () => undefined)
+    request.end(JSON.stringify(ask('数', { stream })))
+    await until(() => (simulator.requests[0]?.firstTokenAtMs ?? null) !== null)
+    request.destroy()
+    await until(() => simulator.stats.inFlight === 0)
+    await call(simulator, ask('数', { stream }))
+    const [left, stayed] = simulator.requests
+    expect(left).toMatchObject({ aborted: true, billed: { inputTokens: 8 } })
+    expect(left?.billed).toEqual(stayed?.billed)
+  },
+)
+
 test('a slow reader holds the stream up, and little is held for it', async () => {
   const simulator = await start('openai', { ...ENDLESS, answerTokens: 60_000 })
   const request = open(simulator)

@@ -49,5 +49,12 @@ export function configOf(parts: ConfigParts): Json {
 }
 
 export function openAiCompatible(baseUrl: string): Json {
-  return { use: 'openai-compatible', base_url: baseUrl, api_key: UPSTREAM_KEY, allow_private: true }
+  return {
+    use: 'openai-compatible',
+    base_url: baseUrl,
+    api_key: UPSTREAM_KEY,
+    allow_private: true,
+    // Scripted upstreams often hang: nothing shall be read on behind a test's client unless the test is about that.
+    on_client_abort: 'cancel',
+  }
 }

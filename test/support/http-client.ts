@@ -11,6 +11,8 @@ export interface AskOptions {
   /** Sent as a bearer token. */
   readonly key?: string
   readonly agent?: Agent
+  /** Leaves when it is aborted, at whatever moment that is. */
+  readonly signal?: AbortSignal
 }
 
 export interface ClientAnswer {
@@ -83,6 +85,7 @@ function send(url: string, options: AskOptions): ClientRequest {
   const request = httpRequest(url, {
     method: options.method ?? (body === null ? 'GET' : 'POST'),
     agent: options.agent ?? false,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
     headers: {
       ...(body === null ? {} : { 'content-type': 'application/json' }),
       ...(body === null || isChunked ? {} : { 'content-length': String(body.length) }),

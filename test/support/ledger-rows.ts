@@ -29,6 +29,8 @@ export function attemptRow(fields: Partial<AttemptRow>): AttemptRow {
       reasoningTokens: 5,
     },
     usageSource: 'provider',
+    estimateError: null,
+    usageDoubt: null,
     cost: {
       amountNano: 1_000_000n as Nano,
       currency: 'CNY',
@@ -126,6 +128,8 @@ function arbitraryAttempt(): fc.Arbitrary<LedgerRow> {
       target: fc.constantFrom('doubao/seed', 'qwen/flash'),
       tags: fc.constantFrom({}, { team: 'growth' }, { app: 'web', team: 'ops "quoted"' }),
       usageSource: fc.constantFrom('provider', 'drained', 'estimated', 'recovered'),
+      estimateError: fc.option(fc.record({ inputTokens: fc.nat(9_000), outputTokens: fc.nat(200_000) })),
+      usageDoubt: fc.option(fc.constantFrom('malformed', 'total', 'parts', 'zero', 'behind')),
       usage: fc.record({
         inputTokens: tokens,
         cachedInputTokens: tokens,

@@ -6,11 +6,14 @@ import type { Clock, Headers, Upstream, UpstreamRequest } from '#core/ports.ts'
 import type { PriceEntry } from '#core/price.ts'
 import type { Provider } from '#core/provider.ts'
 import type { Settings, TargetSettings } from '#core/settings.ts'
-import { type AttemptEnd, startAttempt } from '#pipeline/attempt.ts'
+import { startAttempt } from '#pipeline/attempt.ts'
+import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import type { Call, Deps } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
+import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live, type TargetFacts } from '#pipeline/live.ts'
 import { type Metered, meter } from '#pipeline/meter.ts'
+import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { encodeUpstream, type UpstreamText } from '#pipeline/translate.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
 
@@ -41,6 +44,8 @@ export interface FixtureCase {
     readonly response_model?: string
     readonly upstream_request_id?: string
     readonly usage?: Readonly<Record<string, number>>
+    /** Default `provider`. */
+    readonly usage_source?: string
     readonly cost?: string
     readonly failure?: string
     readonly vendor_code?: string
@@ -111,7 +116,13 @@ export function liveOf(
     capabilities: null,
   }
   const settings: Settings = {
-    server: { host: '127.0.0.1', port: 0, drainMs: 0, bodyBytesMax: 1 << 25 },
+    server: {
+      host: '127.0.0.1',
+      port: 0,
+      drainMs: 0,
+      bodyBytesMax: 1 << 25,
+      abandoned: { drainMs: 1, bytesMax: 1, drainsMax: 0 },
+    },
     admin: { token: null },
     metrics: { public: false },
     store: 'memory:',
@@ -141,6 +152,7 @@ export function liveOf(
           baseUrl: fixture.base_url ?? (provider.baseUrl === undefined ? 'http://127.0.0.1:8000/v1' : null),
           region: provider.region,
           allowPrivate: true,
+          onClientAbort: null,
           enabled: true,
         },
       ],
@@ -213,6 +225,7 @@ export async function replay(
     timeouts: { connectMs: 1000, ttftMs: 1000, idleMs: 1000, totalMs: 1000 },
     ttftMs: 1000,
     requestId: 'req_fixture',
+    onLeave: { policy: 'cancel', stopsBilling: true },
     costOf: () => null,
     commit: () => undefined,
     write: (bytes) => written.push(bytes) > 0,
@@ -223,7 +236,14 @@ export async function replay(
     call,
     text,
     end,
-    metered: meter(live, call, facts, end, startedAtMs),
+    metered: meter(
+      { gauge: new InputGauge(), outputGauge: new OutputGauge() },
+      live,
+      call,
+      facts,
+      end,
+      startedAtMs,
+    ),
     client: Buffer.concat(parts).toString('utf8'),
   }
 }

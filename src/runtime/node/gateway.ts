@@ -9,10 +9,12 @@ import type { AttemptRow } from '#core/ledger.ts'
 import type { Settings } from '#core/settings.ts'
 import type { Log } from '#core/telemetry.ts'
 import { createApp } from '#http/app.ts'
+import { DrainDesk } from '#pipeline/abandoned.ts'
 import type { Deps } from '#pipeline/context.ts'
 import { TokenCache } from '#pipeline/credentials.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
+import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { boundOfRecovered } from '#pipeline/recovered.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { BalanceBook } from '#pricing/balance-book.ts'
@@ -144,6 +146,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     tokens: new TokenCache(clock, upstream, hmacSha256),
     admission: desk,
     gauge: new InputGauge(),
+    outputGauge: new OutputGauge(),
+    drains: new DrainDesk(settings.server.abandoned, metrics),
     hmacSha256,
     digest,
     load: { inFlight: 0, bodyBytes: 0 },
@@ -218,7 +222,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       budgets.close()
       balanceReader.close()
       sayGoodbye(server)
-      await drain(server, live.settings.server.drainMs)
+      await drain(server, deps, live.settings.server.drainMs)
       await untilAllEnded(deps)
       await upstream.close()
       await ledger.close()
@@ -294,16 +298,22 @@ function sayGoodbye(server: Server): void {
   )
 }
 
-async function drain(server: Server, drainMs: number): Promise<void> {
+/** Running requests may end, and so may those whose client has left: until the time is over, then all are cut. */
+async function drain(server: Server, deps: Deps, drainMs: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, DRAIN_LISTEN_MS))
+  const timer = setTimeout(
+    () => {
+      deps.drains.close()
+      server.closeAllConnections()
+    },
+    Math.max(0, drainMs - DRAIN_LISTEN_MS),
+  )
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), Math.max(0, drainMs - DRAIN_LISTEN_MS))
-    server.close(() => {
-      clearTimeout(timer)
-      resolve()
-    })
+    server.close(() => resolve())
     server.closeIdleConnections()
   })
+  await deps.drains.idle()
+  clearTimeout(timer)
 }
 
 /** A connection that was cut tells its request some turns later; before that its upstream must not break. */

@@ -56,6 +56,7 @@ export function openLedger(options: LedgerOptions): NodeLedger {
     shipping: isRedis,
   })
   const recovered = ledger.recover(options.estimate)
+  options.metrics.usageRecovered(recovered)
   if (recovered > 0) options.log.warn('journal.recovered', { attempts: recovered })
   // Nothing has been refused yet: a start must not look like an outage.
   options.metrics.storeUp(true)

@@ -3,7 +3,7 @@
 
 import type { AttemptRow, Cost, CostLine, Decision, RequestDetail, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
-import type { OtherUsage } from '#core/usage.ts'
+import type { OtherUsage, UsageDoubt } from '#core/usage.ts'
 
 type HeadJson = readonly [
   key: RequestRow['key'],
@@ -23,6 +23,7 @@ type TailJson = readonly [
   durationMs: number,
 ]
 type EntryJson = readonly [head: HeadJson, tail: TailJson, ...attempts: AttemptJson[]]
+type Mutable<List extends readonly unknown[]> = [...List]
 type AttemptJson = readonly [
   attempt: number,
   role: AttemptRow['role'],
@@ -43,6 +44,13 @@ type AttemptJson = readonly [
   ttftMs: number | null,
   durationMs: number,
   other: OtherUsage | null,
+  /** Absent where both are null. */
+  doubts?: DoubtsJson,
+]
+type DoubtsJson = readonly [
+  inputTokensError: number | null,
+  outputTokensError: number | null,
+  doubt: UsageDoubt | null,
 ]
 type CostJson = readonly [
   amountNano: number,
@@ -103,8 +111,8 @@ export function tailText(row: RequestRow): string {
 
 /** An attempt beside its request: without what both share. */
 export function attemptText(row: AttemptRow): string {
-  const { usage, cost, ttftMs } = row
-  const list: AttemptJson = [
+  const { usage, cost, ttftMs, estimateError, usageDoubt } = row
+  const list: Mutable<AttemptJson> = [
     row.attempt,
     row.role,
     row.target,
@@ -125,6 +133,8 @@ export function attemptText(row: AttemptRow): string {
     Math.round(row.durationMs),
     usage.other === undefined ? null : withoutText(usage.other),
   ]
+  if (estimateError !== null || usageDoubt !== null)
+    list.push([estimateError?.inputTokens ?? null, estimateError?.outputTokens ?? null, usageDoubt])
   return JSON.stringify(list)
 }
 
@@ -215,7 +225,7 @@ function tailOf([status, outcome, error, attempts, costNano, durationMs]: TailJs
 function attemptOf(fields: AttemptJson, request: RequestRow): AttemptRow {
   const [attempt, role, target, startedAtMs, outcome, httpStatus, responseModel, upstreamRequestId] = fields
   const [, , , , , , , , inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, ...rest] = fields
-  const [reasoningTokens, explicitCache, usageSource, cost, ttftMs, durationMs, other] = rest
+  const [reasoningTokens, explicitCache, usageSource, cost, ttftMs, durationMs, other, doubts] = rest
   const usage = { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens }
   return {
     requestId: request.id,
@@ -235,11 +245,19 @@ function attemptOf(fields: AttemptJson, request: RequestRow): AttemptRow {
       ...(other === null ? {} : { other }),
     },
     usageSource,
+    ...doubtsOf(doubts),
     cost: cost === null ? null : costOf(cost),
     startedAtMs,
     ttftMs,
     durationMs,
   }
+}
+
+function doubtsOf(doubts: DoubtsJson | undefined): Pick<AttemptRow, 'estimateError' | 'usageDoubt'> {
+  if (doubts === undefined) return { estimateError: null, usageDoubt: null }
+  const [inputTokens, outputTokens, usageDoubt] = doubts
+  const isBounded = inputTokens !== null && outputTokens !== null
+  return { estimateError: isBounded ? { inputTokens, outputTokens } : null, usageDoubt }
 }
 
 function costOf([amountNano, currency, nativeNano, nativeCurrency, priceVersion, lines]: CostJson): Cost {

@@ -15,6 +15,8 @@ export function assertAttempt(row: AttemptRow): void {
       isCount(usage.cacheWriteTokens) &&
       isCount(usage.outputTokens) &&
       isCount(usage.reasoningTokens) &&
+      (row.estimateError === null ||
+        (isCount(row.estimateError.inputTokens) && isCount(row.estimateError.outputTokens))) &&
       isCount(row.startedAtMs) &&
       isCount(row.httpStatus) &&
       Number.isFinite(row.durationMs) &&

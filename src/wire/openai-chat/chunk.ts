@@ -1,7 +1,7 @@
 // Reads and repairs parsed OpenAI-chat objects: chunks of a stream and whole answers (a `message` where a chunk
 // has a `delta`). Repairs are the vendor quirks that official SDKs would stumble over.
 
-import type { AnswerState } from '#core/answer.ts'
+import { type AnswerState, noteUsage } from '#core/answer.ts'
 import type { Quirks } from '#core/provider.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { utf8Length } from '../bytes.ts'
@@ -48,7 +48,6 @@ export function learn(state: AnswerState, body: MutableJson, ends: ChoiceEnds): 
     state.upstreamId = body['id']
   if (typeof body['model'] === 'string' && body['model'] !== '') state.responseModel = body['model']
   const usage = usageOf(body)
-  if (usage !== null) state.usage = usage
   for (const choice of choicesOf(body)) {
     const delta = deltaOf(choice)
     if (delta !== null) {
@@ -64,6 +63,7 @@ export function learn(state: AnswerState, body: MutableJson, ends: ChoiceEnds): 
     const reason = choice['finish_reason']
     ends.note(indexOf(choice), typeof reason === 'string' && reason !== '')
   }
+  if (usage !== null) noteUsage(state, usage)
 }
 
 /** Usage from wherever the vendor puts it: the top (OpenAI), or a choice (Kimi's finish chunk). */

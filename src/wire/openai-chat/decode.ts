@@ -18,9 +18,18 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
   let started = false
   let ended = false
   let hasContent = false
+  let failed = false
+  let said = false
   return openSseDecoder({
     read(event, data, events) {
-      if (ended) return true
+      if (failed) return true
+      if (ended) {
+        // Nothing but what was used, where it was not said before.
+        const usage = said ? null : usageOf(parseObject(data) ?? {})
+        if (usage !== null) events.push({ type: 'usage', usage })
+        said ||= usage !== null
+        return true
+      }
       if (isDone(data)) {
         ended = true
         return true
@@ -29,15 +38,16 @@ export function openChatDecoder(quirks: Quirks, rules: readonly ErrorRule[]): An
       if (body === null) return false
       if (event.isErrorEvent || isErrorBody(body)) {
         events.push({ type: 'failure', failure: toFailure(readErrorValue(body), 200, rules, null) })
-        ended = true
+        failed = true
         return true
       }
       if (!started) events.push(startOf(body))
       started = true
       dropRepeated(body, hasContent)
-      const known = events.length
-      if (!decodeBody(body, tolerant, memory, rules, events)) ended = true
-      hasContent ||= events.some((event, at) => at >= known && CONTENT.has(event.type))
+      const before = events.length
+      if (!decodeBody(body, tolerant, memory, rules, events)) failed = true
+      hasContent ||= events.some((event, at) => at >= before && CONTENT.has(event.type))
+      said ||= events.some((event) => event.type === 'usage')
       return true
     },
     hasEnded: () => ended,

@@ -3,6 +3,8 @@
 
 import { encodeUtf8, hasBytesAt } from '../bytes.ts'
 
+/** OpenAI pads its events to hide the length of tokens. */
+const PADDING = encodeUtf8('"obfuscation"')
 /** Members whose text changes with every event. All else is compared, a `role` or an `id` too. */
 const TEXT_MEMBERS: readonly Uint8Array[] = [
   'content',
@@ -11,9 +13,9 @@ const TEXT_MEMBERS: readonly Uint8Array[] = [
   'refusal',
   'text',
   'arguments',
-  // OpenAI pads its events to hide the length of tokens.
-  'obfuscation',
-].map((name) => encodeUtf8(`"${name}"`))
+]
+  .map((name) => encodeUtf8(`"${name}"`))
+  .concat(PADDING)
 
 const LF = 10
 const SPACE = 32
@@ -26,6 +28,8 @@ export interface EventShape {
   readonly pieces: readonly Uint8Array[]
   /** Bytes of an event that are not data: field name and line ends. */
   readonly frameBytes: number
+  /** Bytes that are no text; null: some of its texts say nothing (padding), so that the rest is not all said. */
+  readonly fixedBytes: number | null
 }
 
 /** Reads it from one event; null when it has no text, or its data is no part of its bytes. */
@@ -39,6 +43,7 @@ export function readShape(raw: Uint8Array, data: Uint8Array): EventShape | null 
   let at = dataEnd - data.length
   let pieceStart = 0
   let keyStart = 0
+  let isPadded = false
   while (at < dataEnd) {
     if (raw[at] !== QUOTE) {
       at++
@@ -49,13 +54,15 @@ export function readShape(raw: Uint8Array, data: Uint8Array): EventShape | null 
     if (!isValue(raw, at)) keyStart = at
     else if (TEXT_MEMBERS.some((name) => hasBytesAt(raw, keyStart, name))) {
       pieces.push(kept.subarray(pieceStart, at + 1))
+      isPadded ||= hasBytesAt(raw, keyStart, PADDING)
       pieceStart = close
     }
     at = close + 1
   }
   if (pieces.length === 0) return null
   pieces.push(kept.subarray(pieceStart))
-  return { pieces, frameBytes: raw.length - data.length }
+  const fixedBytes = isPadded ? null : pieces.reduce((sum, piece) => sum + piece.length, 0)
+  return { pieces, frameBytes: raw.length - data.length, fixedBytes }
 }
 
 /** Index behind the event of this shape that begins at `from`, -1 when there is none. */

@@ -1,12 +1,12 @@
 // The identity path: OpenAI chat on both sides. Events pass as the bytes they came in; they are parsed only
 // until the first content, and later where a cheap look finds usage, a finish, an error or a quirk.
 
-import { type AnswerTransform, newAnswerState } from '#core/answer.ts'
+import { type AnswerTransform, newAnswerState, noteUsage } from '#core/answer.ts'
 import { SSE_EVENT_BYTES_MAX } from '#core/limits.ts'
 import type { ErrorRule, Quirks } from '#core/provider.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { concatBytes, decodeUtf8, encodeUtf8 } from '../bytes.ts'
-import { isObject } from '../json-object.ts'
+import { isObject, parseObject } from '../json-object.ts'
 import { isDone, looksLikeObject, type SseEvent, SseSplitter } from '../sse.ts'
 import { ChoiceEnds } from './choices.ts'
 import { choicesOf, deltaOf, dropRepeated, learn, type MutableJson, repair, usageOf } from './chunk.ts'
@@ -48,7 +48,8 @@ export function passStream(options: PassOptions): AnswerTransform {
   }
 
   function onEvent(event: SseEvent): void {
-    if (state.done || state.failure !== null) return
+    if (state.failure !== null) return
+    if (state.done) return learnLate(event)
     const { data } = event
     if (data === null) {
       run.add(event.raw)
@@ -62,6 +63,14 @@ export function passStream(options: PassOptions): AnswerTransform {
     } else {
       onParsed(event, data)
     }
+  }
+
+  /** Behind the end mark nothing is for the client, but what was used is for the books. */
+  function learnLate({ data }: SseEvent): void {
+    if (state.usage !== null || data === null || !looksLikeObject(data)) return
+    const body = parseObject(data)
+    const usage = body === null ? null : usageOf(body)
+    if (usage !== null) noteUsage(state, usage)
   }
 
   function onParsed(event: SseEvent, data: Uint8Array): void {

@@ -35,7 +35,7 @@ export class PlainEvents {
     while (shape !== null && at < bytes.length) {
       const end = shapeEnd(shape, bytes, at)
       if (end === -1) break
-      this.#count(end - at - shape.frameBytes)
+      this.#countShaped(shape, end - at)
       this.#earn()
       at = end
     }
@@ -45,11 +45,23 @@ export class PlainEvents {
   /** True when nothing in this event concerns us. Its data looks like an object. */
   take(event: SseEvent, data: Uint8Array): boolean {
     const { raw } = event
-    if (this.#shape !== null && shapeEnd(this.#shape, raw, 0) === raw.length) this.#earn()
-    else if (event.isErrorEvent || !this.#isPlain(data)) return false
-    else this.#learn(raw, data)
-    this.#count(data.length)
+    const known = this.#shape
+    if (known !== null && shapeEnd(known, raw, 0) === raw.length) {
+      this.#earn()
+      this.#countShaped(known, raw.length)
+      return true
+    }
+    if (event.isErrorEvent || !this.#isPlain(data)) return false
+    const learned = this.#learn(raw, data)
+    if (learned === null) this.#count(data.length)
+    else this.#countShaped(learned, raw.length)
     return true
+  }
+
+  /** Exactly the text, where the shape says what is none. */
+  #countShaped(shape: EventShape, bytes: number): void {
+    if (shape.fixedBytes === null) this.#count(bytes - shape.frameBytes)
+    else this.#state.outputBytes += bytes - shape.fixedBytes
   }
 
   #count(dataBytes: number): void {
@@ -60,10 +72,11 @@ export class PlainEvents {
     if (this.#trialsLeft < TRIALS_MAX) this.#trialsLeft++
   }
 
-  #learn(raw: Uint8Array, data: Uint8Array): void {
-    if (this.#trialsLeft === 0) return
+  #learn(raw: Uint8Array, data: Uint8Array): EventShape | null {
+    if (this.#trialsLeft === 0) return null
     this.#trialsLeft--
     this.#shape = readShape(raw, data)
+    return this.#shape
   }
 
   #isPlain(data: Uint8Array): boolean {

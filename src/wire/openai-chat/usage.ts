@@ -1,7 +1,7 @@
 // Usage objects of the OpenAI shape and its vendors' variants → TokenUsage.
 
 import { CALLS_COUNT_MAX, TOKENS_COUNT_MAX } from '#core/limits.ts'
-import { type OtherUsage, PLAIN_SERVICE_TIERS, type TokenUsage } from '#core/usage.ts'
+import { type OtherUsage, PLAIN_SERVICE_TIERS, type TokenUsage, type UsageDoubt } from '#core/usage.ts'
 import { isObject } from '../json-object.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -15,44 +15,100 @@ type Json = Readonly<Record<string, unknown>>
  */
 export function readUsage(value: unknown, serviceTier?: unknown): TokenUsage | null {
   if (!isObject(value)) return null
-  const said = saidOf(value['prompt_tokens'], value['input_tokens'])
-  const answered = saidOf(value['completion_tokens'], value['output_tokens'])
-  const inputTokens = count(said)
-  const outputTokens = count(answered)
-  if (inputTokens === null && (outputTokens === null || isSaid(said))) return null
-  if (outputTokens === null && isSaid(answered)) return null
+  const prompt = value['prompt_tokens'] ?? value['input_tokens']
+  const completion = value['completion_tokens'] ?? value['output_tokens']
+  if (isAbsent(prompt) && isAbsent(completion)) return null
   const input = object(value['prompt_tokens_details']) ?? object(value['input_tokens_details'])
   const output = object(value['completion_tokens_details']) ?? object(value['output_tokens_details'])
-  const total = inputTokens ?? 0
-  // A vendor that reports a part larger than its whole must not make a negative remainder.
-  const cached = Math.min(
-    total,
+  const cached =
     count(input?.['cached_tokens']) ??
-      count(value['cached_tokens']) ??
-      count(value['prompt_cache_hit_tokens']) ??
-      0,
-  )
+    count(value['cached_tokens']) ??
+    count(value['prompt_cache_hit_tokens']) ??
+    0
   const written = count(input?.['cache_creation_input_tokens']) ?? count(input?.['cache_write_tokens']) ?? 0
+  const reasoning = count(output?.['reasoning_tokens']) ?? count(value['reasoning_tokens']) ?? 0
+  const totals = readTotals(prompt, completion, count(value['total_tokens']), cached, reasoning)
+  const { inputTokens, outputTokens, lacks } = totals
+  const isOverfull = cached + written > inputTokens || reasoning > outputTokens
+  const doubt = totals.doubt ?? (isOverfull && lacks === null ? 'parts' : null)
+  // A vendor that reports a part larger than its whole must not make a negative remainder.
+  const cachedInputTokens = Math.min(inputTokens, cached)
   return {
-    inputTokens: total,
-    cachedInputTokens: cached,
-    cacheWriteTokens: Math.min(total - cached, written),
-    outputTokens: outputTokens ?? 0,
-    reasoningTokens: Math.min(
-      outputTokens ?? 0,
-      count(output?.['reasoning_tokens']) ?? count(value['reasoning_tokens']) ?? 0,
-    ),
+    inputTokens,
+    cachedInputTokens,
+    cacheWriteTokens: Math.min(inputTokens - cachedInputTokens, written),
+    outputTokens,
+    reasoningTokens: Math.min(outputTokens, reasoning),
     ...(input?.['cache_type'] === 'ephemeral' ? { explicitCache: true } : {}),
     ...otherOf(value, input, output, serviceTier),
+    ...(doubt === null ? NOTHING : { doubt }),
+    ...(lacks === null ? NOTHING : { lacks }),
   }
 }
 
-function saidOf(first: unknown, second: unknown): unknown {
-  return isSaid(first) ? first : second
+interface Totals {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly doubt: UsageDoubt | null
+  readonly lacks: 'input' | 'output' | 'both' | null
 }
 
-function isSaid(value: unknown): boolean {
-  return value !== undefined && value !== null
+/** A figure that is missing is the rest of the total, where there is one; digits in quotes are a number all the same. */
+function readTotals(
+  prompt: unknown,
+  completion: unknown,
+  total: number | null,
+  cached: number,
+  reasoning: number,
+): Totals {
+  const said = count(prompt) ?? digits(prompt)
+  const answered = count(completion) ?? digits(completion)
+  const inputTokens = said ?? restOf(total, answered)
+  const outputTokens = answered ?? restOf(total, said)
+  const isMalformed = isNoCount(prompt) || isNoCount(completion)
+  if (inputTokens === null || outputTokens === null) {
+    const lacks = inputTokens !== null ? 'output' : outputTokens !== null ? 'input' : 'both'
+    return {
+      inputTokens: inputTokens ?? 0,
+      outputTokens: outputTokens ?? 0,
+      doubt: isMalformed ? 'malformed' : null,
+      lacks,
+    }
+  }
+  if (isMalformed) return { inputTokens, outputTokens, doubt: 'malformed', lacks: null }
+  const rest = total === null ? 0 : total - inputTokens - outputTokens
+  if (rest === 0) return { inputTokens, outputTokens, doubt: null, lacks: null }
+  return withRest(inputTokens, outputTokens, rest, cached, reasoning)
+}
+
+/**
+ * Some vendors count cached input or reasoning beside the two figures and say them in the total only (Anthropic's way,
+ * xAI's way). What nothing explains is billed as output, the dearer of the two: thinking is what vendors leave out.
+ * A total below its parts is passed over, since prices are of the parts.
+ */
+function withRest(input: number, output: number, rest: number, cached: number, reasoning: number): Totals {
+  const made = (inputTokens: number, outputTokens: number, doubt: UsageDoubt | null): Totals => ({
+    inputTokens,
+    outputTokens,
+    doubt,
+    lacks: null,
+  })
+  if (rest < 0) return made(input, output, 'total')
+  if (rest === reasoning) return made(input, output + reasoning, null)
+  if (rest === cached) return made(input + cached, output, null)
+  if (rest === cached + reasoning) return made(input + cached, output + reasoning, null)
+  return made(input, output + rest, 'total')
+}
+
+function restOf(total: number | null, part: number | null): number | null {
+  return total === null || part === null || total < part ? null : total - part
+}
+
+const isAbsent = (value: unknown): boolean => value === undefined || value === null
+const isNoCount = (value: unknown): boolean => !isAbsent(value) && count(value) === null
+
+function digits(value: unknown): number | null {
+  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : null
 }
 
 const NOTHING = Object.freeze({})

@@ -49,7 +49,7 @@ function setUp(key: object, rest: object = {}, price: object = { input: '2', out
   const admit = (exchange = open()) => admitAttempt(deps, exchange, call, facts, policy)
   const settle = (exchange: Exchange, inputTokens: number, outputTokens: number): void => {
     const row = attemptRow({ target: 'main/small', usageSource: 'provider', cost: null })
-    settleAttempt(deps, exchange, call, { ...row, usage: { ...row.usage, inputTokens, outputTokens } })
+    settleAttempt(deps, exchange, { ...row, usage: { ...row.usage, inputTokens, outputTokens } })
   }
   return { desk, deps, policy, call, open, admit, settle }
 }

@@ -7,6 +7,7 @@ import { holdFor } from '#pipeline/hold.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { meter } from '#pipeline/meter.ts'
+import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { planCall } from '#pipeline/plan.ts'
 import { HealthBoard } from '#routing/health.ts'
 import { usageOf } from '../pricing/prices.ts'
@@ -64,6 +65,7 @@ function heldAt(atMs: number): bigint | null {
 
 const billAt = (atMs: number) =>
   meter(
+    { gauge: new InputGauge(), outputGauge: new OutputGauge() },
     live,
     call,
     facts,
@@ -78,6 +80,9 @@ const billAt = (atMs: number) =>
       ttftMs: 1,
       durationMs: 1,
       sent: true,
+      streamed: true,
+      left: null,
+      billsOn: false,
     },
     atMs,
   ).cost

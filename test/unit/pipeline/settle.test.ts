@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { newAnswerState } from '#core/answer.ts'
 import type { AttemptRow, RequestRow } from '#core/ledger.ts'
 import type { Headers } from '#core/ports.ts'
-import type { AttemptEnd } from '#pipeline/attempt.ts'
+import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import type { Call, Deps, Exchange } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
+import { InputGauge } from '#pipeline/input-gauge.ts'
+import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { bookEnd, bookOpen, requestRow } from '#pipeline/settle.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { vendor } from '../settings/fixtures.ts'
@@ -36,6 +38,8 @@ function setUp(
   const deps = {
     clock,
     metrics: createMetrics(),
+    gauge: new InputGauge(),
+    outputGauge: new OutputGauge(),
     journal: {
       open: (request: RequestRow, attempt: AttemptRow, written: (error: Error | null) => void) => {
         opened.push([request, attempt])
@@ -87,6 +91,9 @@ function ended(changes: Partial<AttemptEnd> = {}, state: Partial<AttemptEnd['sta
     ttftMs: 320.6,
     durationMs: 2_100.4,
     sent: true,
+    streamed: true,
+    left: null,
+    billsOn: false,
     ...changes,
   }
 }

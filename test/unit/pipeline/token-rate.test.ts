@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Provider, Quirks } from '#core/provider.ts'
-import { type AdmittedCall, admitAttempt, settleAttempt } from '#pipeline/admit.ts'
+import { admitAttempt, settleAttempt } from '#pipeline/admit.ts'
 import type { Deps, Exchange } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
@@ -50,14 +50,9 @@ function setUp(limits: Json, quirks: Partial<Quirks> = {}, thinksByDefault = fal
     const open = exchange as unknown as Exchange
     return { exchange: open, call, admitted: admitAttempt(deps, open, call, facts, live.policy('default')) }
   }
-  function settle(
-    exchange: Exchange,
-    call: AdmittedCall['call'],
-    inputTokens: number,
-    outputTokens: number,
-  ): void {
+  function settle(exchange: Exchange, inputTokens: number, outputTokens: number): void {
     const row = attemptRow({ target: 'main/small', cost: null })
-    settleAttempt(deps, exchange, call, { ...row, usage: { ...row.usage, inputTokens, outputTokens } })
+    settleAttempt(deps, exchange, { ...row, usage: { ...row.usage, inputTokens, outputTokens } })
     exchange.grant?.close()
   }
   const used = (): number => {
@@ -77,7 +72,7 @@ describe('the charge is an upper bound', () => {
     const { ask, settle, used } = setUp({ tpm: 1_000_000 })
     for (let index = 0; index < 20; index++) {
       const { exchange, call } = ask({ max_tokens: 1 }, 'x'.repeat(4_000))
-      settle(exchange, call, 100, 1)
+      settle(exchange, 100, 1)
     }
     const before = used()
     ask({ max_tokens: 1 }, 'x'.repeat(4_000))
@@ -120,7 +115,7 @@ describe('the charge is an upper bound', () => {
     const first = ask()
     expect(used()).toBe(8_000)
     expect(ask().admitted.refused).toMatchObject({ reason: 'limit' })
-    settle(first.exchange, first.call, 10, 90)
+    settle(first.exchange, 10, 90)
     expect(used()).toBe(100)
   })
 
@@ -143,7 +138,7 @@ test('PEERS 35: a limit of tokens charges tokens, not one per request', () => {
   const { ask, settle, used } = setUp({ tpm: 100_000 })
   const { exchange, call } = ask({ max_tokens: 500 })
   expect(used()).toBeGreaterThan(500)
-  settle(exchange, call, 300, 200)
+  settle(exchange, 300, 200)
   expect(used()).toBe(500)
 })
 
@@ -192,7 +187,7 @@ function run(limits: Json, arrivals: readonly Arrival[], minutes: number, askedM
       const input = Math.floor(call.bytes.length * next.input)
       const output = Math.floor(billedTokensMax(call, facts) * next.output)
       clock.after(next.runMs, () => {
-        settle(exchange, call, input, output)
+        settle(exchange, input, output)
         served.push({ atMs, tokens: input + output })
       })
     } else refusedAt = [...refusedAt.slice(-99), used()]

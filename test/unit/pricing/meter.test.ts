@@ -3,10 +3,12 @@
 import { describe, expect, test } from 'vitest'
 import { newAnswerState } from '#core/answer.ts'
 import { formatNano } from '#core/money.ts'
-import type { AttemptEnd } from '#pipeline/attempt.ts'
+import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import { readCall } from '#pipeline/ingress.ts'
+import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive } from '#pipeline/live.ts'
 import { costOf, meter } from '#pipeline/meter.ts'
+import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { BalanceBook, balancesOf } from '#pricing/balance-book.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
 import { encode, liveWith } from '../pipeline/support.ts'
@@ -21,6 +23,7 @@ function setUp(price: object) {
     models: { assistant: { targets: ['main/small'] } },
     prices: { 'main/small': price },
   })
+  const gauges = { gauge: new InputGauge(), outputGauge: new OutputGauge() }
   const balances = new BalanceBook(balancesOf(settings.prices))
   const live = compileLive(settings, buildCatalogue({ lists: [], overrides: settings.prices, balances }))
   const [target] = settings.models.get('assistant')?.targets ?? []
@@ -29,7 +32,7 @@ function setUp(price: object) {
   const call = readCall('chat', encode('{"model":"assistant","messages":[{"role":"user","content":"hi"}]}'))
   return {
     balances,
-    metered: (end: Partial<AttemptEnd> = {}) => meter(live, call, facts, ended(end), NOON_MS),
+    metered: (end: Partial<AttemptEnd> = {}) => meter(gauges, live, call, facts, ended(end), NOON_MS),
     running: () => costOf(live, call, facts, usageOf(1000, 500), null, NOON_MS),
   }
 }
@@ -46,6 +49,9 @@ function ended(changes: Partial<AttemptEnd>): AttemptEnd {
     ttftMs: 100,
     durationMs: 2500.4,
     sent: true,
+    streamed: true,
+    left: null,
+    billsOn: false,
     ...changes,
   }
 }

@@ -11,6 +11,7 @@ import { holdFor } from '#pipeline/hold.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { meter } from '#pipeline/meter.ts'
+import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
 import { checkEntries, checkOverrides } from '#pricing/check.ts'
 import { rate } from '#pricing/rate.ts'
@@ -147,6 +148,7 @@ describe('PEERS 43: a model that no list knows', () => {
   test('has no cost in its row, which says unpriced and never 0', () => {
     const state = { ...newAnswerState(), usage: usageOf(1000, 500) }
     const { cost, usage } = meter(
+      { gauge: new InputGauge(), outputGauge: new OutputGauge() },
       live,
       call,
       facts,
@@ -161,6 +163,9 @@ describe('PEERS 43: a model that no list knows', () => {
         ttftMs: 1,
         durationMs: 1,
         sent: true,
+        streamed: true,
+        left: null,
+        billsOn: false,
       },
       NOON_MS,
     )

@@ -70,7 +70,13 @@ test('YAML and JSON say the same', () => {
 
 test('every setting in force arrives where the pipeline reads it', () => {
   const settings = settingsOf({
-    server: { host: '0.0.0.0', port: 0, drain_ms: 1, body_bytes_max: 100 },
+    server: {
+      host: '0.0.0.0',
+      port: 0,
+      drain_ms: 1,
+      body_bytes_max: 100,
+      abandoned: { drain_ms: 2, bytes_max: 3, drains_max: 0 },
+    },
     admin: { token: 'admin-token' },
     metrics: { public: true },
     store: 'rediss://:password@redis.example:6380/1',
@@ -82,6 +88,7 @@ test('every setting in force arrives where the pipeline reads it', () => {
         api_key: 'k',
         base_url: 'https://x.intl.vendor.example/v1/',
         allow_private: false,
+        on_client_abort: 'estimate',
       },
       lab: { use: 'hosted', base_url: 'http://127.0.0.1:9000/v1', allow_private: true, region: 'lab' },
     },
@@ -118,7 +125,13 @@ test('every setting in force arrives where the pipeline reads it', () => {
     ],
   })
   expect(settings).toMatchObject({
-    server: { host: '0.0.0.0', port: 0, drainMs: 1, bodyBytesMax: 100 },
+    server: {
+      host: '0.0.0.0',
+      port: 0,
+      drainMs: 1,
+      bodyBytesMax: 100,
+      abandoned: { drainMs: 2, bytesMax: 3, drainsMax: 0 },
+    },
     admin: { token: 'admin-token' },
     metrics: { public: true },
     store: 'rediss://:password@redis.example:6380/1',
@@ -154,9 +167,15 @@ test('every setting in force arrives where the pipeline reads it', () => {
     baseUrl: 'https://x.intl.vendor.example/v1',
     region: 'intl',
     allowPrivate: false,
+    onClientAbort: 'estimate',
     enabled: true,
   })
-  expect(settings.providers.get('lab')).toMatchObject({ apiKey: null, region: 'lab', enabled: true })
+  expect(settings.providers.get('lab')).toMatchObject({
+    apiKey: null,
+    region: 'lab',
+    onClientAbort: null,
+    enabled: true,
+  })
   expect(settings.models.get('assistant')?.targets).toEqual([
     {
       id: 'lab/a/b:c',

@@ -23,7 +23,8 @@ const attempt = (changes: Partial<AttemptMeasures> = {}): AttemptMeasures => ({
   usage: USAGE,
   costNano: 1_500_000n,
   unpriced: false,
-  estimated: false,
+  estimate: null,
+  doubt: null,
   ...changes,
 })
 
@@ -46,7 +47,7 @@ describe('what is counted', () => {
     const metrics = createMetrics()
     metrics.attemptEnded(attempt())
     metrics.attemptEnded(
-      attempt({ outcome: 'rate_limit', ttftMs: null, costNano: null, unpriced: true, estimated: true }),
+      attempt({ outcome: 'rate_limit', ttftMs: null, costNano: null, unpriced: true, estimate: 'cut' }),
     )
     const seen = await read(metrics)
     expect(seriesValue(seen, 'sluice_tokens_total', { ...TARGET, token_type: 'input' })).toBe(200)
@@ -60,6 +61,21 @@ describe('what is counted', () => {
       seriesValue(seen, 'gen_ai_client_operation_duration_seconds_sum', { error_type: 'rate_limit' }),
     ).toBe(2)
     expect(seriesValue(seen, 'gen_ai_client_operation_time_to_first_chunk_seconds_count', TARGET)).toBe(1)
+  })
+
+  test('estimates by reason, contradictions, and answers that are read on', async () => {
+    const metrics = createMetrics()
+    metrics.attemptEnded(attempt({ estimate: 'cancelled' }))
+    metrics.attemptEnded(attempt({ estimate: 'contradiction', doubt: 'zero' }))
+    metrics.usageRecovered(3)
+    metrics.drains(2)
+    metrics.drainEnded('learned')
+    const seen = await read(metrics)
+    expect(seriesValue(seen, 'sluice_usage_estimates_total', { reason: 'cancelled' })).toBe(1)
+    expect(seriesValue(seen, 'sluice_usage_estimates_total', { reason: 'recovered' })).toBe(3)
+    expect(seriesValue(seen, 'sluice_usage_contradictions_total', { reason: 'zero' })).toBe(1)
+    expect(seriesValue(seen, 'sluice_drains_running')).toBe(2)
+    expect(seriesValue(seen, 'sluice_drains_total', { outcome: 'learned' })).toBe(1)
   })
 
   test('requests in flight come and go', async () => {

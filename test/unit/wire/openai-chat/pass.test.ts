@@ -124,7 +124,11 @@ describe('usage that the client did not ask for', () => {
 
   test('is taken out of every chunk of a vendor that reports as it goes; the last report counts', () => {
     const stream = [1, 2, 3].map((tokens) =>
-      event(chunk({ content: 'a' }, null, { usage: { ...USAGE, completion_tokens: tokens } })),
+      event(
+        chunk({ content: 'a' }, null, {
+          usage: { prompt_tokens: 20, completion_tokens: tokens, total_tokens: 20 + tokens },
+        }),
+      ),
     )
     const passed = passText(stream.join('') + FINISH)
     expect(passed.text).not.toContain('usage')

@@ -34,7 +34,9 @@ const PIECES: readonly Piece[] = [
   { text: FINISH },
   { text: event({ ...chunk({}), choices: [], usage: USAGE }), shown: '', outputTokens: 10 },
   {
-    text: event(chunk({ content: 'c' }, null, { usage: { ...USAGE, completion_tokens: 7 } })),
+    text: event(
+      chunk({ content: 'c' }, null, { usage: { ...USAGE, completion_tokens: 7, total_tokens: 27 } }),
+    ),
     shown: event(chunk({ content: 'c' })),
     outputTokens: 7,
   },

@@ -147,10 +147,87 @@ test.each([
   [],
   {},
   { total_tokens: 9 },
-  { prompt_tokens: '5' },
-  { prompt_tokens: -1 },
-  { prompt_tokens: 1.5 },
+  { prompt_tokens: null, completion_tokens: null, total_tokens: 0 },
 ])('%j is no usage', (usage) => expect(readUsage(usage)).toBeNull())
+
+describe('figures that contradict each other', () => {
+  test.each<[string, object, object]>([
+    [
+      'a negative count is none, and the other one with the total gives it',
+      { prompt_tokens: 100, completion_tokens: -1, total_tokens: 140 },
+      { inputTokens: 100, outputTokens: 40, doubt: 'malformed' },
+    ],
+    [
+      'a fraction is none, and without a total its part is lacking',
+      { prompt_tokens: 100, completion_tokens: 1.5 },
+      { inputTokens: 100, outputTokens: 0, doubt: 'malformed', lacks: 'output' },
+    ],
+    [
+      'two that are no counts say nothing, and that is said',
+      { prompt_tokens: -1, completion_tokens: 1e300 },
+      { inputTokens: 0, outputTokens: 0, doubt: 'malformed', lacks: 'both' },
+    ],
+    [
+      'digits in quotes are a number',
+      { prompt_tokens: '10', completion_tokens: 5 },
+      { inputTokens: 10, outputTokens: 5, doubt: 'malformed' },
+    ],
+    ['a part that is absent is lacking', { prompt_tokens: 10 }, { inputTokens: 10, lacks: 'output' }],
+    [
+      'or is the rest of the total',
+      { prompt_tokens: 815, total_tokens: 815 },
+      { inputTokens: 815, outputTokens: 0 },
+    ],
+    [
+      'a total beyond the parts by the reasoning counts it as output',
+      {
+        prompt_tokens: 10,
+        completion_tokens: 5,
+        total_tokens: 115,
+        completion_tokens_details: { reasoning_tokens: 100 },
+      },
+      { inputTokens: 10, outputTokens: 105, reasoningTokens: 100 },
+    ],
+    [
+      'PEERS 5: a total beyond the parts by the cached tokens counts them as input, once',
+      {
+        prompt_tokens: 10,
+        completion_tokens: 5,
+        total_tokens: 115,
+        prompt_tokens_details: { cached_tokens: 100 },
+      },
+      { inputTokens: 110, cachedInputTokens: 100, outputTokens: 5 },
+    ],
+    [
+      'a total beyond the parts by what nothing explains bills the rest as output',
+      { prompt_tokens: 10, completion_tokens: 5, total_tokens: 40 },
+      { inputTokens: 10, outputTokens: 30, doubt: 'total' },
+    ],
+    [
+      'a total below the parts bills the parts',
+      { prompt_tokens: 10, completion_tokens: 5, total_tokens: 3 },
+      { inputTokens: 10, outputTokens: 5, doubt: 'total' },
+    ],
+    [
+      'PEERS 5: more cached tokens than input are all of the input, and never a negative rest',
+      { prompt_tokens: 10, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 99 } },
+      { inputTokens: 10, cachedInputTokens: 10, outputTokens: 5, doubt: 'parts' },
+    ],
+  ])('%s', (_name, given, want) => {
+    const { doubt, lacks, ...counts } = readUsage(given) ?? {}
+    expect({ ...counts, doubt, lacks }).toMatchObject({ doubt: undefined, lacks: undefined, ...want })
+  })
+
+  test('PEERS 7: an explicit zero is zero, not missing, and no contradiction', () => {
+    expect(readUsage({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 })).toEqual({
+      inputTokens: 0,
+      cachedInputTokens: 0,
+      cacheWriteTokens: 0,
+      outputTokens: 0,
+      reasoningTokens: 0,
+    })
+  })
+})
 
 test('what is billed is never negative nor more than its whole, whatever an upstream writes', () => {
   const number = fc.oneof(fc.nat(100), fc.integer(), fc.double(), fc.constant(null), fc.string())
@@ -174,7 +251,8 @@ test('what is billed is never negative nor more than its whole, whatever an upst
     fc.property(usage, (given) => {
       const read = readUsage(given)
       if (read === null) return
-      for (const count of Object.values(read))
+      const { doubt: _doubt, lacks: _lacks, ...counts } = read
+      for (const count of Object.values(counts))
         expect(Number.isSafeInteger(count) && Number(count) >= 0).toBe(true)
       expect(read.cachedInputTokens + read.cacheWriteTokens).toBeLessThanOrEqual(read.inputTokens)
       expect(read.reasoningTokens).toBeLessThanOrEqual(read.outputTokens)

@@ -1,0 +1,65 @@
+// How long a target's answers are in tokens, from its own counts: for those that break off, or whose client leaves.
+
+/** So many counts say enough of a target. */
+const SAMPLES_MIN = 8
+/** The averages are over about so many answers. */
+const USUAL_SAMPLES = 64
+/** Bytes of output text per token, about, where nothing was counted; between English and Chinese. */
+const BYTES_PER_TOKEN = 4
+/** Clients may name any target. */
+const TARGETS_MAX = 10_000
+
+interface Usual {
+  samples: number
+  tokens: number
+  ms: number
+  /** Of text, in the answers whose text was seen. */
+  textSamples: number
+  textBytes: number
+  textTokens: number
+}
+
+export class OutputGauge {
+  readonly #targets = new Map<string, Usual>()
+
+  /** Tokens of so many bytes of text, as the target counts them. */
+  expected(target: string, bytes: number): number {
+    const known = this.#targets.get(target)
+    if (known === undefined || known.textSamples < SAMPLES_MIN) return Math.ceil(bytes / BYTES_PER_TOKEN)
+    return Math.ceil((bytes * known.textTokens) / known.textBytes)
+  }
+
+  /** Tokens of a whole answer; null: too few were counted. */
+  usual(target: string): number | null {
+    const known = this.#targets.get(target)
+    return known === undefined || known.samples < SAMPLES_MIN ? null : Math.ceil(known.tokens)
+  }
+
+  /** Tokens of an answer that nobody sees before it is whole, so long after it was asked for; 0: too few were counted. */
+  after(target: string, ms: number): number {
+    const known = this.#targets.get(target)
+    if (known === undefined || known.samples < SAMPLES_MIN || known.ms === 0) return 0
+    return Math.ceil(known.tokens * Math.min(1, ms / known.ms))
+  }
+
+  /**
+   * The upstream's own count of a whole answer, and how long it took; `bytes` of its text, 0 where they were not
+   * counted.
+   */
+  observe(target: string, bytes: number, tokens: number, ms: number): void {
+    let known = this.#targets.get(target)
+    if (known === undefined) {
+      if (this.#targets.size >= TARGETS_MAX) this.#targets.clear()
+      known = { samples: 0, tokens: 0, ms: 0, textSamples: 0, textBytes: 0, textTokens: 0 }
+      this.#targets.set(target, known)
+    }
+    known.samples++
+    known.tokens += (tokens - known.tokens) / Math.min(known.samples, USUAL_SAMPLES)
+    known.ms += (ms - known.ms) / Math.min(known.samples, USUAL_SAMPLES)
+    if (bytes === 0) return
+    known.textSamples++
+    const share = 1 / Math.min(known.textSamples, USUAL_SAMPLES)
+    known.textBytes += (bytes - known.textBytes) * share
+    known.textTokens += (tokens - known.textTokens) * share
+  }
+}
