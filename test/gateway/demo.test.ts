@@ -1,0 +1,62 @@
+// The demo's configuration, as `npm run demo` runs it: its simulators, and the gateway in this process.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Gateway, readConfig, startGateway } from '#runtime/node/gateway.ts'
+import { readProviderFolders } from '#runtime/node/providers.ts'
+import { defaultDemoSimulators } from '#simulator/config.ts'
+import { type Simulator, startSimulator } from '#simulator/simulate.ts'
+import { ask, contentOf } from '../support/http-client.ts'
+
+const CONFIG = join(import.meta.dirname, '../../config/demo.yaml')
+const KEY = 'sk-sluice-demo'
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
+const PIXEL =
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+
+test('the demo configuration is whole without the demo around it', async () => {
+  const live = await readConfig(CONFIG, {}, await readProviderFolders())
+  expect(live.settings.providers.size).toBe(5)
+})
+
+describe('a fresh demo', () => {
+  let folder: string
+  let simulators: readonly Simulator[]
+  let gateway: Gateway
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'sluice-demo-test-'))
+    const env: Record<string, string> = {
+      SLUICE_STORE: `sqlite:${join(folder, 'sluice.db')}`,
+      SLUICE_PORT: '0',
+    }
+    simulators = await Promise.all(
+      Object.entries(defaultDemoSimulators()).map(async ([name, config]) => {
+        const simulator = await startSimulator({ ...config, port: 0 })
+        env[`SLUICE_DEMO_${name.toUpperCase()}`] = simulator.baseUrl
+        return simulator
+      }),
+    )
+    gateway = await startGateway({ configPath: CONFIG, env, log: SILENT })
+  })
+
+  afterEach(async () => {
+    await gateway.close()
+    for (const simulator of simulators) await simulator.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test.each([false, true])('answers a picture sent to `assistant` (stream: %s)', async (stream) => {
+    const content = [
+      { type: 'text', text: 'What is in this picture?' },
+      { type: 'image_url', image_url: { url: PIXEL } },
+    ]
+    const body = { model: 'assistant', stream, messages: [{ role: 'user', content }] }
+    const answer = await ask(`${gateway.url}/v1/chat/completions`, { key: KEY, body })
+    expect(answer.status, answer.text).toBe(200)
+    expect(answer.headers['x-sluice-target']).toBe('doubao/doubao-seed-1-6-flash-250828')
+    expect(stream ? contentOf(answer.text) : answer.text).toContain('image')
+  })
+})
