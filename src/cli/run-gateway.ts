@@ -10,7 +10,7 @@ export interface RunOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly log: Log
   /** What the operator reads once it listens. */
-  readonly banner: (gateway: Gateway) => string
+  readonly banner: (gateway: Gateway) => string | Promise<string>
   /** Stops what was started beside the gateway. */
   readonly cleanUp: () => Promise<void>
 }
@@ -25,8 +25,9 @@ export async function runGateway(options: RunOptions): Promise<number> {
     console.error(formatProblems(error.problems))
     return 1
   }
-  console.log(options.banner(gateway))
-  await untilStopped()
+  const stopped = untilStopped()
+  console.log(await options.banner(gateway))
+  await stopped
   await gateway.close()
   await options.cleanUp()
   return 0

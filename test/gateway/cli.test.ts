@@ -216,6 +216,8 @@ describe('sluice demo', () => {
     const stream = await openStream(`${url}/v1/chat/completions`, { key: 'sk-sluice-demo', body })
     await stream.ended
     expect(stream.status, stream.text()).toBe(200)
+    // The local model is cheaper, and known to be too slow before anyone asks.
+    expect(stream.headers['x-sluice-target']).toBe('doubao/doubao-seed-1-6-flash-250828')
     expect(contentOf(stream.text()).length).toBeGreaterThan(20)
     const events = eventsOf(stream.text())
     expect(events.at(-1)).toBe('[DONE]')
@@ -225,15 +227,22 @@ describe('sluice demo', () => {
     expect(usage.completion_tokens).toBeGreaterThan(0)
     expect(Number(usage.cost)).toBeGreaterThan(0)
 
-    const report = await ask(`${url}/admin/v1/usage?group_by=target`, { key: 'sluice-demo-admin' })
-    expect(report.json['total']).toMatchObject({
-      requests: 1,
-      cost: usage.cost,
-      output_tokens: usage.completion_tokens,
-    })
+    const report = await ask(`${url}/admin/v1/usage?group_by=key`, { key: 'sluice-demo-admin' })
+    expect(report.json['data']).toEqual([
+      expect.objectContaining({
+        key: 'demo',
+        requests: 1,
+        cost: usage.cost,
+        output_tokens: usage.completion_tokens,
+      }),
+      expect.objectContaining({ key: 'warm-up', requests: 9, attempts: 9 }),
+    ])
     const id = stream.headers['x-request-id'] ?? ''
     const detail = await ask(`${url}/admin/v1/requests/${id}`, { key: 'sluice-demo-admin' })
     expect(detail.json).toMatchObject({ outcome: 'success', cost: usage.cost })
+    expect((detail.json['decision'] as { candidates: unknown[] }).candidates).toContainEqual(
+      expect.objectContaining({ target: 'local/qwen3-8b', reason: 'slo_missed' }),
+    )
 
     const direct = ids.filter((name) => name.includes('/'))
     expect(direct.length).toBeGreaterThan(5)
