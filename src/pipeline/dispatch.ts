@@ -24,8 +24,9 @@ import { toGatewayError } from './failure.ts'
 import { sendHead } from './head.ts'
 import type { TargetFacts } from './live.ts'
 import { costOf, sumCosts } from './meter.ts'
-import { isThinking, type PlannedCall } from './plan.ts'
+import type { PlannedCall } from './plan.ts'
 import { bookEnd, bookOpen } from './settle.ts'
+import { callFor, isThinking } from './thinking.ts'
 import { encodeUpstream, type UpstreamText } from './translate.ts'
 
 /** With thinking on, the first token may follow minutes of silence. */
@@ -61,7 +62,7 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
   let failed: Outcome | null = null
   for (;;) {
     const facts = exchange.live.factsOf(target)
-    const admitted = admitAttempt(deps, exchange, call, facts, plan.policy)
+    const admitted = admitAttempt(deps, exchange, callFor(facts, call), facts, plan.policy)
     if (admitted.refused !== null) {
       noteSkipped(exchange, facts, admitted.refused)
       // Without a bound or a price a target was never to be had; what another one lacked says more.

@@ -146,7 +146,8 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
     lacks: lackOf(target, provider, format, rule, listed?.capabilities ?? null),
     lacksWhileThinking: (capability) =>
       target.capabilities?.includes(capability) !== true &&
-      rule.cannotWhileThinking?.includes(capability) === true,
+      (rule.cannotWhileThinking?.includes(capability) === true ||
+        provider.cannotWhileThinking?.includes(capability) === true),
     thinksByDefault: rule.thinksByDefault === true,
   }
 }

@@ -9,7 +9,8 @@ import type { AttemptEnd } from './attempt.ts'
 import type { Call } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
 import { billedTokensMax } from './output-bound.ts'
-import { isThinking, priceOf } from './plan.ts'
+import { priceOf } from './plan.ts'
+import { isThinking } from './thinking.ts'
 
 export interface Metered {
   readonly usage: TokenUsage

@@ -10,6 +10,7 @@ import { type Candidate, makePlan, type Plan } from '#routing/plan.ts'
 import type { Call, Deps } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
 import { resolveModel } from './models.ts'
+import { callFor, isThinking, streamsUpstream } from './thinking.ts'
 
 export interface PlannedCall extends Plan {
   readonly policy: ReturnType<typeof resolveModel>['policy']
@@ -36,26 +37,29 @@ export function planCall(deps: Deps, live: Live, key: KeySettings, call: Call): 
 
 function readCandidate(deps: Deps, live: Live, call: Call, target: TargetSettings, nowMs: number): Candidate {
   const facts = live.factsOf(target)
+  const own = callFor(facts, call)
   const health = deps.health.of(target.id)
   return {
     target,
     enabled: facts.settings.enabled,
-    lacks: lackOf(facts, call),
+    lacks: lackOf(facts, own),
     contextWindow: facts.contextWindow,
-    estimateNano: estimate(live, facts, call, nowMs),
+    estimateNano: estimate(live, facts, own, nowMs),
     breaker: health.breaker(nowMs),
     ttftP90Ms: health.latency.p90Ms(nowMs),
     samples: health.latency.samples(nowMs),
   }
 }
 
-/** An unstreamed request to a stream-only target is collected, so it lacks nothing. */
+/** An unstreamed request to a stream-only target is collected, so it lacks nothing but what is lost in that. */
 function lackOf(facts: TargetFacts, call: Call): (capability: Capability) => boolean {
   const thinking = isThinking(facts, call)
+  const isCollected = !call.streaming && streamsUpstream(facts, call)
   const needsOwnEndpoint = call.untranslatable !== null && !hasCompletions(facts)
   return (capability) => {
     if (capability === 'unstreamed') return needsOwnEndpoint
     if (capability === 'stream') return needsOwnEndpoint || facts.lacks('stream')
+    if (capability === 'logprobs' && isCollected) return true
     return facts.lacks(capability) || (thinking && facts.lacksWhileThinking(capability))
   }
 }
@@ -88,12 +92,6 @@ export function priceOf(
   const { region } = facts.settings
   const query = { providerName, providerId: facts.provider.id, region, model: responseModel, atMs }
   return live.catalogue.find(query) ?? own
-}
-
-/** Thinking output may have a price of its own, which hangs on the mode, not on what came of it. */
-export function isThinking(facts: TargetFacts, call: Call): boolean {
-  if (call.thinking.enabled !== null) return call.thinking.enabled !== false
-  return facts.thinksByDefault
 }
 
 /** Why nothing is left, in the words that help most. */
