@@ -18,6 +18,7 @@ import {
   settleAttempt,
 } from './admit.ts'
 import { type AttemptEnd, startAttempt } from './attempt.ts'
+import { awaitSignature } from './await-signature.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import { CredentialError, type Signature } from './credentials.ts'
 import { toGatewayError } from './failure.ts'
@@ -178,15 +179,21 @@ async function run(
   text: UpstreamText,
   startedAtMs: number,
 ): Promise<AttemptEnd> {
-  let signature: Signature
+  const { timeouts } = plan.policy
+  const startedMs = deps.clock.monotonicMs()
+  let waitedMs = 0
+  let signature: Signature | null
   try {
     const signed = deps.tokens.sign(facts)
-    signature = signed instanceof Promise ? await signed : signed
+    signature =
+      signed instanceof Promise ? await awaitSignature(deps, exchange, signed, timeouts) : signed
+    waitedMs = deps.clock.monotonicMs() - startedMs
   } catch (error) {
     if (!(error instanceof CredentialError)) throw error
-    return unsentEnd(error.toFailure())
+    return unsentEnd(error.toFailure(), deps.clock.monotonicMs() - startedMs)
   }
-  if (exchange.clientGone) return unsentEnd(null)
+  if (signature === null || exchange.clientGone) return unsentEnd(null, waitedMs)
+  exchange.upstreamMs += waitedMs
   extendHold(deps, exchange, plan.policy)
   const { sink } = exchange
   const attempt = startAttempt(deps, {
@@ -194,8 +201,8 @@ async function run(
     facts,
     request: sign(text, signature, facts),
     streaming: text.streaming,
-    timeouts: plan.policy.timeouts,
-    ttftMs: plan.policy.timeouts.ttftMs ?? (isThinking(facts, call) ? TTFT_THINKING_MS : TTFT_MS),
+    timeouts: { ...timeouts, totalMs: timeouts.totalMs - waitedMs },
+    ttftMs: timeouts.ttftMs ?? (isThinking(facts, call) ? TTFT_THINKING_MS : TTFT_MS),
     requestId: exchange.id,
     costOf: (usage, responseModel) => runningCost(exchange, call, facts, usage, responseModel, startedAtMs),
     commit: () => {
@@ -279,7 +286,7 @@ function runningCost(
 }
 
 /** null: the client had gone before. */
-function unsentEnd(failure: UpstreamFailure | null): AttemptEnd {
+function unsentEnd(failure: UpstreamFailure | null, durationMs: number): AttemptEnd {
   return {
     outcome: failure === null ? 'cancelled' : 'failed',
     failure,
@@ -299,7 +306,7 @@ function unsentEnd(failure: UpstreamFailure | null): AttemptEnd {
     httpStatus: failure?.status ?? 0,
     headers: {},
     ttftMs: null,
-    durationMs: 0,
+    durationMs,
     sent: false,
   }
 }
