@@ -185,8 +185,7 @@ async function run(
   let signature: Signature | null
   try {
     const signed = deps.tokens.sign(facts)
-    signature =
-      signed instanceof Promise ? await awaitSignature(deps, exchange, signed, timeouts) : signed
+    signature = signed instanceof Promise ? await awaitSignature(deps, exchange, signed, timeouts) : signed
     waitedMs = deps.clock.monotonicMs() - startedMs
   } catch (error) {
     if (!(error instanceof CredentialError)) throw error

@@ -71,7 +71,7 @@ function clip(text: string): string {
 }
 
 /** Up to three names at a small edit distance. */
-function nearest(name: string, known: readonly string[]): readonly string[] {
+export function nearest(name: string, known: readonly string[]): readonly string[] {
   const asked = name.toLowerCase().slice(0, 100)
   return known
     .map((id) => ({ id, distance: editDistance(asked, id.toLowerCase()) }))

@@ -40,6 +40,8 @@ export interface Catalogue {
   /** All that may hold at some instant, in the order in which `priceAt` looks. */
   readonly prices: (query: Omit<PriceQuery, 'atMs'>) => readonly Price[]
   readonly balances: Balances
+  /** Models of a provider that have a price in some region. */
+  readonly models: (query: Pick<PriceQuery, 'providerName' | 'providerId'>) => readonly string[]
   readonly facts: (query: Pick<PriceQuery, 'providerName' | 'providerId' | 'model'>) => ModelFacts | null
 }
 
@@ -73,6 +75,10 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
     find: (query) => priceAt(pricesOf(query), query.atMs),
     prices: pricesOf,
     balances: sources.balances ?? new MemoryBalances(),
+    models: ({ providerName, providerId }) => [
+      ...overrides.modelsOf(providerName),
+      ...(lists.get(providerId)?.models ?? []),
+    ],
     facts({ providerName, providerId, model }) {
       const listed = lists.get(providerId)?.findAnywhere(model) ?? []
       return factsOf([
@@ -100,6 +106,7 @@ interface Overrides {
   readonly pricesFor: (providerName: string, model: string, region: string) => readonly Price[]
   readonly discountsFor: (providerName: string, model: string) => readonly Discount[]
   readonly entriesFor: (providerName: string, model: string) => readonly PriceEntry[]
+  readonly modelsOf: (providerName: string) => readonly string[]
 }
 
 /** Overrides go by the names that the configuration spells out, nothing is guessed: exact, by alias, then `/*`. */
@@ -129,6 +136,10 @@ function indexOverrides(sources: CatalogueSources['overrides']): Overrides {
         .filter((price) => price.region === null || price.region === region),
     discountsFor: (providerName, model) => find(providerName, model).flatMap(({ discounts }) => discounts),
     entriesFor: (providerName, model) => find(providerName, model).map((override) => override.entry),
+    modelsOf: (providerName) =>
+      [...byPattern.keys()]
+        .filter((pattern) => pattern.startsWith(`${providerName}/`) && !pattern.endsWith('/*'))
+        .map((pattern) => pattern.slice(providerName.length + 1)),
   }
 }
 

@@ -18,6 +18,8 @@ export interface PriceList {
   readonly find: (model: string, region: string) => readonly Row[]
   /** The same over all regions. */
   readonly findAnywhere: (model: string) => readonly Row[]
+  /** The names of the models that it prices today or some day, patterns left out. */
+  readonly models: readonly string[]
 }
 
 type Names = ReadonlyMap<string, readonly Row[]>
@@ -62,7 +64,12 @@ export function indexList(
       return []
     },
     findAnywhere: (model) => findRows(index, model, () => true),
+    models: [...new Set(whole.filter(isCurrentModel).map((entry) => entry.model))],
   }
+}
+
+function isCurrentModel(entry: PriceEntry): boolean {
+  return entry.historic !== true && !entry.model.endsWith('*')
 }
 
 /** Names the row among all others of this list and of later ones. */

@@ -71,6 +71,35 @@ describe('sluice check', () => {
     )
   })
 
+  test('notes targets that can never be chosen, and refuses a region that no price speaks of', async () => {
+    const doubao = { use: 'doubao', api_key: 'sk-1' }
+    const targets = ['doubao/doubao-seed-1-6-flash-250828', 'doubao/doubao-seed-1-6-flsh-250828']
+    const config = {
+      ...VALID,
+      providers: { doubao, openai: { use: 'openai', api_key: 'sk-1' } },
+      prices: {},
+      models: { m: { targets: [...targets, 'openai/gpt-4o-mini'] } },
+      policies: {},
+    }
+    const got = await run(['check', file('unpriced.yaml', config)])
+    expect(got.code, got.output).toBe(0)
+    expect(got.output).toMatch(
+      /^note: target "doubao\/doubao-seed-1-6-flsh-250828" has no price; did you mean "doubao-seed-1-6-flash-250828"/m,
+    )
+    expect(got.output).toMatch(/never chosen under sort: price/)
+    const wrong = await run([
+      'check',
+      file('region.yaml', {
+        ...config,
+        providers: { ...config.providers, doubao: { ...doubao, region: 'cm' } },
+      }),
+    ])
+    expect(wrong.code).toBe(1)
+    expect(wrong.output).toMatch(
+      /providers\.doubao\.region: .*found "cm"; allowed: cn, intl; did you mean "cn"/,
+    )
+  })
+
   test('prints JSON for a good file and its notices', async () => {
     const path = file('notices.yaml', { ...VALID, keys: [] })
     const got = await run(['check', path, '--json'])

@@ -13,6 +13,7 @@ import type { Deps } from '#pipeline/context.ts'
 import { TokenCache } from '#pipeline/credentials.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
+import { priceNotices } from '#pipeline/price-notices.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { balancesOf, MemoryBalances } from '#pricing/balances.ts'
 import { buildCatalogue, type Catalogue } from '#pricing/catalogue.ts'
@@ -25,7 +26,7 @@ import { createMetrics } from '#telemetry/prometheus.ts'
 import { openBudgetBooks } from './budgets.ts'
 import { nodeInference, serveInference } from './inference.ts'
 import { openLedger } from './ledger.ts'
-import { type PriceList, PriceLists } from './price-lists.ts'
+import { type PriceList, PriceLists, regionsIn } from './price-lists.ts'
 import { type ProviderFolders, priceFileOf, readProviderFolders } from './providers.ts'
 import { seedRates } from './recent-rates.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
@@ -78,13 +79,16 @@ export async function readConfig(
       { path, found: 'nothing', allowed: 'a YAML or JSON file', nearest: null, message },
     ])
   }
-  const loaded = loadSettings({ text, providers: folders.providers, env, digest })
+  const { providers, lists } = folders
+  const loaded = loadSettings({ text, providers, priceRegions: regionsIn(lists), env, digest })
   if ('problems' in loaded) throw new ConfigError(loaded.problems)
   const { settings } = loaded
   const wrong = checkOverrides(settings.prices, (name) => listOf(folders, settings, name))
   if (wrong.length > 0) throw new ConfigError(wrong.map(overrideProblem))
   balances.configure(balancesOf(settings.prices))
-  return compileLive(settings, catalogueOf(settings, folders.lists, balances))
+  const live = compileLive(settings, catalogueOf(settings, lists, balances))
+  const notices = [...settings.notices, ...priceNotices(live, clock.nowMs())]
+  return compileLive({ ...settings, notices }, live.catalogue)
 }
 
 function catalogueOf(settings: Settings, lists: readonly PriceList[], balances: MemoryBalances): Catalogue {
@@ -163,6 +167,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       desk.keep(scopesOf(next.settings))
       metrics.settingsReloaded(clock.nowMs())
       log.info('settings.reloaded', { models: next.settings.models.size, keys: next.settings.keys.length })
+      for (const notice of next.settings.notices) log.warn('settings.notice', { notice })
     } catch (error) {
       metrics.settingsReloadFailed()
       const problems = error instanceof ConfigError ? error.problems : [{ message: String(error) }]
