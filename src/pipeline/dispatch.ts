@@ -4,7 +4,7 @@ import { GatewayError, type UpstreamFailure } from '#core/errors.ts'
 import type { AttemptRole } from '#core/ledger.ts'
 import { EARLY_HEAD_MS, PING_INTERVAL_MS } from '#core/limits.ts'
 import { formatNano, type Nano } from '#core/money.ts'
-import type { Timer, UpstreamRequest } from '#core/ports.ts'
+import type { Timer } from '#core/ports.ts'
 import type { TargetSettings } from '#core/settings.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { decideNext } from '#routing/retry.ts'
@@ -18,15 +18,16 @@ import {
   settleAttempt,
 } from './admit.ts'
 import { type AttemptEnd, startAttempt } from './attempt.ts'
-import { awaitSignature } from './await-signature.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import { CredentialError, type Signature } from './credentials.ts'
 import { toGatewayError } from './failure.ts'
 import { sendHead } from './head.ts'
 import type { TargetFacts } from './live.ts'
 import { costOf, sumCosts } from './meter.ts'
+import { nearDirect, noSuchDirect } from './models.ts'
 import type { PlannedCall } from './plan.ts'
 import { bookEnd, bookOpen } from './settle.ts'
+import { awaitSignature, signedRequest } from './signature.ts'
 import { callFor, isThinking } from './thinking.ts'
 import { encodeUpstream, type UpstreamText } from './translate.ts'
 
@@ -85,7 +86,7 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
     const end = await attemptOne(deps, exchange, admitted, facts, plan, text, role)
     if (end.outcome === 'cancelled' || exchange.clientGone) return { kind: 'cancelled' }
     if (end.failure === null) return { kind: 'answered', facts, body: end.body }
-    const error = toGatewayError(end.failure)
+    const error = notServed(exchange, call, end.failure) ?? toGatewayError(end.failure)
     logFailure(deps, exchange, facts, end.failure)
     failed = { kind: 'failed', error, facts }
     if (end.committed) return failed
@@ -136,6 +137,13 @@ function encodeOrNull(
     })
     return null
   }
+}
+
+/** A `PROVIDER/MODEL` that a client named itself and the provider does not serve: the name is wrong, not the upstream. */
+function notServed(exchange: Exchange, call: Call, failure: UpstreamFailure): GatewayError | null {
+  if (failure.kind !== 'model_unavailable' || exchange.key === null) return null
+  const near = nearDirect(exchange.live, exchange.key, call.model)
+  return near === null ? null : noSuchDirect(call.model, near, 'its provider does not serve it')
 }
 
 /** A refusal for content goes only to providers that the policy names. */
@@ -198,7 +206,7 @@ async function run(
   const attempt = startAttempt(deps, {
     call,
     facts,
-    request: sign(text, signature, facts),
+    request: signedRequest(text, signature, facts),
     streaming: text.streaming,
     timeouts: { ...timeouts, totalMs: timeouts.totalMs - waitedMs },
     ttftMs: timeouts.ttftMs ?? (isThinking(facts, call) ? TTFT_THINKING_MS : TTFT_MS),
@@ -223,52 +231,6 @@ const STREAM_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
   'x-accel-buffering': 'no',
-}
-
-function sign(text: UpstreamText, signature: Signature, facts: TargetFacts): UpstreamRequest {
-  return {
-    method: 'POST',
-    url: withQuery(text.url, signature.query),
-    headers: headersOf(text, signature, facts),
-    body: text.body,
-    allowPrivate: facts.settings.allowPrivate,
-  }
-}
-
-/** The last headers of a target; they change with its token, or where a dialect has headers of its own. */
-const lastHeaders = new WeakMap<TargetFacts, LastHeaders[]>()
-
-interface LastHeaders {
-  readonly signature: Signature
-  readonly own: UpstreamText['headers']
-  readonly headers: UpstreamRequest['headers']
-}
-
-function headersOf(text: UpstreamText, signature: Signature, facts: TargetFacts): UpstreamRequest['headers'] {
-  const at = text.streaming ? 1 : 0
-  const known = lastHeaders.get(facts) ?? []
-  const last = known[at]
-  if (last !== undefined && last.signature === signature && last.own === text.headers) return last.headers
-  const headers = {
-    'content-type': 'application/json',
-    accept: text.streaming ? 'text/event-stream' : 'application/json',
-    'user-agent': 'sluice',
-    ...text.headers,
-    ...signature.headers,
-  }
-  known[at] = { signature, own: text.headers, headers }
-  lastHeaders.set(facts, known)
-  return headers
-}
-
-function withQuery(url: URL, query: Signature['query']): URL {
-  let signed = url
-  for (const name in query) {
-    // Addresses are made once and shared.
-    if (signed === url) signed = new URL(url)
-    signed.searchParams.set(name, query[name] ?? '')
-  }
-  return signed
 }
 
 /** Cost of the request with this attempt's usage as it stands, for `usage.cost`. */

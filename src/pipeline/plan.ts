@@ -9,7 +9,7 @@ import { estimateNano } from '#pricing/rate.ts'
 import { type Candidate, makePlan, type Plan } from '#routing/plan.ts'
 import type { Call, Deps } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
-import { resolveModel } from './models.ts'
+import { nearDirect, noSuchDirect, resolveModel } from './models.ts'
 import { callFor, isThinking, streamsUpstream } from './thinking.ts'
 
 export interface PlannedCall extends Plan {
@@ -32,7 +32,16 @@ export function planCall(deps: Deps, live: Live, key: KeySettings, call: Call): 
     random: deps.random.unit,
   })
   const isEmpty = plan.targets.length === 0
-  return { ...plan, policy, refusal: isEmpty ? refusal(call, plan, candidates, nowMs) : null }
+  const reason = isEmpty ? (mistyped(live, key, call, plan) ?? refusal(call, plan, candidates, nowMs)) : null
+  return { ...plan, policy, refusal: reason }
+}
+
+/** A model without a price that a client named itself, where others have nearly its name. */
+function mistyped(live: Live, key: KeySettings, call: Call, plan: Plan): GatewayError | null {
+  if (plan.decision.excluded.some((entry) => entry.reason !== 'unpriced')) return null
+  const near = nearDirect(live, key, call.model)
+  if (near === null || near.length === 0) return null
+  return noSuchDirect(call.model, near, 'no price is known for it')
 }
 
 function readCandidate(deps: Deps, live: Live, call: Call, target: TargetSettings, nowMs: number): Candidate {

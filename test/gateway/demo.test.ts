@@ -59,4 +59,17 @@ describe('a fresh demo', () => {
     expect(answer.headers['x-sluice-target']).toBe('doubao/doubao-seed-1-6-flash-250828')
     expect(stream ? contentOf(answer.text) : answer.text).toContain('image')
   })
+
+  test.each([
+    { name: 'that its provider does not know', model: 'doubao/doubao-seed-1-6-flash', attempts: '1' },
+    { name: 'that has no price', model: 'doubao/doubao-seed-1-6-flsh-250828', attempts: '0' },
+  ])('finds no mistyped model $name, and names the nearest', async ({ model, attempts }) => {
+    const body = { model, messages: [{ role: 'user', content: 'hi' }] }
+    const answer = await ask(`${gateway.url}/v1/chat/completions`, { key: KEY, body })
+    expect(answer.status, answer.text).toBe(404)
+    expect(answer.error).toMatchObject({ code: 'model_not_found', param: 'model' })
+    expect(answer.error.message).toContain('did you mean "doubao/doubao-seed-1-6-flash-250828"')
+    expect(answer.headers['x-sluice-attempts']).toBe(attempts)
+    expect(answer.headers['x-should-retry']).toBe('false')
+  })
 })
