@@ -304,6 +304,7 @@ describe('the environment', () => {
       SLUICE_PORT: '9000',
       SLUICE_STORE: 'memory:',
       SLUICE_ADMIN_TOKEN: 'from-env',
+      SLUICE_LOG_LEVEL: 'debug',
     }
     const text = config({
       server: { host: '0.0.0.0', port: 1 },
@@ -324,11 +325,13 @@ describe('the environment', () => {
       SLUICE_PORT: '70000',
       SLUICE_STORE: 'mysql:x',
       SLUICE_ADMIN_TOKEN: 'a b',
+      SLUICE_LOG_LEVEL: 'loud',
     }
     const paths = problemsOf(config(), env).map((problem) => problem.path)
     expect(paths.sort()).toEqual([
       'env SLUICE_ADMIN_TOKEN',
       'env SLUICE_HOST',
+      'env SLUICE_LOG_LEVEL',
       'env SLUICE_PORT',
       'env SLUICE_STORE',
     ])
