@@ -14,6 +14,7 @@ import type { PolicySettings } from '#core/settings.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { concatBytes } from '#wire/bytes.ts'
 import { readErrorBody, readRetryAfter, toFailure } from '#wire/openai-chat/failure.ts'
+import { answerKind } from './answer-kind.ts'
 import type { Call, Deps } from './context.ts'
 import { AttemptDeadline, type DeadlinePhase } from './deadline.ts'
 import type { TargetFacts } from './live.ts'
@@ -88,6 +89,8 @@ class Attempt {
   #headers: Headers = {}
   /** What the bytes are: events to transform, or a body to gather. */
   #gathers: 'events' | 'answer' | 'error' = 'answer'
+  /** The first bytes have been looked at: they say more than the content type does. */
+  #isKnown = false
   readonly #parts: Uint8Array[] = []
   #gatheredBytes = 0
   #held: Uint8Array[] = []
@@ -150,7 +153,8 @@ class Attempt {
     const encoding = headers['content-encoding']
     if (encoding !== undefined && encoding !== 'identity')
       return this.#fail('protocol', `content-encoding ${encoding}, unasked`)
-    if (status < 200 || status >= 300) this.#gathers = 'error'
+    this.#isKnown = status < 200 || status >= 300
+    if (this.#isKnown) this.#gathers = 'error'
     // A whole answer is no stream, nor is a web page of some proxy, which fails as the JSON that it is not.
     else if (this.#input.streaming && !/\/(json|html)/.test(headers['content-type'] ?? ''))
       this.#gathers = 'events'
@@ -158,6 +162,11 @@ class Attempt {
 
   #onBytes(chunk: Uint8Array): void {
     if (this.#over) return
+    if (!this.#isKnown) {
+      const kind = answerKind(chunk)
+      this.#isKnown = kind !== null
+      this.#gathers = kind ?? this.#gathers
+    }
     if (this.#gathers === 'events') this.#onEventBytes(chunk)
     else this.#gather(chunk)
   }
