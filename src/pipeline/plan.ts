@@ -10,7 +10,7 @@ import { type Candidate, makePlan, type Plan } from '#routing/plan.ts'
 import type { Call, Deps } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
 import { nearDirect, noSuchDirect, resolveModel } from './models.ts'
-import { callFor, isThinking, streamsUpstream } from './thinking.ts'
+import { callFor, isThinking } from './thinking.ts'
 
 export interface PlannedCall extends Plan {
   readonly policy: ReturnType<typeof resolveModel>['policy']
@@ -60,15 +60,13 @@ function readCandidate(deps: Deps, live: Live, call: Call, target: TargetSetting
   }
 }
 
-/** An unstreamed request to a stream-only target is collected, so it lacks nothing but what is lost in that. */
+/** An unstreamed request to a target that must stream is collected, so it lacks nothing. */
 function lackOf(facts: TargetFacts, call: Call): (capability: Capability) => boolean {
   const thinking = isThinking(facts, call)
-  const isCollected = !call.streaming && streamsUpstream(facts, call)
   const needsOwnEndpoint = call.untranslatable !== null && !hasCompletions(facts)
   return (capability) => {
     if (capability === 'unstreamed') return needsOwnEndpoint
     if (capability === 'stream') return needsOwnEndpoint || facts.lacks('stream')
-    if (capability === 'logprobs' && isCollected) return true
     return facts.lacks(capability) || (thinking && facts.lacksWhileThinking(capability))
   }
 }

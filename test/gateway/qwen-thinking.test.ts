@@ -99,12 +99,6 @@ describe.each(['compatible', 'native'])('an open hybrid in the %s dialect', (pro
     expect(answer.error).toMatchObject({ code: 'unsupported_parameter', param: 'response_format' })
     expect(simulator.requests.length).toBe(seen)
   })
-
-  test('refuses the log probabilities of an answer that has to be gathered', async () => {
-    const asked = { model, enable_thinking: true, logprobs: true }
-    expect((await gateway.chat(asked)).error).toMatchObject({ code: 'unsupported_parameter' })
-    expect((await gateway.chat({ ...asked, stream: true })).status).toBe(200)
-  })
 })
 
 test('a commercial hybrid is asked for JSON as it is, and not while it thinks', async () => {
