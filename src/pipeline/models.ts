@@ -65,7 +65,7 @@ function notFound(live: Live, key: KeySettings, name: string): GatewayError {
 
 /**
  * What a `PROVIDER/MODEL` that a client named itself was probably meant to be: configured targets of that provider
- * first, then what its price list knows. null: it is a model of the configuration.
+ * first, then what its price list knows. null: the configuration has that name, as a model or as a target.
  */
 export function nearDirect(live: Live, key: KeySettings, name: string): readonly string[] | null {
   const direct = live.settings.models.has(name) ? null : live.directTarget(name)
@@ -75,6 +75,7 @@ export function nearDirect(live: Live, key: KeySettings, name: string): readonly
     .flatMap((model) => model.targets)
     .filter((target) => target.provider === direct.provider)
     .map((target) => target.model)
+  if (targets.includes(direct.model)) return null
   const query = { providerName: direct.provider, providerId: settings.provider.id }
   const known = [targets, live.catalogue.models(query)].map((names) =>
     names.filter((model) => model !== direct.model && isAllowed(key, `${direct.provider}/${model}`)),

@@ -72,4 +72,14 @@ describe('a fresh demo', () => {
     expect(answer.headers['x-sluice-attempts']).toBe(attempts)
     expect(answer.headers['x-should-retry']).toBe('false')
   })
+
+  test('calls a configured target that its provider does not serve an upstream error, by whatever name', async () => {
+    await simulators[0]?.configure({ faults: [{ fault: 'model_unavailable' }] })
+    const body = {
+      model: 'doubao/doubao-seed-1-6-flash-250828',
+      messages: [{ role: 'user', content: 'hi' }],
+    }
+    const answer = await ask(`${gateway.url}/v1/chat/completions`, { key: KEY, body })
+    expect([answer.status, answer.error.code]).toEqual([502, 'upstream_error'])
+  })
 })
