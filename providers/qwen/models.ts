@@ -1,6 +1,6 @@
 // What is known of Qwen models by id.
 
-import type { ModelRule, Quirks } from '#core/provider.ts'
+import type { Capability, ModelRule, Quirks } from '#core/provider.ts'
 
 /**
  * Qwen-Audio is served by the native protocol alone: "Qwen-Audio不支持OpenAI兼容协议，仅支持DashScope协议"
@@ -16,13 +16,19 @@ export function hasThinkingSwitch(model: string): boolean {
   return !isNativeOnly(model) && !/^(qwq|qvq)-|-thinking(-|$)|^deepseek-r1/.test(model)
 }
 
-/** The open Qwen3 hybrids think unless told otherwise, and must be told so in an unstreamed call (else 400). */
-export const OPEN_HYBRID = /^qwen3-(0\.6b|1\.7b|4b|8b|14b|32b|30b-a3b|235b-a22b)$/
+/** The open Qwen3 hybrids think unless told otherwise, and unstreamed they may not (else 400). */
+const OPEN_HYBRID = /^qwen3-(0\.6b|1\.7b|4b|8b|14b|32b|30b-a3b|235b-a22b)$/
 
 /** Models that are called with content parts at `multimodal-generation`. */
 export function isMultimodal(model: string): boolean {
   return /(^|-)(vl|omni|ocr|audio|asr)(-|$)|^qvq-|^qwen3\.[5-9]/.test(model)
 }
+
+/**
+ * "思考模式的模型暂不支持结构化输出功能" (https://help.aliyun.com/zh/model-studio/json-mode); a 400 otherwise: "Json mode
+ * response is not supported when enable_thinking is true". The page tells hybrids to switch thinking off for it.
+ */
+export const UNTHOUGHT: readonly Capability[] = ['json_object', 'json_schema']
 
 const ALWAYS_THINKS: Partial<Quirks> = { thinking: { style: 'none' } }
 
@@ -47,9 +53,11 @@ export const MODELS: readonly ModelRule[] = [
     match: OPEN_HYBRID,
     cannot: ['tool_choice'],
     thinksByDefault: true,
-    unstreamedDefaults: { enable_thinking: false },
+    // "parameter.enable_thinking must be set to false for non-streaming calls"
+    cannotWhileThinking: ['unstreamed'],
+    thinksNotFor: ['unstreamed', ...UNTHOUGHT],
   },
-  { match: /^qwen3\.[5-9]/, cannot: ['tool_choice'], thinksByDefault: true },
+  { match: /^qwen3\.[5-9]/, cannot: ['tool_choice'], thinksByDefault: true, thinksNotFor: UNTHOUGHT },
   {
     match: /^qwen2?-audio(-|$)/,
     cannot: ['tools', 'tool_choice', 'parallel_tool_calls', 'json_object', 'json_schema', 'vision', 'n'],

@@ -4,7 +4,7 @@ import type { ChatMessage, ChatRequest, ContentPart, ThinkingRequest } from '#co
 import { GatewayError } from '#core/errors.ts'
 import type { EncodedRequest, EncodeInput } from '#core/wire-format.ts'
 import { isObject } from '#wire/json-object.ts'
-import { hasThinkingSwitch, isMultimodal, OPEN_HYBRID } from './models.ts'
+import { hasThinkingSwitch, isMultimodal } from './models.ts'
 import { EFFORT_BUDGETS } from './thinking.ts'
 
 /** Fields with the same name and meaning under `parameters` (dashscope-sdk-python aigc/generation.py). */
@@ -101,12 +101,10 @@ function canIncrement(input: EncodeInput): boolean {
 }
 
 function addThinking(parameters: Record<string, unknown>, input: EncodeInput): void {
-  const { thinking, model, streaming } = input
+  const { thinking, model } = input
   if (!hasThinkingSwitch(model)) return
   const enabled = thinkingSwitch(thinking)
   if (enabled !== null) parameters['enable_thinking'] = enabled
-  // Open hybrids think by default, and thinking is a 400 in unstreamed calls.
-  else if (!streaming && OPEN_HYBRID.test(model)) parameters['enable_thinking'] = false
   if (enabled !== true) return
   const budget = thinking.budgetTokens ?? budgetOf(thinking.effort)
   if (budget !== null) parameters['thinking_budget'] = budget

@@ -3,7 +3,7 @@
 
 import type { FormatChoice, Provider } from '#core/provider.ts'
 import { ERRORS } from './errors.ts'
-import { isNativeOnly, MODELS } from './models.ts'
+import { isNativeOnly, MODELS, UNTHOUGHT } from './models.ts'
 import { nativeFormat } from './native.ts'
 import { EFFORT_BUDGETS } from './thinking.ts'
 
@@ -29,6 +29,7 @@ export const provider = {
   chooseFormat,
   // "tool_choice is one of the strings that should be ["none", "auto"]"; a named tool is refused while thinking.
   cannot: ['tool_choice'],
+  cannotWhileThinking: UNTHOUGHT,
   quirks: {
     // No usage at all without stream_options.include_usage (openclaw#43184).
     streamUsage: 'option',

@@ -36,7 +36,7 @@ export function sparkFormat(family: SparkFamily): UpstreamFormat {
 function encode(input: EncodeInput, family: SparkFamily): EncodedRequest {
   const { request, model, streaming, thinking } = input
   const { quirks } = family
-  const options = { model, quirks, streaming, unstreamedDefaults: null }
+  const options = { model, quirks, streaming }
   const { edits, dropped } = adaptRequest(request, thinking, options)
   const body: Record<string, unknown> = { ...request }
   for (const [field, text] of edits) {

@@ -9,9 +9,11 @@ import { defaultDemoSimulators } from '#simulator/config.ts'
 import { startSimulator } from '#simulator/simulate.ts'
 import { type Command, readOptions } from './command.ts'
 import { createProcessLog, runGateway } from './run-gateway.ts'
+import { warmUp } from './warm-up.ts'
 
 const CONFIG = fileURLToPath(new URL('../../config/demo.yaml', import.meta.url))
 const KEY = 'sk-sluice-demo'
+const WARM_UP_KEY = 'sk-sluice-demo-warm-up'
 
 export const demo: Command = {
   name: 'demo',
@@ -19,8 +21,8 @@ export const demo: Command = {
   help: `usage: sluice demo
 
 Starts the gateway on 127.0.0.1 (port 8787 or $SLUICE_PORT) in front of simulated Doubao, Qwen, ERNIE, DeepSeek
-and open-model upstreams that speak the real dialects. Nothing is kept unless $SLUICE_STORE says where. The
-configuration is config/demo.yaml.
+and open-model upstreams that speak the real dialects, and asks each target once how quick it is. Nothing is
+kept unless $SLUICE_STORE says where. The configuration is config/demo.yaml.
 
 example: SLUICE_PORT=9000 sluice demo`,
   async run(args) {
@@ -49,11 +51,15 @@ example: SLUICE_PORT=9000 sluice demo`,
       env,
       // Lines for each request would bury the banner; SLUICE_LOG_LEVEL=info shows them.
       log: createProcessLog(process.env, 'warn'),
-      banner: (gateway) =>
-        banner(
+      async banner(gateway) {
+        const targets = [...gateway.settings.models.values()].flatMap((model) => model.targets)
+        // Else the first answer would come from the cheapest target, which nobody has found to be slow yet.
+        await warmUp(gateway.url, WARM_UP_KEY, new Set(targets.map((target) => target.id)))
+        return banner(
           gateway,
           simulators.map(({ name }) => name),
-        ),
+        )
+      },
       async cleanUp() {
         await Promise.all(simulators.map(({ simulator }) => simulator.close()))
         rmSync(folder, { recursive: true, force: true })
@@ -78,9 +84,10 @@ Ask for the cheapest model that is quick enough, streamed, with what it cost (us
     -H 'authorization: Bearer ${KEY}' -H 'content-type: application/json' \\
     -d '{"model":"assistant","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Why is the sky blue?"}]}'
 
-See what was spent, and why each request went where it went:
+See what was spent, and why each request went where it went (key "warm-up": one small stream to each target before
+you came, so that it is known how quick they are):
 
-  curl -H 'authorization: Bearer ${settings.admin.token ?? ''}' '${url}/admin/v1/usage?group_by=target'
+  curl -H 'authorization: Bearer ${settings.admin.token ?? ''}' '${url}/admin/v1/usage?group_by=key,target'
   curl -H 'authorization: Bearer ${settings.admin.token ?? ''}' '${url}/admin/v1/requests?limit=1'
 
 Ctrl-C stops it.

@@ -1,6 +1,6 @@
 // Runs a gateway until it is told to stop; shared by serve and demo.
 
-import type { Log } from '#core/telemetry.ts'
+import { LOG_LEVELS, type Log } from '#core/telemetry.ts'
 import { ConfigError, type Gateway, startGateway } from '#runtime/node/gateway.ts'
 import { formatProblems } from '#settings/problems.ts'
 import { createLog } from '#telemetry/log.ts'
@@ -10,7 +10,7 @@ export interface RunOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly log: Log
   /** What the operator reads once it listens. */
-  readonly banner: (gateway: Gateway) => string
+  readonly banner: (gateway: Gateway) => string | Promise<string>
   /** Stops what was started beside the gateway. */
   readonly cleanUp: () => Promise<void>
 }
@@ -25,8 +25,9 @@ export async function runGateway(options: RunOptions): Promise<number> {
     console.error(formatProblems(error.problems))
     return 1
   }
-  console.log(options.banner(gateway))
-  await untilStopped()
+  const stopped = untilStopped()
+  console.log(await options.banner(gateway))
+  await stopped
   await gateway.close()
   await options.cleanUp()
   return 0
@@ -46,15 +47,14 @@ function untilStopped(): Promise<void> {
   })
 }
 
-const LEVELS = ['debug', 'info', 'warn', 'error'] as const
-
 /** Log lines go to standard output, gathered for a moment: a write for every few requests costs as much as they do. */
 export function createProcessLog(
   env: Readonly<Record<string, string | undefined>>,
-  fallback: (typeof LEVELS)[number],
+  fallback: (typeof LOG_LEVELS)[number],
 ): Log {
   const asked = env['SLUICE_LOG_LEVEL']
-  const level = LEVELS.find((candidate) => candidate === asked) ?? fallback
+  // A word that is none of them is refused with the configuration.
+  const level = LOG_LEVELS.find((candidate) => candidate === asked) ?? fallback
   return createLog({ level, write: writeSoon, nowMs: () => Date.now() })
 }
 

@@ -211,6 +211,8 @@ export interface UsageReport {
 export interface RequestPage {
   readonly rows: readonly RequestRow[]
   readonly nextCursor: string | null
+  /** Only what this instance knows by itself: the store that all share does not answer. */
+  readonly isPartial?: true
 }
 
 export interface RequestDetail {

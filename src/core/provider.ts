@@ -183,8 +183,8 @@ export interface ModelRule {
   /** The model thinks unless told otherwise: longer default deadlines. */
   readonly thinksByDefault?: boolean
   readonly contextWindow?: number
-  /** Request fields set when the client's own request lacks them, by streaming or not (a vendor's hard rule). */
-  readonly unstreamedDefaults?: Readonly<Record<string, unknown>>
+  /** A client that needs one of these and says nothing of thinking is served without it. */
+  readonly thinksNotFor?: readonly Capability[]
 }
 
 export interface FormatChoice {
@@ -216,6 +216,8 @@ export interface Provider {
   readonly completionsPath?: string
   /** What the provider's API cannot do at all. */
   readonly cannot?: readonly Capability[]
+  /** What none of its models can do while it thinks; `unstreamed`: then it must stream, and is collected. */
+  readonly cannotWhileThinking?: readonly Capability[]
   readonly quirks: Quirks
   readonly models?: readonly ModelRule[]
   readonly errors: readonly ErrorRule[]

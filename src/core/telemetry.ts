@@ -4,6 +4,9 @@ import type { AdmissionState } from './admission.ts'
 import type { AttemptOutcome, RequestOutcome } from './ledger.ts'
 import type { EstimateReason, TokenUsage, UsageDoubt } from './usage.ts'
 
+/** From the most to the least that is told. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
 /** One client request, at its end. */
 export interface RequestMeasures {
   /** What the client speaks: `openai-chat`, `openai-completions`. */

@@ -51,7 +51,11 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
     const limit = readLimit(context)
     const cursor = context.req.query('cursor') ?? null
     const page = await asked(() => pageOf(options.store, limit, cursor))
-    return context.json({ data: page.rows.map((row) => requestJson(row)), next_cursor: page.nextCursor })
+    return context.json({
+      data: page.rows.map((row) => requestJson(row)),
+      next_cursor: page.nextCursor,
+      ...(page.isPartial === true ? { partial: 'this instance only: the store does not answer' } : {}),
+    })
   })
   app.get('/admin/v1/requests/:id', async (context) => {
     requireAdmin(context, options)

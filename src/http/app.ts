@@ -28,8 +28,22 @@ export interface App<E extends object> {
   readonly inferenceAt: (method: string, path: string) => ClientApi | null
 }
 
+function isInference({ method, path }: { readonly method: string; readonly path: string }): boolean {
+  return method === 'POST' && INFERENCE.some(([own]) => path === own || path === `/v1${own}`)
+}
+
+/** Ids of requests that Hono's routes answer, for the log. */
+const requestIds = new WeakMap<Request, string>()
+
 export function createApp<E extends object>(options: AppOptions<E>): App<E> {
   const app = new Hono<{ Bindings: E }>()
+  app.use(async (context, next) => {
+    const id = options.deps.random.requestId()
+    requestIds.set(context.req.raw, id)
+    await next()
+    // Inference answers carry the id of their row.
+    if (!isInference(context.req)) context.res.headers.set('x-request-id', id)
+  })
   const apis = new Map<unknown, ClientApi>()
   for (const [path, api] of INFERENCE) {
     const handler = (context: Context<{ Bindings: E }>) => options.inference(context, api)
@@ -46,17 +60,21 @@ export function createApp<E extends object>(options: AppOptions<E>): App<E> {
   app.notFound((context) =>
     errorResponse(new GatewayError('not_found', `there is no ${context.req.method} ${context.req.path}`)),
   )
-  app.onError((error) => {
+  app.onError((error, context) => {
     if (error instanceof GatewayError) return errorResponse(error)
-    options.log.error('http.crashed', { error: error.stack ?? error.message })
+    const requestId = requestIds.get(context.req.raw)
+    options.log.error('http.crashed', { request_id: requestId, error: error.stack ?? error.message })
     return errorResponse(new GatewayError('internal_error', 'the gateway failed'))
   })
   return {
     hono: app,
     inferenceAt(method, path) {
       const [matched] = app.router.match(method, path)
-      const [handler] = matched[0]?.[0] ?? []
-      return apis.get(handler) ?? null
+      for (const [[handler]] of matched) {
+        const api = apis.get(handler)
+        if (api !== undefined) return api
+      }
+      return null
     },
   }
 }

@@ -57,7 +57,7 @@ export interface RunningAttempt {
 }
 
 /** The end of an attempt that was never sent; null: the client had gone before. */
-export function unsentEnd(failure: UpstreamFailure | null): AttemptEnd {
+export function unsentEnd(failure: UpstreamFailure | null, durationMs: number): AttemptEnd {
   return {
     outcome: failure === null ? 'cancelled' : 'failed',
     failure,
@@ -67,7 +67,7 @@ export function unsentEnd(failure: UpstreamFailure | null): AttemptEnd {
     httpStatus: failure?.status ?? 0,
     headers: {},
     ttftMs: null,
-    durationMs: 0,
+    durationMs,
     sent: false,
     streamed: false,
     left: failure === null ? 'cancel' : null,

@@ -13,6 +13,7 @@ import type { Headers, Timer, TransportFault, UpstreamCall } from '#core/ports.t
 import { concatBytes } from '#wire/bytes.ts'
 import { readErrorBody, readRetryAfter, toFailure } from '#wire/openai-chat/failure.ts'
 import { billsOn, type Drain, type Left } from './abandoned.ts'
+import { answerKind } from './answer-kind.ts'
 import type { AttemptEnd, AttemptInput, RunningAttempt } from './attempt-end.ts'
 import type { Deps } from './context.ts'
 import { AttemptDeadline, type DeadlinePhase } from './deadline.ts'
@@ -55,6 +56,8 @@ class Attempt {
   #headers: Headers = {}
   /** What the bytes are: events to transform, or a body to gather. */
   #gathers: 'events' | 'answer' | 'error' = 'answer'
+  /** The first bytes have been looked at: they say more than the content type does. */
+  #isKnown = false
   readonly #parts: Uint8Array[] = []
   #gatheredBytes = 0
   #held: Uint8Array[] = []
@@ -144,7 +147,8 @@ class Attempt {
     const encoding = headers['content-encoding']
     if (encoding !== undefined && encoding !== 'identity')
       return this.#fail('protocol', `content-encoding ${encoding}, unasked`)
-    if (status < 200 || status >= 300) this.#gathers = 'error'
+    this.#isKnown = status < 200 || status >= 300
+    if (this.#isKnown) this.#gathers = 'error'
     // A whole answer is no stream, nor is a web page of some proxy, which fails as the JSON that it is not.
     else if (this.#input.streaming && !/\/(json|html)/.test(headers['content-type'] ?? ''))
       this.#gathers = 'events'
@@ -155,6 +159,11 @@ class Attempt {
     if (this.#drain !== null) {
       this.#drainedBytes += chunk.length
       if (this.#drainedBytes > this.#drain.bytesMax) return this.#finishLeft('bytes')
+    }
+    if (!this.#isKnown) {
+      const kind = answerKind(chunk)
+      this.#isKnown = kind !== null
+      this.#gathers = kind ?? this.#gathers
     }
     if (this.#gathers === 'events') this.#onEventBytes(chunk)
     else this.#gather(chunk)

@@ -27,9 +27,11 @@ import { learnTokens } from './gauges.ts'
 import { sendHead } from './head.ts'
 import type { TargetFacts } from './live.ts'
 import { costOf, sumCosts } from './meter.ts'
-import { isThinking, type PlannedCall } from './plan.ts'
+import { nearDirect, noSuchDirect } from './models.ts'
+import type { PlannedCall } from './plan.ts'
 import { bookEnd, bookOpen } from './settle.ts'
-import { sign } from './sign.ts'
+import { awaitSignature, signedRequest } from './signature.ts'
+import { callFor, isThinking } from './thinking.ts'
 import { encodeUpstream, type UpstreamText } from './translate.ts'
 
 /** With thinking on, the first token may follow minutes of silence. */
@@ -65,7 +67,7 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
   let failed: Outcome | null = null
   for (;;) {
     const facts = exchange.live.factsOf(target)
-    const admitted = admitAttempt(deps, exchange, call, facts, plan.policy)
+    const admitted = admitAttempt(deps, exchange, callFor(facts, call), facts, plan.policy)
     if (admitted.refused !== null) {
       noteSkipped(exchange, facts, admitted.refused)
       // Without a bound or a price a target was never to be had; what another one lacked says more.
@@ -87,7 +89,7 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
     const end = await attemptOne(deps, exchange, admitted, facts, plan, text, role)
     if (end.outcome === 'cancelled' || exchange.clientGone) return { kind: 'cancelled' }
     if (end.failure === null) return { kind: 'answered', facts, body: end.body }
-    const error = toGatewayError(end.failure)
+    const error = notServed(exchange, call, end.failure) ?? toGatewayError(end.failure)
     logFailure(deps, exchange, facts, end.failure)
     failed = { kind: 'failed', error, facts }
     if (end.committed) return failed
@@ -140,6 +142,13 @@ function encodeOrNull(
   }
 }
 
+/** A `PROVIDER/MODEL` that a client named itself and the provider does not serve: the name is wrong, not the upstream. */
+function notServed(exchange: Exchange, call: Call, failure: UpstreamFailure): GatewayError | null {
+  if (failure.kind !== 'model_unavailable' || exchange.key === null) return null
+  const near = nearDirect(exchange.live, exchange.key, call.model)
+  return near === null ? null : noSuchDirect(call.model, near, 'its provider does not serve it')
+}
+
 /** A refusal for content goes only to providers that the policy names. */
 function afterModeration(left: readonly TargetSettings[], plan: PlannedCall): TargetSettings[] {
   const allowed = plan.policy.onModeration
@@ -184,24 +193,29 @@ async function run(
   text: UpstreamText,
   startedAtMs: number,
 ): Promise<AttemptEnd> {
-  let signature: Signature
+  const { timeouts } = plan.policy
+  const startedMs = deps.clock.monotonicMs()
+  let waitedMs = 0
+  let signature: Signature | null
   try {
     const signed = deps.tokens.sign(facts)
-    signature = signed instanceof Promise ? await signed : signed
+    signature = signed instanceof Promise ? await awaitSignature(deps, exchange, signed, timeouts) : signed
+    waitedMs = deps.clock.monotonicMs() - startedMs
   } catch (error) {
     if (!(error instanceof CredentialError)) throw error
-    return unsentEnd(error.toFailure())
+    return unsentEnd(error.toFailure(), deps.clock.monotonicMs() - startedMs)
   }
-  if (exchange.clientGone) return unsentEnd(null)
+  if (signature === null || exchange.clientGone) return unsentEnd(null, waitedMs)
+  exchange.upstreamMs += waitedMs
   extendHold(deps, exchange, plan.policy)
   const { sink } = exchange
   const attempt = startAttempt(deps, {
     call,
     facts,
-    request: sign(text, signature, facts),
+    request: signedRequest(text, signature, facts),
     streaming: text.streaming,
-    timeouts: plan.policy.timeouts,
-    ttftMs: plan.policy.timeouts.ttftMs ?? (isThinking(facts, call) ? TTFT_THINKING_MS : TTFT_MS),
+    timeouts: { ...timeouts, totalMs: timeouts.totalMs - waitedMs },
+    ttftMs: timeouts.ttftMs ?? (isThinking(facts, call) ? TTFT_THINKING_MS : TTFT_MS),
     requestId: exchange.id,
     onLeave: abortPlanOf(facts, text.streaming),
     costOf: (usage, responseModel) => runningCost(exchange, call, facts, usage, responseModel, startedAtMs),

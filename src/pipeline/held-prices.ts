@@ -61,7 +61,12 @@ function likePrices(live: Live, model: string, facts: TargetFacts, atMs: number)
     .filter((price) => price !== null)
     .filter((price) => isHeld(live, price, atMs))
   if (siblings.length > 0) return siblings
-  return pricesOf(live, facts, live.catalogue.models(facts.provider.id), atMs)
+  return pricesOf(
+    live,
+    facts,
+    live.catalogue.models({ providerName: facts.target.provider, providerId: facts.provider.id }),
+    atMs,
+  )
 }
 
 function isHeld(live: Live, price: Price, atMs: number): boolean {

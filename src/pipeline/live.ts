@@ -152,7 +152,8 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
     maxOutput: listed?.maxOutput ?? null,
     lacksWhileThinking: (capability) =>
       target.capabilities?.includes(capability) !== true &&
-      rule.cannotWhileThinking?.includes(capability) === true,
+      (rule.cannotWhileThinking?.includes(capability) === true ||
+        provider.cannotWhileThinking?.includes(capability) === true),
     thinksByDefault: rule.thinksByDefault === true,
   }
 }

@@ -9,7 +9,8 @@ import type { AttemptEnd } from './attempt-end.ts'
 import { type Billable, billableOf, type Gauges, isRefused } from './billable.ts'
 import type { Call } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
-import { isThinking, priceOf } from './plan.ts'
+import { priceOf } from './plan.ts'
+import { isThinking } from './thinking.ts'
 
 export interface Metered extends Billable {
   /** null: no price is known. */

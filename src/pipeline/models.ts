@@ -59,27 +59,57 @@ function notFound(live: Live, key: KeySettings, name: string): GatewayError {
     name,
     listModels(live, key).map((model) => model.id),
   )
-  const hint =
-    near.length === 0
-      ? 'GET /v1/models lists the names'
-      : `did you mean ${near.map((id) => `"${id}"`).join(' or ')}?`
-  return new GatewayError('model_not_found', `there is no model "${clip(name)}"; ${hint}`, { param: 'model' })
+  const message = `there is no model "${clip(name)}"; ${hintOf(near)}`
+  return new GatewayError('model_not_found', message, { param: 'model' })
+}
+
+/**
+ * What a `PROVIDER/MODEL` that a client named itself was probably meant to be: configured targets of that provider
+ * first, then what its price list knows. null: the configuration has that name, as a model or as a target.
+ */
+export function nearDirect(live: Live, key: KeySettings, name: string): readonly string[] | null {
+  const direct = live.settings.models.has(name) ? null : live.directTarget(name)
+  const settings = direct === null ? undefined : live.settings.providers.get(direct.provider)
+  if (direct === null || settings === undefined) return null
+  const targets = [...live.settings.models.values()]
+    .flatMap((model) => model.targets)
+    .filter((target) => target.provider === direct.provider)
+    .map((target) => target.model)
+  if (targets.includes(direct.model)) return null
+  const query = { providerName: direct.provider, providerId: settings.provider.id }
+  const known = [targets, live.catalogue.models(query)].map((names) =>
+    names.filter((model) => model !== direct.model && isAllowed(key, `${direct.provider}/${model}`)),
+  )
+  const near = known.flatMap((names) => nearest(direct.model, new Set(names)))
+  return [...new Set(near)].slice(0, 3).map((model) => `${direct.provider}/${model}`)
+}
+
+export function noSuchDirect(name: string, near: readonly string[], why: string): GatewayError {
+  const message = `there is no model "${clip(name)}": ${why}; ${hintOf(near)}`
+  return new GatewayError('model_not_found', message, { param: 'model' })
+}
+
+function hintOf(near: readonly string[]): string {
+  return near.length === 0
+    ? 'GET /v1/models lists the names'
+    : `did you mean ${near.map((id) => `"${id}"`).join(' or ')}?`
 }
 
 function clip(text: string): string {
   return text.length <= 100 ? text : `${text.slice(0, 100)}…`
 }
 
-/** Up to three names at a small edit distance. */
-function nearest(name: string, known: readonly string[]): readonly string[] {
+/** Up to three names that hold the one asked for, or are a small edit distance from it. */
+export function nearest(name: string, known: Iterable<string>): readonly string[] {
   const asked = name.toLowerCase().slice(0, 100)
-  return known
-    .map((id) => ({ id, distance: editDistance(asked, id.toLowerCase()) }))
-    .filter(
-      ({ id, distance }) =>
-        distance <= Math.max(2, Math.floor(id.length / 3)) || id.toLowerCase().includes(asked),
-    )
-    .sort((a, b) => a.distance - b.distance)
+  return [...known]
+    .map((id) => ({
+      id,
+      // A name that was only cut short is nearer than any misspelling.
+      distance: id.toLowerCase().includes(asked) ? 0 : editDistance(asked, id.toLowerCase()),
+    }))
+    .filter(({ id, distance }) => distance <= Math.max(2, Math.floor(id.length / 3)))
+    .sort((a, b) => a.distance - b.distance || a.id.length - b.id.length)
     .slice(0, 3)
     .map(({ id }) => id)
 }

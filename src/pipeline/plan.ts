@@ -9,7 +9,8 @@ import { estimateNano } from '#pricing/rate.ts'
 import { type Candidate, makePlan, type Plan } from '#routing/plan.ts'
 import type { Call, Deps } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
-import { resolveModel } from './models.ts'
+import { nearDirect, noSuchDirect, resolveModel } from './models.ts'
+import { callFor, isThinking } from './thinking.ts'
 
 export interface PlannedCall extends Plan {
   readonly policy: ReturnType<typeof resolveModel>['policy']
@@ -31,25 +32,35 @@ export function planCall(deps: Deps, live: Live, key: KeySettings, call: Call): 
     random: deps.random.unit,
   })
   const isEmpty = plan.targets.length === 0
-  return { ...plan, policy, refusal: isEmpty ? refusal(call, plan, candidates, nowMs) : null }
+  const reason = isEmpty ? (mistyped(live, key, call, plan) ?? refusal(call, plan, candidates, nowMs)) : null
+  return { ...plan, policy, refusal: reason }
+}
+
+/** A model without a price that a client named itself, where others have nearly its name. */
+function mistyped(live: Live, key: KeySettings, call: Call, plan: Plan): GatewayError | null {
+  if (plan.decision.excluded.some((entry) => entry.reason !== 'unpriced')) return null
+  const near = nearDirect(live, key, call.model)
+  if (near === null || near.length === 0) return null
+  return noSuchDirect(call.model, near, 'no price is known for it')
 }
 
 function readCandidate(deps: Deps, live: Live, call: Call, target: TargetSettings, nowMs: number): Candidate {
   const facts = live.factsOf(target)
+  const own = callFor(facts, call)
   const health = deps.health.of(target.id)
   return {
     target,
     enabled: facts.settings.enabled,
-    lacks: lackOf(facts, call),
+    lacks: lackOf(facts, own),
     contextWindow: facts.contextWindow,
-    estimateNano: estimate(live, facts, call, nowMs),
+    estimateNano: estimate(live, facts, own, nowMs),
     breaker: health.breaker(nowMs),
     ttftP90Ms: health.latency.p90Ms(nowMs),
     samples: health.latency.samples(nowMs),
   }
 }
 
-/** An unstreamed request to a stream-only target is collected, so it lacks nothing. */
+/** An unstreamed request to a target that must stream is collected, so it lacks nothing. */
 function lackOf(facts: TargetFacts, call: Call): (capability: Capability) => boolean {
   const thinking = isThinking(facts, call)
   const needsOwnEndpoint = call.untranslatable !== null && !hasCompletions(facts)
@@ -88,12 +99,6 @@ export function priceOf(
   const { region } = facts.settings
   const query = { providerName, providerId: facts.provider.id, region, model: responseModel, atMs }
   return live.catalogue.find(query) ?? own
-}
-
-/** Thinking output may have a price of its own, which hangs on the mode, not on what came of it. */
-export function isThinking(facts: TargetFacts, call: Call): boolean {
-  if (call.thinking.enabled !== null) return call.thinking.enabled !== false
-  return facts.thinksByDefault
 }
 
 /** Why nothing is left, in the words that help most. */

@@ -19,6 +19,7 @@ import { encodeCompletionsAnswer, openCompletionsEncoder } from '#wire/openai-co
 import type { Call } from './context.ts'
 import type { TargetFacts } from './live.ts'
 import { hasCompletions } from './plan.ts'
+import { streamsUpstream } from './thinking.ts'
 
 /** A request in a target's words, not yet signed. */
 export interface UpstreamText {
@@ -31,7 +32,7 @@ export interface UpstreamText {
 }
 
 export function encodeUpstream(call: Call, facts: TargetFacts): UpstreamText {
-  const streaming = call.streaming || facts.lacks('unstreamed')
+  const streaming = streamsUpstream(facts, call)
   return facts.format === null ? encodeOpenAi(call, facts, streaming) : encodeForeign(call, facts, streaming)
 }
 
@@ -47,7 +48,6 @@ function encodeOpenAi(call: Call, facts: TargetFacts, streaming: boolean): Upstr
     model: facts.target.model,
     quirks,
     streaming,
-    unstreamedDefaults: facts.rule.unstreamedDefaults ?? null,
   })
   const scan = passes ? call.scan : scanMembers(bytes, JSON_DEPTH_MAX)
   const body =

@@ -44,9 +44,9 @@ export interface Catalogue {
   readonly prices: (query: Omit<PriceQuery, 'atMs'>) => readonly Price[]
   /** Models of the provider's list that an answer of this one may name: its snapshots and those it is an alias of. */
   readonly family: (query: Pick<PriceQuery, 'providerId' | 'model'>) => readonly string[]
-  /** All models of the provider's list. */
-  readonly models: (providerId: string) => readonly string[]
   readonly balances: Balances
+  /** Models of a provider that have a price in some region. */
+  readonly models: (query: Pick<PriceQuery, 'providerName' | 'providerId'>) => readonly string[]
   readonly facts: (query: Pick<PriceQuery, 'providerName' | 'providerId' | 'model'>) => ModelFacts | null
 }
 
@@ -90,8 +90,11 @@ export function buildCatalogue(sources: CatalogueSources): Catalogue {
       }
       return family
     },
-    models: (providerId) => lists.get(providerId)?.models ?? [],
     balances: sources.balances ?? new BalanceBook(),
+    models: ({ providerName, providerId }) => [
+      ...overrides.modelsOf(providerName),
+      ...(lists.get(providerId)?.models ?? []),
+    ],
     facts({ providerName, providerId, model }) {
       const listed = lists.get(providerId)?.findAnywhere(model) ?? []
       return factsOf([
@@ -119,6 +122,7 @@ interface Overrides {
   readonly pricesFor: (providerName: string, model: string, region: string) => readonly Price[]
   readonly discountsFor: (providerName: string, model: string) => readonly Discount[]
   readonly entriesFor: (providerName: string, model: string) => readonly PriceEntry[]
+  readonly modelsOf: (providerName: string) => readonly string[]
 }
 
 /** Overrides go by the names that the configuration spells out, nothing is guessed: exact, by alias, then `/*`. */
@@ -148,6 +152,10 @@ function indexOverrides(sources: CatalogueSources['overrides']): Overrides {
         .filter((price) => price.region === null || price.region === region),
     discountsFor: (providerName, model) => find(providerName, model).flatMap(({ discounts }) => discounts),
     entriesFor: (providerName, model) => find(providerName, model).map((override) => override.entry),
+    modelsOf: (providerName) =>
+      [...byPattern.keys()]
+        .filter((pattern) => pattern.startsWith(`${providerName}/`) && !pattern.endsWith('/*'))
+        .map((pattern) => pattern.slice(providerName.length + 1)),
   }
 }
 

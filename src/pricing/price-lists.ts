@@ -20,7 +20,7 @@ export interface PriceList {
   readonly findAnywhere: (model: string) => readonly Row[]
   /** All models of the list under any name of which this one goes: the snapshots of a model share their undated name. */
   readonly family: (model: string) => readonly string[]
-  /** Each once. */
+  /** The names of the models that it prices today or some day, patterns left out. */
   readonly models: readonly string[]
 }
 
@@ -72,7 +72,7 @@ export function indexList(
         [entry.model, ...(entry.aliases ?? [])].some((name) => baseOf(name) === base)
       return namesOf(rows.filter(isOurs))
     },
-    models: namesOf(rows),
+    models: namesOf(rows.filter(isCurrentModel)),
   }
 }
 
@@ -82,6 +82,10 @@ function baseOf(model: string): string {
 
 function namesOf(rows: readonly Row[]): readonly string[] {
   return [...new Set(rows.map(({ entry }) => entry.model))]
+}
+
+function isCurrentModel({ entry }: Row): boolean {
+  return entry.historic !== true && !entry.model.endsWith('*')
 }
 
 /** Names the row among all others of this list and of later ones. */

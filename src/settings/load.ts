@@ -26,6 +26,8 @@ export interface LoadInput {
   /** The folders of providers/, by name. */
   readonly providers: ReadonlyMap<string, Provider>
   readonly env: Environment
+  /** The regions that a folder's price list speaks of; absent: no list is known. */
+  readonly priceRegions?: (folder: string) => readonly string[]
   /** SHA-256, hex. */
   readonly digest: (text: string) => string
 }
@@ -46,6 +48,7 @@ export function loadSettings(input: LoadInput): LoadResult {
     declared: declaredNames(data),
     report,
     folders: input.providers,
+    priceRegions: input.priceRegions ?? (() => []),
     templates,
     digest: input.digest,
     notices: [],

@@ -54,6 +54,7 @@ function readProvider(
       allowed: 'an http or https URL',
     })
   }
+  checkRegion(scope, name, config, provider)
   const isDisabled = provider.keyRequired && apiKey === null
   if (isDisabled) scope.notices.push(disabledNotice(scope, name))
   return {
@@ -105,6 +106,26 @@ function hasOwnBaseUrl(provider: Provider, models: readonly string[], secret: st
     return formats.find((format) => format.name === chosen)?.baseUrl !== undefined
   }
   return models.length === 0 ? formats.some((format) => format.baseUrl !== undefined) : models.every(hasUrl)
+}
+
+/** A region that no price speaks of would leave every target without a price, in silence. */
+function checkRegion(scope: Scope, name: string, config: ProviderConfig, provider: Provider): void {
+  const { region = '' } = config
+  const listed = scope.priceRegions(provider.id)
+  // Where nothing hangs on it, it is a label.
+  if (region === '' || (provider.regions === undefined && listed.length === 0)) return
+  const own = Object.entries(scope.config.prices)
+    .filter(([pattern]) => pattern.startsWith(`${name}/`))
+    .flatMap(([, price]) => price.region ?? [])
+  const hosts = (provider.regions ?? []).map((known) => known.region)
+  const known = new Set([provider.region, ...hosts, ...listed, ...own])
+  if (known.has(region)) return
+  scope.report.add(['providers', name, 'region'], {
+    message: `${provider.title} has no such region`,
+    found: describe(region),
+    allowed: listNames(known),
+    nearest: scope.report.nearest(region, known),
+  })
 }
 
 function regionOf(config: ProviderConfig, provider: Provider, baseUrl: string | null): string {

@@ -21,6 +21,8 @@ export interface Scope {
   readonly report: Report
   /** The folders of providers/. */
   readonly folders: ReadonlyMap<string, Provider>
+  /** The regions that a folder's price list speaks of. */
+  readonly priceRegions: (folder: string) => readonly string[]
   readonly templates: Templates
   readonly digest: (text: string) => string
   readonly notices: string[]

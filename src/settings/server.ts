@@ -1,11 +1,12 @@
 // `server:`, `admin:` and `store:` of a configuration, and the environment that goes over them.
 
 import type { Settings } from '#core/settings.ts'
+import { LOG_LEVELS } from '#core/telemetry.ts'
 import { checkTimeZone } from './dates.ts'
 import type { Environment } from './expand.ts'
 import { allowedAt } from './json-schema.ts'
 import { LATER_STORES } from './later.ts'
-import { describe, describeSecret, type Path, type Report } from './problems.ts'
+import { describe, describeSecret, listNames, type Path, type Report } from './problems.ts'
 import { configSchema } from './schema.ts'
 import { type Scope, templateAt } from './scope.ts'
 
@@ -20,6 +21,8 @@ export function readBase(scope: Scope, env: Environment): Base {
   checkStore(report, storePath, store, templateAt(scope, storePath)?.text ?? null)
   const token = admin.token === undefined || admin.token === '' ? null : admin.token
   checkToken(report, ['admin', 'token'], token)
+  // Who starts the gateway reads it; here it is checked with all the rest.
+  fromEnv(env, 'SLUICE_LOG_LEVEL', (value, path) => checkLogLevel(report, path, value))
   return {
     server: {
       host: fromEnv(env, 'SLUICE_HOST', (value, path) => checkHost(report, path, value)) ?? server.host,
@@ -67,6 +70,17 @@ function portFromEnv(env: Environment, report: Report): number | null {
     }
   })
   return port
+}
+
+function checkLogLevel(report: Report, path: EnvPath, level: string): void {
+  if (LOG_LEVELS.some((known) => known === level)) return
+  const nearest = report.nearest(level, LOG_LEVELS)
+  report.add(path, {
+    message: 'is no log level',
+    found: describe(level),
+    allowed: listNames(LOG_LEVELS),
+    nearest,
+  })
 }
 
 function checkHost(report: Report, path: Path | EnvPath, host: string): void {

@@ -61,10 +61,11 @@ const CITIES =
 
 /** The choices of one answer. */
 export function planAnswer(chat: ChatRequest, speaker: Speaker): readonly ChoicePlan[] {
-  const question = lastText(chat, 'user')
+  const last = lastText(chat, 'user')
   const seed = hashText(JSON.stringify(chat.messages), hashText(chat.model, speaker.seed))
   return Array.from({ length: chat.choices }, (_, choice) => {
     const random = createRandom(seed + choice)
+    const question = chat.prompts?.[choice] ?? last
     const reasoning = speaker.thinks ? think(chat, speaker, random) : []
     const calls = chooseCalls(chat, question)
     const said =

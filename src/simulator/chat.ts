@@ -35,6 +35,8 @@ export interface ChatRequest {
   readonly totalTokensMax: number | null
   readonly stop: readonly string[]
   readonly choices: number
+  /** What each choice answers, where that is not the last question: the prompts of a list. */
+  readonly prompts?: readonly string[]
   /** null: as the model does by itself. */
   readonly thinking: boolean | null
   readonly reasoningTokensMax: number | null

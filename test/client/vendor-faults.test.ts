@@ -1,7 +1,7 @@
 // Each vendor's own errors and accidents, in its own words and framing, as the official `openai` SDK sees them.
 
 import type OpenAI from 'openai'
-import { APIError, BadRequestError, InternalServerError, RateLimitError } from 'openai'
+import { APIError, BadRequestError, InternalServerError, NotFoundError, RateLimitError } from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openAi } from './clients.ts'
 import { failureOf, readStream } from './outcomes.ts'
@@ -36,6 +36,7 @@ const CODES = {
   overloaded: { type: InternalServerError, status: 503, retry: true },
   context_length_exceeded: { type: BadRequestError, status: 400, retry: false },
   content_filter: { type: BadRequestError, status: 400, retry: false },
+  model_not_found: { type: NotFoundError, status: 404, retry: false },
   invalid_request: { type: BadRequestError, status: 400, retry: false },
 } as const
 
@@ -64,7 +65,8 @@ const ERRORS: readonly VendorError[] = [
   { fault: 'overloaded', code: 'overloaded' },
   { fault: 'context_length', code: 'context_length_exceeded' },
   { fault: 'moderation', code: 'content_filter' },
-  { fault: 'model_unavailable', code: 'upstream_error', final: true },
+  // The model is named by the client itself.
+  { fault: 'model_unavailable', code: 'model_not_found', final: true },
   { fault: 'server', code: 'upstream_error' },
   { fault: 'invalid_request', code: 'invalid_request' },
 ]

@@ -71,6 +71,35 @@ describe('sluice check', () => {
     )
   })
 
+  test('notes targets that can never be chosen, and refuses a region that no price speaks of', async () => {
+    const doubao = { use: 'doubao', api_key: 'sk-1' }
+    const targets = ['doubao/doubao-seed-1-6-flash-250828', 'doubao/doubao-seed-1-6-flsh-250828']
+    const config = {
+      ...VALID,
+      providers: { doubao, openai: { use: 'openai', api_key: 'sk-1' } },
+      prices: {},
+      models: { m: { targets: [...targets, 'openai/gpt-4o-mini'] } },
+      policies: {},
+    }
+    const got = await run(['check', file('unpriced.yaml', config)])
+    expect(got.code, got.output).toBe(0)
+    expect(got.output).toMatch(
+      /^note: target "doubao\/doubao-seed-1-6-flsh-250828" has no price; did you mean "doubao-seed-1-6-flash-250828"/m,
+    )
+    expect(got.output).toMatch(/never chosen under sort: price/)
+    const wrong = await run([
+      'check',
+      file('region.yaml', {
+        ...config,
+        providers: { ...config.providers, doubao: { ...doubao, region: 'cm' } },
+      }),
+    ])
+    expect(wrong.code).toBe(1)
+    expect(wrong.output).toMatch(
+      /providers\.doubao\.region: .*found "cm"; allowed: cn, intl; did you mean "cn"/,
+    )
+  })
+
   test('prints JSON for a good file and its notices', async () => {
     const path = file('notices.yaml', { ...VALID, keys: [] })
     const got = await run(['check', path, '--json'])
@@ -216,6 +245,8 @@ describe('sluice demo', () => {
     const stream = await openStream(`${url}/v1/chat/completions`, { key: 'sk-sluice-demo', body })
     await stream.ended
     expect(stream.status, stream.text()).toBe(200)
+    // The local model is cheaper, and known to be too slow before anyone asks.
+    expect(stream.headers['x-sluice-target']).toBe('doubao/doubao-seed-1-6-flash-250828')
     expect(contentOf(stream.text()).length).toBeGreaterThan(20)
     const events = eventsOf(stream.text())
     expect(events.at(-1)).toBe('[DONE]')
@@ -225,15 +256,22 @@ describe('sluice demo', () => {
     expect(usage.completion_tokens).toBeGreaterThan(0)
     expect(Number(usage.cost)).toBeGreaterThan(0)
 
-    const report = await ask(`${url}/admin/v1/usage?group_by=target`, { key: 'sluice-demo-admin' })
-    expect(report.json['total']).toMatchObject({
-      requests: 1,
-      cost: usage.cost,
-      output_tokens: usage.completion_tokens,
-    })
+    const report = await ask(`${url}/admin/v1/usage?group_by=key`, { key: 'sluice-demo-admin' })
+    expect(report.json['data']).toEqual([
+      expect.objectContaining({
+        key: 'demo',
+        requests: 1,
+        cost: usage.cost,
+        output_tokens: usage.completion_tokens,
+      }),
+      expect.objectContaining({ key: 'warm-up', requests: 9, attempts: 9 }),
+    ])
     const id = stream.headers['x-request-id'] ?? ''
     const detail = await ask(`${url}/admin/v1/requests/${id}`, { key: 'sluice-demo-admin' })
     expect(detail.json).toMatchObject({ outcome: 'success', cost: usage.cost })
+    expect((detail.json['decision'] as { candidates: unknown[] }).candidates).toContainEqual(
+      expect.objectContaining({ target: 'local/qwen3-8b', reason: 'slo_missed' }),
+    )
 
     const direct = ids.filter((name) => name.includes('/'))
     expect(direct.length).toBeGreaterThan(5)

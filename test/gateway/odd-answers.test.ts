@@ -14,7 +14,7 @@ import {
 } from '../support/chat-bytes.ts'
 import { KEY, type LocalGateway, type RequestDetail, startLocalGateway } from '../support/gateway.ts'
 import { configOf } from '../support/gateway-config.ts'
-import { ask } from '../support/http-client.ts'
+import { ask, contentOf } from '../support/http-client.ts'
 import { type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
 
 const MB = 1024 * 1024
@@ -280,5 +280,48 @@ describe('an answer', () => {
     const got = await gateway.chat()
     expect(got.text).toBe(text)
     expect(got.headers).not.toHaveProperty('set-cookie')
+  })
+})
+
+describe('an answer that is not what its content type says', () => {
+  const SSE_HEADERS = { 'content-type': 'text/event-stream' }
+  const USAGE = { prompt_tokens: 10, completion_tokens: 5 }
+
+  test.each([
+    { what: 'a stream as JSON', headers: JSON_HEADERS, before: '' },
+    { what: 'a stream as HTML', headers: { 'content-type': 'text/html' }, before: '' },
+    { what: 'a stream behind blanks', headers: JSON_HEADERS, before: '\n\n' },
+    { what: 'a stream behind a comment', headers: JSON_HEADERS, before: ': hello\n\n' },
+  ])('$what, streamed or gathered as the client asks', async ({ headers, before }) => {
+    for (const stream of [true, false]) {
+      upstream.script({ headers, steps: [before, ...streamEvents(['Hel', 'lo'], USAGE)].filter(Boolean) })
+      const got = await gateway.chat({ stream })
+      expect(got.status, got.text).toBe(200)
+      if (stream) expect(contentOf(got.text)).toBe('Hello')
+      else expect(got.json).toMatchObject({ choices: [{ message: { content: 'Hello' } }] })
+      const detail = await gateway.detail(got.headers['x-request-id'] ?? '')
+      expect(detail.cost).toBe('0.00006')
+    }
+  })
+
+  test.each([
+    { what: 'as a stream', steps: [answerText('Hello', USAGE)] },
+    { what: 'as a stream, behind blanks', steps: ['\r\n\r\n', answerText('Hello', USAGE)] },
+    { what: 'as a stream, byte by byte at first', steps: ['{', answerText('Hello', USAGE).slice(1)] },
+  ])('a whole answer $what', async ({ steps }) => {
+    for (const stream of [true, false]) {
+      upstream.script({ headers: SSE_HEADERS, steps })
+      const got = await gateway.chat({ stream })
+      expect(got.status, got.text).toBe(200)
+      if (stream) expect(contentOf(got.text)).toBe('Hello')
+      else expect(got.json).toMatchObject({ choices: [{ message: { content: 'Hello' } }] })
+    }
+  })
+
+  test('a stream whose first word is cut', async () => {
+    const [first = '', ...rest] = streamEvents(['Hello'], USAGE)
+    upstream.script({ headers: JSON_HEADERS, steps: ['d', first.slice(1), ...rest] })
+    const got = await gateway.chat()
+    expect(got.json).toMatchObject({ choices: [{ message: { content: 'Hello' } }] })
   })
 })

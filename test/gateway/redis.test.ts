@@ -143,6 +143,27 @@ test.each([
   },
 )
 
+test('when Redis is away an instance still tells of its own requests', async () => {
+  const gateway = await start()
+  const before = await send(gateway, 3)
+  await eventually(() => isCaughtUp(gateway), 'all rows are shipped')
+  await redis.kill()
+  const ids = [...before, ...(await send(gateway, 2))]
+  for (const id of ids) {
+    const startedMs = performance.now()
+    const got = await ask(`${gateway.url}/admin/v1/requests/${id}`, { key: ADMIN_TOKEN })
+    expect(got.status, got.text).toBe(200)
+    expect(got.json).toMatchObject({ id, outcome: 'success', cost: '0.00006' })
+    expect(performance.now() - startedMs).toBeLessThan(1_500)
+  }
+  const list = await ask(`${gateway.url}/admin/v1/requests`, { key: ADMIN_TOKEN })
+  expect(list.status).toBe(200)
+  expect((list.json['data'] as { id: string }[]).map((row) => row.id).toSorted()).toEqual(ids.toSorted())
+  expect(list.json['partial']).toMatch(/this instance only/)
+  const unknown = await ask(`${gateway.url}/admin/v1/requests/req_of-another`, { key: ADMIN_TOKEN })
+  expect(unknown.status).toBe(503)
+})
+
 test('under load through several deaths each request counts once', async () => {
   const gateway = await start()
   let isOver = false

@@ -81,11 +81,15 @@ test('the example file is accepted', () => {
 
 test('the demo has no faults, and its configuration names every model of its simulators', () => {
   const demo = parse(readFileSync(join(root, 'config/demo.yaml'), 'utf8')) as {
-    readonly models: Readonly<Record<string, { readonly targets: readonly string[] }>>
+    readonly models: Readonly<Record<string, { readonly targets: readonly (string | { target: string })[] }>>
   }
   const simulators = defaultDemoSimulators()
   expect(Object.values(simulators).every((config) => config.faults === undefined)).toBe(true)
-  const targets = new Set(Object.values(demo.models).flatMap((model) => model.targets))
+  const targets = new Set(
+    Object.values(demo.models)
+      .flatMap((model) => model.targets)
+      .map((target) => (typeof target === 'string' ? target : target.target)),
+  )
   const simulated = Object.entries(simulators).flatMap(([name, config]) =>
     Object.keys(config.models).map((model) => `${name === 'vllm' ? 'local' : name}/${model}`),
   )

@@ -14,6 +14,7 @@ import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live, type TargetFacts } from '#pipeline/live.ts'
 import { type Metered, meter } from '#pipeline/meter.ts'
 import { OutputGauge } from '#pipeline/output-gauge.ts'
+import { callFor } from '#pipeline/thinking.ts'
 import { encodeUpstream, type UpstreamText } from '#pipeline/translate.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
 
@@ -195,7 +196,7 @@ export async function replay(
 ): Promise<Replayed> {
   const { case: own } = fixture
   const body = { ...own.request, model: 'm', ...(own.stream ? { stream: true } : {}) }
-  const call = readCall(own.api ?? 'chat', new TextEncoder().encode(JSON.stringify(body)))
+  const call = callFor(facts, readCall(own.api ?? 'chat', new TextEncoder().encode(JSON.stringify(body))))
   const text = encodeUpstream(call, facts)
   const written: Uint8Array[] = []
   const upstream: Upstream = {

@@ -15,6 +15,7 @@ import { TokenCache } from '#pipeline/credentials.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
 import { OutputGauge } from '#pipeline/output-gauge.ts'
+import { priceNotices } from '#pipeline/price-notices.ts'
 import { boundOfRecovered } from '#pipeline/recovered.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { BalanceBook } from '#pricing/balance-book.ts'
@@ -30,7 +31,7 @@ import { openBudgetBooks } from './budgets.ts'
 import { nodeInference, serveInference } from './inference.ts'
 import { openLedger, pathOfStore } from './ledger.ts'
 import { PriceCopies, withCopies } from './price-copies.ts'
-import { type PriceList, PriceLists } from './price-lists.ts'
+import { type PriceList, PriceLists, regionsIn } from './price-lists.ts'
 import { findProviderFolders, type ProviderFolders, priceFileOf } from './providers.ts'
 import { seedRates } from './recent-rates.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
@@ -83,13 +84,16 @@ export async function readConfig(
       { path, found: 'nothing', allowed: 'a YAML or JSON file', nearest: null, message },
     ])
   }
-  const loaded = loadSettings({ text, providers: folders.providers, env, digest })
+  const { providers, lists } = folders
+  const loaded = loadSettings({ text, providers, priceRegions: regionsIn(lists), env, digest })
   if ('problems' in loaded) throw new ConfigError(loaded.problems)
   const { settings } = loaded
   const wrong = checkOverrides(settings.prices, (name) => listOf(folders, settings, name))
   if (wrong.length > 0) throw new ConfigError(wrong.map(overrideProblem))
   configureBalances(balances, settings)
-  return compileLive(settings, catalogueOf(settings, folders.lists, balances))
+  const live = compileLive(settings, catalogueOf(settings, lists, balances))
+  const notices = [...settings.notices, ...priceNotices(live, clock.nowMs())]
+  return compileLive({ ...settings, notices }, live.catalogue)
 }
 
 function catalogueOf(settings: Settings, lists: readonly PriceList[], balances: BalanceBook): Catalogue {
@@ -180,6 +184,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       desk.keep(scopesOf(next.settings))
       metrics.settingsReloaded(clock.nowMs())
       log.info('settings.reloaded', { models: next.settings.models.size, keys: next.settings.keys.length })
+      for (const notice of next.settings.notices) log.warn('settings.notice', { notice })
     } catch (error) {
       metrics.settingsReloadFailed()
       const problems = error instanceof ConfigError ? error.problems : [{ message: String(error) }]

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AttemptRow, BalanceUsed, Journal, LedgerStore } from '#core/ledger.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
+import { withOwnRows } from '#store/own-rows.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
 import { openSqliteLedger, type SqliteLedger } from '#store/sqlite/store.ts'
@@ -115,7 +116,7 @@ function withRedis(ledger: SqliteLedger, checkpointer: Checkpointer, options: Le
   })
   return {
     journal: ledger.journal,
-    store,
+    store: withOwnRows(store, ledger.store),
     balances: async () => [...(await ledger.store.balances()), ...(await store.balances())],
     isShared: true,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,

@@ -64,6 +64,14 @@ function isTier(tier: unknown): boolean {
   )
 }
 
+/** The regions that the list of a folder speaks of. */
+export function regionsIn(lists: readonly PriceList[]): (provider: string) => readonly string[] {
+  return (provider) => {
+    const entries = lists.find((list) => list.provider === provider)?.entries ?? []
+    return [...new Set(entries.flatMap((entry) => entry.region ?? []))]
+  }
+}
+
 const LOOK_MS = 5_000
 
 export interface PriceListsOptions {

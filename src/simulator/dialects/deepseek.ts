@@ -102,6 +102,10 @@ function callId(about: About, choice: number, index: number): string {
 function adjust(body: OpenAiBody): OpenAiBody | Refusal {
   const { fields, chat: asked } = body
   const type = isFields(fields['thinking']) ? fields['thinking']['type'] : undefined
+  if ((fields['thinking'] ?? null) !== null && type !== 'enabled' && type !== 'disabled') {
+    const message = `Failed to deserialize the JSON body into the target type: thinking.type: unknown variant \`${String(type)}\`, expected \`enabled\` or \`disabled\``
+    return { kind: 'invalid_request', message }
+  }
   const says = asked.messages.some((message) => /json/i.test(message.text))
   if (asked.format.kind === 'json' && !says) {
     const message =

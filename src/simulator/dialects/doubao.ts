@@ -93,11 +93,18 @@ function read(incoming: Incoming): Asked | Refusal {
   if ('max_tokens' in fields && 'max_completion_tokens' in fields) {
     return { kind: 'invalid_request', code: 'InvalidParameter', param: 'max_tokens' }
   }
+  const type = isFields(fields['thinking']) ? fields['thinking']['type'] : undefined
+  if ((fields['thinking'] ?? null) !== null && !THINKING_TYPES.has(type)) {
+    return { kind: 'invalid_request', code: 'InvalidParameter', param: 'thinking.type' }
+  }
   return {
     chat: { ...body.chat, ...thinkingOf(fields) },
     encoder: (model, about) => encoder(model, about, body),
   }
 }
+
+/** The official SDK's; the `adaptive` of others is none of them. */
+const THINKING_TYPES: ReadonlySet<unknown> = new Set(['enabled', 'disabled', 'auto'])
 
 function missing(name: string): Refusal {
   const message = `The request failed because it is missing \`${name}\` parameter.`

@@ -128,7 +128,7 @@ function headers(about: About, desk: Desk): Readonly<Record<string, string>> {
 
 function adjust(body: OpenAiBody): OpenAiBody | Refusal {
   const { fields, chat } = body
-  const message = messagesProblem(body) ?? stopProblem(chat.stop)
+  const message = messagesProblem(body) ?? stopProblem(chat.stop) ?? thinkingProblem(fields)
   if (message !== null) return { kind: 'invalid_request', ...message }
   const isThinking = fields['enable_thinking']
   return {
@@ -167,6 +167,15 @@ function messagesProblem({ fields, chat }: OpenAiBody): Problem | null {
 function stopProblem(stop: readonly string[]): Problem | null {
   const fits = stop.length <= 4 && stop.every((word) => word.length <= 20)
   return fits ? null : { code: 'invalid_argument', message: 'stop is invalid' }
+}
+
+/** `thinking_budget` is 100 at least; the efforts are a closed list. */
+function thinkingProblem(fields: Fields): Problem | null {
+  const { thinking_budget: budget = null, reasoning_effort: effort = null } = fields
+  if (budget !== null && !(Number.isInteger(budget) && Number(budget) >= 100))
+    return { code: 'invalid_argument', message: 'thinking_budget is invalid' }
+  const isKnown = effort === null || (typeof effort === 'string' && /^(low|medium|high)$/.test(effort))
+  return isKnown ? null : { code: 'invalid_argument', message: 'reasoning_effort is invalid' }
 }
 
 function allows(asked: Asked, model: ModelConfig): Refusal | null {

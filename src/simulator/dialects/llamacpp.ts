@@ -1,6 +1,7 @@
 // llama.cpp's server (tools/server/README.md, server-common.cpp of 2026): choices first, `timings` beside usage, errors
 // with numeric codes, comments while it waits.
 
+import { completionsApi } from './completions.ts'
 import type { ChatApi, Desk, Dialect, Incoming, Refusal, RefusalKind, Reply } from './dialect.ts'
 import { event } from './dialect.ts'
 import { isFields, type OpenAiBody } from './openai-body.ts'
@@ -63,6 +64,17 @@ const chat: ChatApi = createChatApi({
   order: ['choices', 'created', 'id', 'model', 'system_fingerprint', 'object', 'usage'],
 })
 
+/** Usage stands on the last chunk, asked for or not (server_task_result_cmpl_final::to_json_oaicompat). */
+const completions = completionsApi(chat, {
+  id: (about) => `chatcmpl-${about.requestId}`,
+  afterModel: { system_fingerprint: FINGERPRINT },
+  choice: (index, text, finish) => ({ text, index, logprobs: null, finish_reason: finish }),
+  usageChunk: 'finish',
+  choicesMax: 1,
+  tokensDefault: null,
+  missingPrompt: '"prompt" must not be empty',
+})
+
 export const llamacpp: Dialect = {
   basePath: '/v1',
   anyModel: true,
@@ -70,6 +82,7 @@ export const llamacpp: Dialect = {
   route(incoming, desk) {
     const { method, path } = incoming
     if (method === 'POST' && path === '/v1/chat/completions') return chat
+    if (method === 'POST' && path === '/v1/completions') return completions
     if (method === 'GET' && path === '/health') {
       return { status: 200, headers: { 'content-type': JSON_TYPE }, body: '{"status":"ok"}' }
     }

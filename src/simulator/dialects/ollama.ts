@@ -1,6 +1,7 @@
 // Ollama's OpenAI endpoint (ollama/openai/openai.go of 2026): reasoning under `reasoning`, calls in one piece, no detail
 // in usage, a small number in the id, no addresses of images.
 
+import { completionsApi } from './completions.ts'
 import type { Asked, ChatApi, Dialect, Refusal, RefusalKind, Reply } from './dialect.ts'
 import { event } from './dialect.ts'
 import type { OpenAiBody } from './openai-body.ts'
@@ -47,12 +48,28 @@ const chat: ChatApi = createChatApi({
   order: ['id', 'object', 'created', 'model', 'system_fingerprint', 'choices', 'usage'],
 })
 
+/** It knows one prompt as text, and no `n` (openai/openai.go CompletionRequest). */
+const completions = completionsApi(chat, {
+  id: (about) => `cmpl-${Number.parseInt(about.requestId, 16) % 1000}`,
+  afterModel: { system_fingerprint: 'fp_ollama' },
+  choice: (index, text, finish) => ({ text, index, finish_reason: finish }),
+  usageChunk: 'own',
+  choicesMax: 1,
+  tokensDefault: null,
+  refusedBody: ({ prompt }) =>
+    typeof prompt === 'string'
+      ? null
+      : 'json: cannot unmarshal array into Go struct field CompletionRequest.prompt of type string',
+  missingPrompt: 'prompt is missing',
+})
+
 export const ollama: Dialect = {
   basePath: '/v1',
   makeId: (desk) => desk.random.hex(12),
   route(incoming, desk) {
     const { method, path } = incoming
     if (method === 'POST' && path === '/v1/chat/completions') return chat
+    if (method === 'POST' && path === '/v1/completions') return completions
     if (method === 'GET' && path === '/v1/models') {
       return listModels(desk, (id) => ({ id, object: 'model', created: 1_787_300_000, owned_by: 'library' }))
     }

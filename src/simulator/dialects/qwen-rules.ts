@@ -18,6 +18,10 @@ export function refusedParameter(parameters: Fields, chat: ChatRequest): string 
     const value = parameters[name]
     if (typeof value === 'number' && !fits(value)) return message
   }
+  const budget = parameters['thinking_budget'] ?? null
+  if (budget !== null && !(Number.isInteger(budget) && Number(budget) > 0)) {
+    return 'The thinking_budget parameter must be a positive integer and not greater than 38912'
+  }
   const { messages } = chat
   const unknown = messages.find((message) => !/^(system|assistant|user|tool|function)$/.test(message.role))
   if (unknown !== undefined) {

@@ -1,6 +1,7 @@
 // Hugging Face TGI's chat endpoint (router/src/chat.rs, server.rs, last of January 2026): a flat error of two members, an
 // empty id, the role in every delta, no reasoning of its own.
 
+import { completionsApi } from './completions.ts'
 import type { ChatApi, Dialect, Refusal, RefusalKind, Reply } from './dialect.ts'
 import { DONE, event } from './dialect.ts'
 import type { OpenAiBody } from './openai-body.ts'
@@ -8,6 +9,7 @@ import { createChatApi, listModels } from './openai-like.ts'
 
 const JSON_TYPE = 'application/json'
 const FINGERPRINT = '3.1.2-dev0-native'
+const STOP_IS_TEXT = 'Failed to deserialize the JSON body: stop: expected a sequence'
 
 const chat: ChatApi = createChatApi({
   streamType: 'text/event-stream',
@@ -61,6 +63,18 @@ const chat: ChatApi = createChatApi({
   order: ['object', 'id', 'created', 'model', 'system_fingerprint', 'choices', 'usage'],
 })
 
+/** A list of prompts makes a choice for each (router/src/server.rs completions). */
+const completions = completionsApi(chat, {
+  id: () => '',
+  afterModel: { system_fingerprint: FINGERPRINT },
+  choice: (index, text, finish) => ({ index, text, logprobs: null, finish_reason: finish ?? '' }),
+  usageChunk: 'own',
+  choicesMax: 1,
+  tokensDefault: null,
+  refusedBody: ({ stop }) => (typeof stop === 'string' ? STOP_IS_TEXT : null),
+  missingPrompt: 'Failed to deserialize the JSON body: missing field `prompt`',
+})
+
 export const tgi: Dialect = {
   basePath: '/v1',
   anyModel: true,
@@ -68,6 +82,7 @@ export const tgi: Dialect = {
   route(incoming, desk) {
     const { method, path } = incoming
     if (method === 'POST' && path === '/v1/chat/completions') return chat
+    if (method === 'POST' && path === '/v1/completions') return completions
     if (method === 'GET' && path === '/health') return { status: 200, headers: {}, body: '' }
     if (method !== 'GET' || path !== '/v1/models') return null
     return listModels(desk, (id) => ({ id, object: 'model', created: 0, owned_by: id }))
@@ -85,7 +100,7 @@ function adjust(body: OpenAiBody): OpenAiBody | Refusal {
   if (typeof fields['stop'] === 'string') {
     return {
       kind: 'invalid_request',
-      message: 'Failed to deserialize the JSON body: stop: expected a sequence',
+      message: STOP_IS_TEXT,
     }
   }
   const totalTokensMax = asked.totalTokensMax ?? asked.answerTokensMax

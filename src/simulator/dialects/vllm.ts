@@ -3,6 +3,7 @@
 
 import type { ChatRequest } from '../chat.ts'
 import type { ModelConfig } from '../settings.ts'
+import { completionsApi } from './completions.ts'
 import {
   type Asked,
   type ChatApi,
@@ -17,7 +18,6 @@ import {
 } from './dialect.ts'
 import { countOf, isFields, type OpenAiBody } from './openai-body.ts'
 import { authorises, createChatApi, listModels, plainDelta, reasoningFields } from './openai-like.ts'
-import { completionsApi } from './vllm-completions.ts'
 
 const JSON_TYPE = 'application/json'
 
@@ -85,7 +85,25 @@ const chat: ChatApi = createChatApi({
   },
 })
 
-const completions = completionsApi(chat)
+const completions = completionsApi(chat, {
+  id: (about) => `cmpl-${about.requestId}`,
+  choice: (index, text, finish) => ({
+    index,
+    text,
+    logprobs: null,
+    finish_reason: finish,
+    stop_reason: null,
+  }),
+  whole: {
+    before: { service_tier: null, system_fingerprint: null },
+    after: { kv_transfer_params: null },
+  },
+  usageChunk: 'own',
+  choicesMax: 16,
+  // OpenAI's default for this endpoint.
+  tokensDefault: 16,
+  missingPrompt: 'Either prompt or prompt_embeds must be provided',
+})
 
 export const vllm: Dialect = {
   basePath: '/v1',

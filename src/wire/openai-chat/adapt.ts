@@ -20,7 +20,6 @@ export interface AdaptOptions {
   readonly quirks: Quirks
   /** The upstream is asked to stream (also where the client did not, for stream-only models). */
   readonly streaming: boolean
-  readonly unstreamedDefaults: Readonly<Record<string, unknown>> | null
 }
 
 export function adaptRequest(
@@ -54,11 +53,6 @@ export function adaptRequest(
     edits.set(field, null)
     if (request[name] === undefined) edits.set(name, JSON.stringify(request[field]))
   }
-  if (!options.streaming && options.unstreamedDefaults !== null) {
-    for (const [field, value] of Object.entries(options.unstreamedDefaults)) {
-      if (request[field] === undefined && !edits.has(field)) edits.set(field, JSON.stringify(value))
-    }
-  }
   return { edits, dropped }
 }
 
@@ -78,7 +72,8 @@ function adaptThinking(
   edits: Map<string, string | null>,
   dropped: string[],
 ): void {
-  if (!THINKING_FIELDS.some((field) => request[field] !== undefined)) return
+  // Where the request says nothing, it is the gateway that says no.
+  if (thinking.enabled === null && !THINKING_FIELDS.some((field) => request[field] !== undefined)) return
   const edit = writeThinking(request, thinking, quirks)
   for (const field of edit.remove) edits.set(field, null)
   for (const [field, value] of edit.set) edits.set(field, JSON.stringify(value))

@@ -89,6 +89,11 @@ export function writeThinking(request: Json, thinking: ThinkingRequest, quirks: 
   // A form that is not known cannot be translated.
   if (thinking.enabled === null && thinking.effort === null && thinking.budgetTokens === null)
     return { set, remove: [...foreign, ...empty], dropped: foreign }
+  if (sent.length === 0) {
+    // The gateway's own word.
+    say(set, request, thinking, quirks)
+    return { set, remove: empty.filter((field) => !set.has(field)), dropped: [] }
+  }
   // Own words that were sent alone are already right; foreign ones, or a mixture, are translated whole.
   if (foreign.length === 0 && !hasForeignWord(request, quirks.thinking))
     return { set, remove: empty, dropped: [] }

@@ -73,6 +73,22 @@ describe('routes', () => {
     expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST'])
   })
 
+  test.each([
+    { path: '/v1/models', headers: authorized, status: 200 },
+    { path: '/v1/models/assistant', headers: authorized, status: 200 },
+    { path: '/v1/models/unknown', headers: authorized, status: 404 },
+    { path: '/v1/models', headers: {}, status: 401 },
+    { path: '/v1/chat/completions', headers: {}, status: 405 },
+    { path: '/nothing', headers: {}, status: 404 },
+    { path: '/admin/v1/usage', headers: {}, status: 401 },
+    { path: '/livez', headers: {}, status: 200 },
+  ])('$path answers $status with a request id', async ({ path, headers, status }) => {
+    const { ask } = await openApp()
+    const answer = await ask(path, headers as Record<string, string>)
+    expect(answer.status).toBe(status)
+    expect(answer.headers.get('x-request-id')).toBe('req_1')
+  })
+
   test('what is not there is said in OpenAI’s shape', async () => {
     const { ask } = await openApp()
     const answer = await ask('/v1/nothing', {}, 'POST')

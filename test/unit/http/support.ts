@@ -49,7 +49,12 @@ export async function openApp(options: Options = {}): Promise<Asker> {
   const logged: string[] = []
   const log = (event: string): void => void logged.push(event)
   const app = createApp({
-    deps: { live: () => live, digest, metrics: createMetrics() } as unknown as Deps,
+    deps: {
+      live: () => live,
+      digest,
+      metrics: createMetrics(),
+      random: { requestId: () => 'req_1', unit: () => 0 },
+    } as unknown as Deps,
     log: { debug: log, info: log, warn: log, error: log },
     store,
     inference: (_context, api) => new Response(`inference ${api}`),

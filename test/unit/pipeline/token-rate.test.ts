@@ -71,7 +71,7 @@ describe('the charge is an upper bound', () => {
   test('of the input its bytes, whatever the target has counted so far', () => {
     const { ask, settle, used } = setUp({ tpm: 1_000_000 })
     for (let index = 0; index < 20; index++) {
-      const { exchange, call } = ask({ max_tokens: 1 }, 'x'.repeat(4_000))
+      const { exchange } = ask({ max_tokens: 1 }, 'x'.repeat(4_000))
       settle(exchange, 100, 1)
     }
     const before = used()
@@ -136,7 +136,7 @@ describe('the charge is an upper bound', () => {
 
 test('PEERS 35: a limit of tokens charges tokens, not one per request', () => {
   const { ask, settle, used } = setUp({ tpm: 100_000 })
-  const { exchange, call } = ask({ max_tokens: 500 })
+  const { exchange } = ask({ max_tokens: 500 })
   expect(used()).toBeGreaterThan(500)
   settle(exchange, 300, 200)
   expect(used()).toBe(500)

@@ -204,6 +204,37 @@ test('a policy called default stands in for the built-in one', () => {
   expect(settings.policies.get('default')?.sort).toBe('latency')
 })
 
+describe('a region that is set', () => {
+  const PRICED = { currency: 'CNY', unit: 'per_million_tokens', tiers: [{ input: '1', output: '2' }] }
+  const withRegion = (region: string, more: object = {}) => ({
+    ...config(),
+    providers: { main: { use: 'vendor', api_key: 'k', region } },
+    ...more,
+  })
+  const loadWith = (text: object, listed: readonly string[]) =>
+    loadSettings({ text: JSON.stringify(text), providers, env: {}, digest, priceRegions: () => listed })
+
+  test('must be one of the folder’s or of its price list, with the nearest one named', () => {
+    const result = loadWith(withRegion('intll'), ['cn', 'intl', 'us'])
+    expect('problems' in result ? result.problems : []).toEqual([
+      {
+        path: 'providers.main.region',
+        message: 'Vendor has no such region',
+        found: '"intll"',
+        allowed: 'cn, intl, us',
+        nearest: 'intl',
+      },
+    ])
+    expect(loadWith(withRegion('us'), ['us'])).toHaveProperty('settings')
+  })
+
+  test('may be that of a price of the configuration', () => {
+    const price = { ...PRICED, region: 'eu' }
+    expect(loadWith(withRegion('eu', { prices: { 'main/*': price } }), ['cn'])).toHaveProperty('settings')
+    expect(loadWith(withRegion('eu', { prices: { 'main/*': PRICED } }), ['cn'])).toHaveProperty('problems')
+  })
+})
+
 test.each([
   { name: 'the folder when there is no address', provider: {}, region: 'cn' },
   { name: 'the host', provider: { base_url: 'https://intl.vendor.example' }, region: 'intl' },
@@ -215,8 +246,8 @@ test.each([
   },
   {
     name: 'the configuration before all',
-    provider: { base_url: 'https://intl.vendor.example', region: 'us' },
-    region: 'us',
+    provider: { base_url: 'https://intl.vendor.example', region: 'cn' },
+    region: 'cn',
   },
 ])('the region comes from $name', ({ provider, region }) => {
   const settings = settingsOf(config({ providers: { main: { use: 'vendor', api_key: 'k', ...provider } } }))
@@ -294,6 +325,7 @@ describe('the environment', () => {
       SLUICE_PORT: '9000',
       SLUICE_STORE: 'memory:',
       SLUICE_ADMIN_TOKEN: 'from-env',
+      SLUICE_LOG_LEVEL: 'debug',
     }
     const text = config({
       server: { host: '0.0.0.0', port: 1 },
@@ -314,11 +346,13 @@ describe('the environment', () => {
       SLUICE_PORT: '70000',
       SLUICE_STORE: 'mysql:x',
       SLUICE_ADMIN_TOKEN: 'a b',
+      SLUICE_LOG_LEVEL: 'loud',
     }
     const paths = problemsOf(config(), env).map((problem) => problem.path)
     expect(paths.sort()).toEqual([
       'env SLUICE_ADMIN_TOKEN',
       'env SLUICE_HOST',
+      'env SLUICE_LOG_LEVEL',
       'env SLUICE_PORT',
       'env SLUICE_STORE',
     ])

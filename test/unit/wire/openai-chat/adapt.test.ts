@@ -20,7 +20,6 @@ function adapt(
     model: 'upstream-1',
     quirks: { ...PLAIN, ...quirks },
     streaming: fields['stream'] === true,
-    unstreamedDefaults: null,
     ...options,
   })
   const scan = scanMembers(bytes, 100)
@@ -128,26 +127,6 @@ describe('fields of the request on their way', () => {
       fields: { user: 'u', user_id: 'v' },
       quirks: { renames: { user: 'user_id' } },
       want: { user_id: 'v' },
-    },
-    {
-      name: 'defaults of an unstreamed call',
-      fields: {},
-      options: { unstreamedDefaults: { enable_thinking: false } },
-      want: { enable_thinking: false },
-    },
-    {
-      name: 'no such defaults for a stream',
-      fields: { stream: true },
-      quirks: { streamUsage: 'always' },
-      options: { unstreamedDefaults: { enable_thinking: false } },
-      want: { stream: true },
-    },
-    {
-      name: 'no such defaults over the client’s word',
-      fields: { reasoning_effort: 'high' },
-      quirks: { thinking: { style: 'enable_thinking' } },
-      options: { unstreamedDefaults: { enable_thinking: false } },
-      want: { enable_thinking: true },
     },
     {
       name: 'a thinking switch without a word for it is listed',

@@ -1,11 +1,37 @@
-// An encoded request and its credential → what is sent.
+// The signature of an attempt, waited for within the attempt's deadlines, and the request that it signs.
 
 import type { UpstreamRequest } from '#core/ports.ts'
-import type { Signature } from './credentials.ts'
+import type { PolicySettings } from '#core/settings.ts'
+import type { Deps, Exchange } from './context.ts'
+import { CredentialError, type Signature } from './credentials.ts'
 import type { TargetFacts } from './live.ts'
 import type { UpstreamText } from './translate.ts'
 
-export function sign(text: UpstreamText, signature: Signature, facts: TargetFacts): UpstreamRequest {
+/**
+ * The fetch behind the signature is shared, has a deadline of its own, and goes on for those that come later. null: the
+ * client has gone. @throws CredentialError
+ */
+export async function awaitSignature(
+  deps: Deps,
+  exchange: Exchange,
+  signed: Promise<Signature>,
+  timeouts: PolicySettings['timeouts'],
+): Promise<Signature | null> {
+  const { promise, resolve, reject } = Promise.withResolvers<Signature | null>()
+  const timer = deps.clock.after(Math.min(timeouts.connectMs, timeouts.totalMs), () =>
+    reject(new CredentialError('the token endpoint did not answer in time', 0)),
+  )
+  exchange.onGone = () => resolve(null)
+  signed.then(resolve, reject)
+  try {
+    return await promise
+  } finally {
+    timer.cancel()
+    exchange.onGone = null
+  }
+}
+
+export function signedRequest(text: UpstreamText, signature: Signature, facts: TargetFacts): UpstreamRequest {
   return {
     method: 'POST',
     url: withQuery(text.url, signature.query),
