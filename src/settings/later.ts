@@ -7,7 +7,8 @@ const DATA_POLICY = ['retention', 'trains_on_data', 'filing_no']
 
 /** By the place they stand in; `*` is any name or index. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  '': ['secret', 'on_store_loss', 'unpriced', 'ledger', 'time_zone'],
+  '': ['secret', 'on_store_loss', 'unpriced', 'time_zone'],
+  ledger: ['redis_rows', 'archive'],
   'providers.*': ['on_client_abort', ...DATA_POLICY],
   'models.*.targets.*': ['region', ...DATA_POLICY],
   'policies.*': [

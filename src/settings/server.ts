@@ -1,4 +1,4 @@
-// `server:`, `admin:` and `store:` of a configuration, and the environment that goes over them.
+// `server:`, `admin:`, `store:` and `ledger:` of a configuration, and the environment that goes over them.
 
 import type { Settings } from '#core/settings.ts'
 import type { Environment } from './expand.ts'
@@ -8,10 +8,12 @@ import { describe, describeSecret, type Path, type Report } from './problems.ts'
 import { configSchema } from './schema.ts'
 import { type Scope, templateAt } from './scope.ts'
 
-export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store'>
+const DAY_MS = 86_400_000
+
+export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store' | 'ledger'>
 
 export function readBase(scope: Scope, env: Environment): Base {
-  const { server, admin, metrics, store } = scope.config
+  const { server, admin, metrics, store, ledger } = scope.config
   const { report } = scope
   checkHost(report, ['server', 'host'], server.host)
   const storePath = ['store']
@@ -30,6 +32,11 @@ export function readBase(scope: Scope, env: Environment): Base {
     },
     metrics: { public: metrics.public },
     store: fromEnv(env, 'SLUICE_STORE', (value, path) => checkStore(report, path, value, null)) ?? store,
+    // A form that is not known has been reported by the schema.
+    ledger: {
+      retentionMs: Number.parseInt(ledger.retention, 10) * DAY_MS,
+      durability: ledger.durability,
+    },
   }
 }
 

@@ -67,10 +67,10 @@ test(`rows of all kinds are read as they were written (seed ${SEED})`, () => {
   fc.assert(
     fc.property(arbitraryRows(6), (rows) => {
       const request = requestRow({ id: 'r1' })
-      const { key, tags, model } = request
+      const { key, tags, user, model } = request
       const attempts = rows.flatMap((entry) =>
         entry.kind === 'attempt'
-          ? [{ ...entry.row, requestId: 'r1', key: key ?? '', tags, model: model ?? '' }]
+          ? [{ ...entry.row, requestId: 'r1', key: key ?? '', tags, user, model: model ?? '' }]
           : [],
       )
       expect(reread({ request, attempts })).toEqual({ request, attempts })

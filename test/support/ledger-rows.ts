@@ -15,6 +15,7 @@ export function attemptRow(fields: Partial<AttemptRow>): AttemptRow {
     role: 'first',
     key: 'demo',
     tags: { app: 'web', team: 'growth' },
+    user: 'u-17',
     model: 'assistant',
     target: 'doubao/seed',
     responseModel: 'seed-250828',
@@ -67,6 +68,7 @@ export function requestRow(fields: Partial<RequestRow>): RequestRow {
     timeMs: START_MS,
     key: 'demo',
     tags: { app: 'web', team: 'growth' },
+    user: 'u-17',
     model: 'assistant',
     api: 'chat',
     stream: true,
@@ -125,6 +127,7 @@ function arbitraryAttempt(): fc.Arbitrary<LedgerRow> {
       model: fc.constantFrom('assistant', '长'),
       target: fc.constantFrom('doubao/seed', 'qwen/flash'),
       tags: fc.constantFrom({}, { team: 'growth' }, { app: 'web', team: 'ops "quoted"' }),
+      user: fc.constantFrom(null, 'u-17', '用户 "1"'),
       usageSource: fc.constantFrom('provider', 'drained', 'estimated', 'recovered'),
       usage: fc.record({
         inputTokens: tokens,

@@ -114,6 +114,7 @@ export function liveOf(
     server: { host: '127.0.0.1', port: 0, drainMs: 0, bodyBytesMax: 1 << 25 },
     admin: { token: null },
     metrics: { public: false },
+    ledger: { retentionMs: 86_400_000, durability: 'process' },
     store: 'memory:',
     currency: 'CNY',
     fx: new Map([['USD', 7_100_000n as never]]),

@@ -116,6 +116,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const ledger = openLedger({
     url: settings.store,
     journalPath: options.env['SLUICE_JOURNAL'],
+    settings: settings.ledger,
     metrics,
     log,
     estimate: (row) => recoverRow(live, row),
@@ -181,6 +182,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     store: ledger.store,
     inference: nodeInference(deps),
     isReady: () => isReady,
+    storeTrouble: ledger.trouble,
     listensOnLoopback: isLoopback(settings.server.host),
     startedSeconds: Math.floor(clock.nowMs() / 1000),
   })
@@ -223,7 +225,7 @@ function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
     deps.tokens.invalidate(name)
     for (const id of targets) if (id.startsWith(`${name}/`)) deps.health.forget(id)
   }
-  for (const fixed of ['server', 'store'] as const) {
+  for (const fixed of ['server', 'store', 'ledger'] as const) {
     if (JSON.stringify(before.settings[fixed]) !== JSON.stringify(after.settings[fixed])) {
       log.warn('settings.needs_restart', { setting: fixed })
     }

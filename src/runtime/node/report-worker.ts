@@ -1,0 +1,61 @@
+// The thread of reports.ts: one job, then it ends.
+
+import { setPriority } from 'node:os'
+import { parentPort, workerData } from 'node:worker_threads'
+import { ReportError, type UsageReport } from '#core/ledger.ts'
+import { checkCounters } from '#store/sqlite/counter-check.ts'
+import { runReport } from '#store/sqlite/report-job.ts'
+import type { ReportMessage, ReportWork } from './reports.ts'
+import { openNodeSqliteReader } from './sqlite.ts'
+
+/** The event loop takes over so many rows in about 2 ms. */
+const ROWS_AT_ONCE = 1_000
+/** Of the thread only, where the system knows that: serving goes before reports. */
+const NICENESS = 10
+const PROGRESS_MS = 50
+
+const { path, task } = workerData as ReportWork
+const say = (message: ReportMessage): void => parentPort?.postMessage(message)
+
+let saidMs = Number.NEGATIVE_INFINITY
+function progress(share: number): void {
+  if (performance.now() - saidMs < PROGRESS_MS) return
+  saidMs = performance.now()
+  say({ kind: 'progress', share })
+}
+
+function sendRows({ rows, total }: UsageReport): void {
+  let next = 0
+  const send = (): void => {
+    if (next >= rows.length) return say({ kind: 'total', total })
+    say({ kind: 'rows', rows: rows.slice(next, next + ROWS_AT_ONCE) })
+    next += ROWS_AT_ONCE
+  }
+  parentPort?.on('message', send)
+  send()
+}
+
+function work(): void {
+  try {
+    setPriority(NICENESS)
+  } catch {
+    // As it was, then.
+  }
+  const driver = openNodeSqliteReader(path)
+  driver.exec('PRAGMA cache_size = -65536')
+  try {
+    if (task.kind === 'check') return say({ kind: 'drift', drift: checkCounters(driver, task.job, progress) })
+    const outcome = runReport(driver, task.job, () => performance.now(), progress)
+    if (outcome === 'stale') say({ kind: 'stale' })
+    else sendRows(outcome)
+  } finally {
+    driver.close()
+  }
+}
+
+try {
+  work()
+} catch (error) {
+  const reason = error instanceof ReportError ? error.reason : null
+  say({ kind: 'failed', reason, message: error instanceof Error ? error.message : String(error) })
+}

@@ -1,0 +1,177 @@
+// Which tables a usage query is answered from, and how: rollups where they know enough, counters by series else, and
+// the rows for parts of hours and for what no counter knows. A query is a list of parts, so that who reads can say how
+// far it is and let others run in between.
+
+import type { UsageGroup, UsageQuery } from '#core/ledger.ts'
+import {
+  DAY_MS,
+  dayStartMs,
+  HOUR_MS,
+  hourStartMs,
+  parseSeries,
+  type Series,
+  type UsageReportBuilder,
+} from '../usage-report.ts'
+import { eachWithin, type Span } from './attempt-counts.ts'
+import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
+import { number, text, totalsOfCounter } from './row-checks.ts'
+import * as sql from './usage-sql.ts'
+
+/** One read of a table. */
+export interface UsagePart extends Span {
+  readonly source: 'rollup_hour' | 'rollup_day' | 'usage_hour' | 'attempts'
+}
+
+/** What one part spans at most: a few hundred thousand rows at the scale of DESIGN 1. */
+const PART_MS = {
+  rollup_hour: 31 * DAY_MS,
+  rollup_day: 7 * DAY_MS,
+  usage_hour: DAY_MS,
+  attempts: HOUR_MS,
+} as const
+/** Rows of attempts in memory at once: of some hundred attempts each, 40 bytes for one. */
+const GROUPS_AT_ONCE = 100
+/** As many bytes of attempts cost what a row of a counter does. */
+const BYTES_PER_ROW = 80
+
+/** The statements of one query, prepared; what they find is added to a report. */
+export class UsageTables {
+  readonly #driver: SqlDriver
+  readonly #statements = new Map<string, SqlStatement>()
+  readonly #series = new Map<string, Series>()
+
+  constructor(driver: SqlDriver) {
+    this.#driver = driver
+  }
+
+  /** Newest first. */
+  plan(query: UsageQuery): readonly UsagePart[] {
+    const source = sourceOf(query)
+    const known = this.#known(source)
+    if (known === null) return []
+    const fromMs = Math.max(query.fromMs ?? known.fromMs, known.fromMs)
+    const toMs = Math.min(query.toMs ?? known.toMs, known.toMs)
+    return fromMs < toMs ? partsOf(source, { fromMs, toMs }) : []
+  }
+
+  /** About what reading it costs, in rows; counts no further than `rowsMax`. */
+  rowsOf(parts: readonly UsagePart[], rowsMax: number): number {
+    let rows = 0
+    for (const part of parts) {
+      if (rows > rowsMax) break
+      const row = this.#prepare(sql.COUNT[part.source]).get(part.fromMs, part.toMs, rowsMax + 1)
+      rows += row === undefined ? 0 : number(row, 'rows') + Math.ceil(number(row, 'bytes') / BYTES_PER_ROW)
+    }
+    return rows
+  }
+
+  read(part: UsagePart, query: UsageQuery, builder: UsageReportBuilder): void {
+    if (part.source === 'attempts') return this.#readAttempts(part, query, builder)
+    const rows = this.#prepare(statementOf(part, query)).all(part.fromMs, part.toMs)
+    for (const row of rows) builder.add(this.#seriesOf(row), number(row, 'time_ms'), totalsOfCounter(row))
+  }
+
+  #readAttempts(span: Span, query: UsageQuery, builder: UsageReportBuilder): void {
+    const byUser = query.groupBy.includes('user')
+    const select = this.#prepare(sql.ATTEMPTS)
+    const hourMs = hourStartMs(span.fromMs)
+    let last = 0
+    for (;;) {
+      const rows = select.all(hourMs, last, span.toMs, span.fromMs, GROUPS_AT_ONCE)
+      for (const row of rows) {
+        const series = this.#seriesOf(row)
+        const users = byUser && row['users'] !== null ? (JSON.parse(text(row, 'users')) as string[]) : null
+        eachWithin(text(row, 'text'), hourMs, span, (totals, index) => {
+          const named = users === null ? series : { ...series, user: users[index] ?? null }
+          builder.add(named, hourMs, totals)
+        })
+        last = number(row, 'number')
+      }
+      if (rows.length < GROUPS_AT_ONCE) return
+    }
+  }
+
+  /** What there is, in whole buckets of its source. */
+  #known(source: UsagePart['source']): Span | null {
+    const row = this.#prepare(source === 'attempts' ? sql.KNOWN_ATTEMPTS : sql.KNOWN_HOURS).get()
+    if (row === undefined || row['first_ms'] === null) return null
+    const fromMs = number(row, 'first_ms')
+    const toMs = number(row, 'last_ms') + HOUR_MS
+    if (source !== 'rollup_day') return { fromMs, toMs }
+    return { fromMs: dayStartMs(fromMs), toMs: dayStartMs(toMs + DAY_MS - 1) }
+  }
+
+  #seriesOf(row: SqlRow): Series {
+    const { series_text: name, key, model, target } = row
+    if (typeof name !== 'string')
+      return {
+        key: String(key ?? ''),
+        model: String(model ?? ''),
+        target: String(target ?? ''),
+        tags: NO_TAGS,
+      }
+    const series = this.#series.get(name) ?? parseSeries(name)
+    if (this.#series.size >= SERIES_MAX) this.#series.clear()
+    this.#series.set(name, series)
+    return series
+  }
+
+  #prepare(statement: string): SqlStatement {
+    const known = this.#statements.get(statement) ?? this.#driver.prepare(statement)
+    this.#statements.set(statement, known)
+    return known
+  }
+}
+
+const SERIES_MAX = 50_000
+const NO_TAGS = Object.freeze({})
+
+const OF_HOUR_ROLLUP: ReadonlySet<UsageGroup> = new Set(['model', 'target', 'provider'])
+const OF_DAY_ROLLUP: ReadonlySet<UsageGroup> = new Set(['key', 'model'])
+
+/** The coarsest table that knows all groups. */
+function sourceOf({ groupBy, bucket }: UsageQuery): UsagePart['source'] {
+  if (groupBy.includes('user')) return 'attempts'
+  if (groupBy.every((group) => OF_HOUR_ROLLUP.has(group))) return 'rollup_hour'
+  if (bucket !== 'hour' && groupBy.every((group) => OF_DAY_ROLLUP.has(group))) return 'rollup_day'
+  return 'usage_hour'
+}
+
+function partsOf(source: UsagePart['source'], span: Span): readonly UsagePart[] {
+  if (source === 'attempts') return chunks(source, span)
+  const hours = { fromMs: hourStartMs(span.fromMs + HOUR_MS - 1), toMs: hourStartMs(span.toMs) }
+  if (hours.fromMs > hours.toMs) return [{ source: 'attempts', ...span }]
+  const days = { fromMs: dayStartMs(hours.fromMs + DAY_MS - 1), toMs: dayStartMs(hours.toMs) }
+  const isByDay = source === 'rollup_day' && days.fromMs < days.toMs
+  const whole = isByDay ? days : hours
+  const counters = source === 'rollup_day' ? 'usage_hour' : source
+  return [
+    ...chunks('attempts', { fromMs: hours.toMs, toMs: span.toMs }),
+    ...(isByDay ? chunks(counters, { fromMs: days.toMs, toMs: hours.toMs }) : []),
+    ...chunks(isByDay ? source : counters, whole),
+    ...(isByDay ? chunks(counters, { fromMs: hours.fromMs, toMs: days.fromMs }) : []),
+    ...chunks('attempts', { fromMs: span.fromMs, toMs: hours.fromMs }),
+  ]
+}
+
+/** Parts end where a day of Shanghai or an hour does, newest first. */
+function chunks(source: UsagePart['source'], { fromMs, toMs }: Span): UsagePart[] {
+  const parts: UsagePart[] = []
+  const lengthMs = PART_MS[source]
+  const startOf = source === 'attempts' ? hourStartMs : dayStartMs
+  let endMs = toMs
+  while (endMs > fromMs) {
+    const startMs = Math.max(fromMs, startOf(endMs - 1) - (lengthMs > DAY_MS ? lengthMs - DAY_MS : 0))
+    parts.push({ source, fromMs: startMs, toMs: endMs })
+    endMs = startMs
+  }
+  return parts
+}
+
+function statementOf({ source }: UsagePart, { groupBy, bucket }: UsageQuery): string {
+  if (source === 'rollup_hour') return sql.ROLLUP_HOUR[bucket ?? 'all']
+  if (source === 'usage_hour') return sql.USAGE_HOUR[bucket ?? 'all']
+  const hasKey = groupBy.includes('key')
+  const columns = hasKey && groupBy.includes('model') ? 'both' : hasKey ? 'key' : 'model'
+  return sql.ROLLUP_DAY[columns][bucket === 'day' ? 'day' : 'all']
+}
