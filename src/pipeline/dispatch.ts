@@ -25,7 +25,7 @@ import { sendHead } from './head.ts'
 import type { TargetFacts } from './live.ts'
 import { costOf, sumCosts } from './meter.ts'
 import { isThinking, type PlannedCall } from './plan.ts'
-import { bookEnd, bookOpen } from './settle.ts'
+import { bookEnd, bookOpen, unsentEnd } from './settle.ts'
 import { encodeUpstream, type UpstreamText } from './translate.ts'
 
 /** With thinking on, the first token may follow minutes of silence. */
@@ -275,32 +275,6 @@ function runningCost(
 ): string | null {
   const cost = costOf(exchange.live, call, facts, usage, responseModel, startedAtMs)
   return cost === null ? null : formatNano((sumCosts(exchange.attempts) + cost.amountNano) as Nano)
-}
-
-/** null: the client had gone before. */
-function unsentEnd(failure: UpstreamFailure | null): AttemptEnd {
-  return {
-    outcome: failure === null ? 'cancelled' : 'failed',
-    failure,
-    committed: false,
-    state: {
-      content: false,
-      finished: false,
-      done: false,
-      usage: null,
-      responseModel: null,
-      upstreamId: null,
-      failure,
-      outputBytes: 0,
-      droppedEvents: 0,
-    },
-    body: null,
-    httpStatus: failure?.status ?? 0,
-    headers: {},
-    ttftMs: null,
-    durationMs: 0,
-    sent: false,
-  }
 }
 
 function pause(deps: Deps, exchange: Exchange, waitMs: number): Promise<void> {

@@ -1,6 +1,7 @@
 // Rows of the ledger: an attempt is booked as open before it is sent and closed at its end; the request's own
 // row is the last, and the client sees the end only when it is durable.
 
+import { GatewayError, type UpstreamFailure } from '#core/errors.ts'
 import type { AttemptRole, AttemptRow, RequestOutcome, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { NO_USAGE } from '#core/usage.ts'
@@ -8,10 +9,12 @@ import type { AttemptEnd } from './attempt.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import type { TargetFacts } from './live.ts'
 import { meter, sumCosts } from './meter.ts'
+import { billedTokensMax } from './output-bound.ts'
 
 /**
- * Books the attempt as open, with the input it will be charged for if the process dies now; resolves when that is
- * durable. A disk that cannot be written is no reason to stop: rows wait in memory, within a bound.
+ * Books the attempt as open, with the tokens it will be charged for if the process dies now; resolves when that is
+ * durable. A disk that cannot be written is no reason to stop: rows wait in memory, within a bound. Under a strict
+ * budget it is: what a crash would make us forget could be spent again. @throws GatewayError `store_unavailable`
  */
 export function bookOpen(
   deps: Deps,
@@ -35,7 +38,11 @@ export function bookOpen(
     upstreamRequestId: null,
     outcome: 'open',
     httpStatus: 0,
-    usage: { ...NO_USAGE, inputTokens: call.inputTokensEstimate },
+    usage: {
+      ...NO_USAGE,
+      inputTokens: call.inputTokensEstimate,
+      outputTokens: Math.min(call.outputTokensEstimate, billedTokensMax(call, facts)),
+    },
     usageSource: 'estimated',
     cost: null,
     startedAtMs,
@@ -43,9 +50,47 @@ export function bookOpen(
     durationMs: 0,
   }
   const request = requestRow(exchange, deps.clock.monotonicMs(), 0, 'open', null)
-  return new Promise((resolve) => {
-    deps.journal.open(request, open, () => resolve(open))
+  return new Promise((resolve, reject) => {
+    deps.journal.open(request, open, (failure) => {
+      if (failure === null || !isStrict(exchange)) return resolve(open)
+      bookEnd(deps, exchange, call, facts, open, unsentEnd(null))
+      const message =
+        'the ledger cannot be written, and a strict budget lets nothing be spent that is not in it'
+      reject(new GatewayError('store_unavailable', message, { cause: failure, retryAfterMs: RETRY_AFTER_MS }))
+    })
   })
+}
+
+const RETRY_AFTER_MS = 1_000
+
+function isStrict({ key }: Exchange): boolean {
+  return key?.scopes.some(({ budget }) => budget?.isStrict === true) === true
+}
+
+/** null: the client had gone before. */
+export function unsentEnd(failure: UpstreamFailure | null): AttemptEnd {
+  return {
+    outcome: failure === null ? 'cancelled' : 'failed',
+    failure,
+    committed: false,
+    state: {
+      content: false,
+      finished: false,
+      done: false,
+      usage: null,
+      responseModel: null,
+      upstreamId: null,
+      failure,
+      outputBytes: 0,
+      droppedEvents: 0,
+    },
+    body: null,
+    httpStatus: failure?.status ?? 0,
+    headers: {},
+    ttftMs: null,
+    durationMs: 0,
+    sent: false,
+  }
 }
 
 export function bookEnd(

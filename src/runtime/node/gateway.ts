@@ -232,7 +232,7 @@ function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
   }
 }
 
-/** An attempt that a crash cut off: charged for its input, marked as recovered. */
+/** An attempt that a crash cut off: charged for the tokens it was opened with, marked as recovered. */
 function recoverRow(live: Live, row: AttemptRow): AttemptRow {
   const target = live.directTarget(row.target)
   const recovered: AttemptRow = { ...row, outcome: 'interrupted', usageSource: 'recovered' }

@@ -1,9 +1,9 @@
 // What keeps a ledger well beside the requests: old rows go, and after a crash counters are compared with rows.
 
+import type { Clock } from '#core/ports.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import type { SqliteLedger } from '#store/sqlite/store.ts'
 import type { Reports } from './reports.ts'
-import { clock } from './system.ts'
 
 /** Deleting so many rows keeps the event loop for about 5 ms; at full load as many come in a tenth of a second. */
 const BATCH_ROWS = 200
@@ -18,33 +18,25 @@ export interface Retention {
   readonly retentionMs: number
   /** Redis is the ledger: this file's rows go when they are shipped, and its counters with age. */
   readonly isRedis: boolean
-  readonly nowMs?: () => number
+  readonly clock: Clock
 }
 
 /** Deletes what is older than the retention, a small batch at a time. Returns how to stop it. */
-export function keepWithin({
-  ledger,
-  log,
-  retentionMs,
-  isRedis,
-  nowMs = clock.nowMs,
-}: Retention): () => void {
-  let timer = setTimeout(look, LOOK_MS)
-  timer.unref()
+export function keepWithin({ ledger, log, retentionMs, isRedis, clock }: Retention): () => void {
+  let timer = clock.after(LOOK_MS, look)
   function look(): void {
     let hasMore = false
     try {
-      const beforeMs = nowMs() - retentionMs
+      const beforeMs = clock.nowMs() - retentionMs
       // Counters of a ledger stay: budgets for life and reports of former years are read from them.
       if (isRedis) ledger.pruneUsage(beforeMs)
       else hasMore = ledger.prune(beforeMs, BATCH_ROWS) >= BATCH_ROWS
     } catch (error) {
       log.warn('ledger.unpruned', { message: String(error) })
     }
-    timer = setTimeout(look, hasMore ? BATCH_MS : LOOK_MS)
-    timer.unref()
+    timer = clock.after(hasMore ? BATCH_MS : LOOK_MS, look)
   }
-  return () => clearTimeout(timer)
+  return () => timer.cancel()
 }
 
 export interface CrashCheck {

@@ -68,7 +68,7 @@ function checkFile(driver: SqlDriver, log: Log): void {
   if (bytes > CHECKED_BYTES_MAX) return log.warn('ledger.unchecked', { path: driver.path, bytes })
   const [first] = driver.prepare('PRAGMA quick_check(1)').all()
   const found = first === undefined ? 'ok' : Object.values(first)[0]
-  if (found !== 'ok') throw new CorruptFileError(String(found))
+  if (found !== 'ok') throw new CorruptFileError(String(found).replaceAll(/\s+/g, ' '))
 }
 
 class CorruptFileError extends Error {}

@@ -110,7 +110,7 @@ function open(options: LedgerOptions, isRedis: boolean): Opened {
     onState: (bytes, ageMs) => metrics.writeAheadLog(bytes, ageMs),
   })
   if (ledger.wasInterrupted) checkAfterCrash({ ledger, reports, metrics, log })
-  const stops = [keepWithin({ ledger, log, retentionMs: settings.retentionMs, isRedis })]
+  const stops = [keepWithin({ ledger, log, retentionMs: settings.retentionMs, isRedis, clock })]
   return {
     path,
     ledger,
