@@ -156,7 +156,7 @@ export class UsageReportBuilder {
   }
 }
 
-function groupValue(series: UserSeries, by: UsageGroup): string {
+export function groupValue(series: UserSeries, by: UsageGroup): string {
   switch (by) {
     case 'model':
     case 'key':

@@ -22,6 +22,11 @@ export interface GatewayOptions {
   readonly prefix: readonly string[]
   /** Where the CPU profile goes when the process stops; null: none is taken. */
   readonly profileFolder: string | null
+  /** Further arguments of Node, and variables of its environment. */
+  readonly nodeArguments?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Merged over the configuration. */
+  readonly config?: object
 }
 
 export interface BenchGateway {
@@ -33,11 +38,12 @@ export interface BenchGateway {
 export async function startGateway(options: GatewayOptions): Promise<BenchGateway> {
   const configPath = join(options.folder, 'sluice.yaml')
   const logPath = join(options.folder, 'gateway.log')
-  writeFileSync(configPath, JSON.stringify(benchConfig(options), null, 2))
+  writeFileSync(configPath, JSON.stringify({ ...benchConfig(options), ...options.config }, null, 2))
   const port = await freePort()
   const profiling =
     options.profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileFolder}`]
-  const child = launch([...profiling, COMMAND, 'serve', '--config', configPath], {
+  const args = [...profiling, ...(options.nodeArguments ?? []), COMMAND, 'serve', '--config', configPath]
+  const child = launch(args, {
     prefix: options.prefix,
     log: openSync(logPath, 'w'),
     env: {
@@ -45,6 +51,7 @@ export async function startGateway(options: GatewayOptions): Promise<BenchGatewa
       SLUICE_PORT: String(port),
       SLUICE_JOURNAL: join(options.folder, 'journal.db'),
       SLUICE_LOG_LEVEL: 'info',
+      ...options.env,
     },
   })
   await untilReady(child, port, logPath)

@@ -6,6 +6,7 @@ import { ReportError, type ReportProgress, type UsageRow, type UsageTotals } fro
 import { REPORT_MS_MAX } from '#core/limits.ts'
 import type { CheckJob, CounterDrift } from '#store/sqlite/counter-check.ts'
 import type { ReportJob, ReportOutcome } from '#store/sqlite/report-job.ts'
+import { type PackedRows, unpackRows } from './report-rows.ts'
 
 /** Threads at a time: more would take cores from serving. */
 const RUNNING_MAX = 2
@@ -24,7 +25,7 @@ export interface ReportWork {
 /** What the thread says. After `rows` it waits to be asked for more. */
 export type ReportMessage =
   | { readonly kind: 'progress'; readonly share: number }
-  | { readonly kind: 'rows'; readonly rows: readonly UsageRow[] }
+  | { readonly kind: 'rows'; readonly rows: PackedRows }
   | { readonly kind: 'total'; readonly total: UsageTotals }
   | { readonly kind: 'stale' }
   | { readonly kind: 'drift'; readonly drift: CounterDrift }
@@ -91,8 +92,8 @@ export function openReports(path: string, timeoutMs = REPORT_MS_MAX): Reports {
       return run<ReportOutcome>({ kind: 'report', job }, (message, worker) => {
         if (message.kind === 'progress') onProgress(message.share)
         else if (message.kind === 'rows') {
-          rows.push(...message.rows)
           worker.postMessage('more')
+          for (const row of unpackRows(message.rows)) rows.push(row)
         } else if (message.kind === 'total') return { result: { rows, total: message.total } }
         else if (message.kind === 'stale') return { result: 'stale' }
         return null

@@ -40,10 +40,9 @@ const bySeries = (bucket: string): string => `SELECT s.text AS series_text, g.* 
 export const USAGE_HOUR = { hour: bySeries('u.hour_ms,'), day: bySeries(DAY_OF), all: bySeries('') } as const
 
 /** Of one hour; after this number; attempts before, at or after; so many rows. */
-export const ATTEMPTS = `SELECT a.number, s.text AS series_text, a.text, a.users
-  FROM attempt_group AS a JOIN series AS s ON s.id = a.series
-  WHERE a.hour_ms = ? AND a.number > ? AND a.first_ms < ? AND a.last_ms >= ?
-  ORDER BY a.number LIMIT ?`
+export const ATTEMPTS = `SELECT number, series, text, users FROM attempt_group
+  WHERE hour_ms = ? AND number > ? AND first_ms < ? AND last_ms >= ? ORDER BY number LIMIT ?`
+export const SERIES = 'SELECT text AS series_text FROM series WHERE id = ?'
 
 export const KNOWN_HOURS = `SELECT (SELECT min(hour_ms) FROM usage_hour) AS first_ms,
   (SELECT max(hour_ms) FROM usage_hour) AS last_ms`
