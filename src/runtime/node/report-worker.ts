@@ -12,7 +12,7 @@ import { openNodeSqliteReader } from './sqlite.ts'
 /** The event loop takes over so many rows in about 2 ms. */
 const ROWS_AT_ONCE = 2_000
 /** Of the thread only, where the system knows that: serving goes before reports that take long. */
-const NICENESS = 10
+const NICENESS = 5
 const SHORT_MS = 1_000
 const PROGRESS_MS = 50
 
@@ -53,6 +53,7 @@ function giveWay(): void {
 function work(): void {
   const driver = openNodeSqliteReader(path)
   driver.exec('PRAGMA cache_size = -65536')
+  driver.exec('PRAGMA temp_store = MEMORY')
   try {
     if (task.kind === 'check') return say({ kind: 'drift', drift: checkCounters(driver, task.job, progress) })
     const outcome = runReport(driver, task.job, () => performance.now(), progress)

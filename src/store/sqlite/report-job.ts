@@ -42,7 +42,7 @@ export function runReport(
   nowMs: () => number,
   onProgress: ReportProgress,
 ): ReportOutcome {
-  const tables = new UsageTables(driver)
+  const tables = new UsageTables(driver, true)
   driver.exec('BEGIN')
   try {
     let snapshotMs = nowMs()

@@ -39,6 +39,18 @@ const bySeries = (bucket: string): string => `SELECT s.text AS series_text, g.* 
 
 export const USAGE_HOUR = { hour: bySeries('u.hour_ms,'), day: bySeries(DAY_OF), all: bySeries('') } as const
 
+/** What a report calls each series, by number: then SQLite sums by that, and not we. */
+export const MAP = `CREATE TEMP TABLE IF NOT EXISTS series_group (series INTEGER PRIMARY KEY, number INTEGER NOT NULL);
+  DELETE FROM series_group`
+export const ADD_TO_MAP = 'INSERT INTO temp.series_group (series, number) VALUES (?, ?)'
+export const ALL_SERIES = 'SELECT id, text AS series_text FROM series WHERE id > ? ORDER BY id LIMIT ?'
+
+const byMap = (bucket: string): string => `SELECT g.number, min(u.hour_ms) AS time_ms, ${SUMS}
+  FROM usage_hour AS u JOIN temp.series_group AS g ON g.series = u.series
+  WHERE u.hour_ms >= ? AND u.hour_ms < ? GROUP BY ${bucket} g.number`
+
+export const USAGE_HOUR_MAPPED = { hour: byMap('u.hour_ms,'), day: byMap(DAY_OF), all: byMap('') } as const
+
 /** Of one hour; after this number; attempts before, at or after; so many rows. */
 export const ATTEMPTS = `SELECT number, series, text, users FROM attempt_group
   WHERE hour_ms = ? AND number > ? AND first_ms < ? AND last_ms >= ? ORDER BY number LIMIT ?`

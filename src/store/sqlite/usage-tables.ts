@@ -45,8 +45,13 @@ export class UsageTables {
   #groupsOf: UsageQuery | null = null
   readonly #groups = new Map<number, { readonly series: Series; readonly group: string }>()
 
-  constructor(driver: SqlDriver) {
+  /** By the number that SQLite sums by; null: reports on this connection are small, and sums are made of what it finds. */
+  readonly #mapped: Series[] | null
+
+  /** `isLarge`: the connection is one report's own. */
+  constructor(driver: SqlDriver, isLarge = false) {
     this.#driver = driver
+    this.#mapped = isLarge ? [] : null
   }
 
   /** Newest first. */
@@ -72,6 +77,8 @@ export class UsageTables {
 
   read(part: UsagePart, query: UsageQuery, builder: UsageReportBuilder): void {
     if (part.source === 'attempts') return this.#readAttempts(part, query, builder)
+    if (part.source === 'usage_hour' && this.#mapped !== null)
+      return this.#readMapped(this.#mapped, part, query, builder)
     const rows = this.#prepare(statementOf(part, query)).all(part.fromMs, part.toMs)
     for (const row of rows) builder.add(this.#seriesOf(row), number(row, 'time_ms'), totalsOfCounter(row))
   }
@@ -100,6 +107,34 @@ export class UsageTables {
       if (rows.length < GROUPS_AT_ONCE) break
     }
     for (const { series, totals } of sums.values()) builder.add(series, hourMs, totals)
+  }
+
+  #readMapped(mapped: Series[], part: UsagePart, query: UsageQuery, builder: UsageReportBuilder): void {
+    if (mapped.length === 0) this.#fillMap(mapped, query)
+    const rows = this.#prepare(sql.USAGE_HOUR_MAPPED[query.bucket ?? 'all']).all(part.fromMs, part.toMs)
+    for (const row of rows) {
+      const series = mapped[number(row, 'number')]
+      if (series !== undefined) builder.add(series, number(row, 'time_ms'), totalsOfCounter(row))
+    }
+  }
+
+  #fillMap(mapped: Series[], query: UsageQuery): void {
+    this.#driver.exec(sql.MAP)
+    const add = this.#prepare(sql.ADD_TO_MAP)
+    const numbers = new Map<string, number>()
+    let last = 0
+    for (;;) {
+      const rows = this.#prepare(sql.ALL_SERIES).all(last, SERIES_AT_ONCE)
+      for (const row of rows) {
+        last = number(row, 'id')
+        const series = parseSeries(text(row, 'series_text'))
+        const group = JSON.stringify(query.groupBy.map((by) => groupValue(series, by)))
+        const known = numbers.get(group) ?? mapped.push(series) - 1
+        numbers.set(group, known)
+        add.run(last, known)
+      }
+      if (rows.length < SERIES_AT_ONCE) return
+    }
   }
 
   /** A series by its number, and what a report of this query calls it. */
@@ -165,6 +200,7 @@ function addInto(sum: RunningTotals, totals: UsageTotals): void {
 }
 
 const SERIES_MAX = 50_000
+const SERIES_AT_ONCE = 1_000
 const NO_TAGS = Object.freeze({})
 
 const OF_HOUR_ROLLUP: ReadonlySet<UsageGroup> = new Set(['model', 'target', 'provider'])
