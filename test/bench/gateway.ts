@@ -25,8 +25,8 @@ export interface GatewayOptions {
   /** Further arguments of Node, and variables of its environment. */
   readonly nodeArguments?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Merged over the configuration. */
-  readonly config?: object
+  /** The key has a budget and rates, none of which is ever reached. */
+  readonly hasLimits?: boolean
 }
 
 export interface BenchGateway {
@@ -38,7 +38,7 @@ export interface BenchGateway {
 export async function startGateway(options: GatewayOptions): Promise<BenchGateway> {
   const configPath = join(options.folder, 'sluice.yaml')
   const logPath = join(options.folder, 'gateway.log')
-  writeFileSync(configPath, JSON.stringify({ ...benchConfig(options), ...options.config }, null, 2))
+  writeFileSync(configPath, JSON.stringify(benchConfig(options), null, 2))
   const port = await freePort()
   const profiling =
     options.profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileFolder}`]
@@ -56,6 +56,13 @@ export async function startGateway(options: GatewayOptions): Promise<BenchGatewa
   })
   await untilReady(child, port, logPath)
   return { child, port }
+}
+
+const LIMITS = {
+  max_budget: '1000000000',
+  budget_duration: 'month',
+  rpm: 1_000_000_000,
+  tpm: 1_000_000_000_000,
 }
 
 function benchConfig(options: GatewayOptions): object {
@@ -78,7 +85,9 @@ function benchConfig(options: GatewayOptions): object {
     },
     models: { [BENCH_MODEL]: { policy: 'bench', targets: ['mock/mock-model'] } },
     policies: { bench: { sort: 'price' } },
-    keys: [{ name: 'bench', key: BENCH_KEY, models: [BENCH_MODEL] }],
+    keys: [
+      { name: 'bench', key: BENCH_KEY, models: [BENCH_MODEL], ...(options.hasLimits === true && LIMITS) },
+    ],
   }
 }
 

@@ -101,7 +101,7 @@ export async function killRounds({ kills, seed, onRound }: KillOptions): Promise
       const point: CrashPoint | null =
         round % 2 === 0 ? null : (CRASH_POINTS[(round >> 1) % CRASH_POINTS.length] ?? null)
       const passes =
-        1 + Math.floor(random() * (point === 'before_book' ? 6 : point === 'before_roll_up' ? 1 : PASSES_MAX))
+        1 + Math.floor(random() * (point === 'before_book' || point === 'before_roll_up' ? 4 : PASSES_MAX))
       const gateway = await startOrDie(point === null ? '' : `${point}:${passes}`)
       if (gateway === null) {
         onRound?.(`kill ${round + 1} ${point}: while it recovered`)
