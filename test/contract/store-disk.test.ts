@@ -1,6 +1,6 @@
 // Disks that lie, forget, are full or belong to somebody else (RELIABILITY.md 80 to 88).
 
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Log } from '#core/telemetry.ts'
@@ -11,7 +11,7 @@ import { openNodeSqlite, openNodeSqliteReader } from '#runtime/node/sqlite.ts'
 import { faultOf } from '#store/fault.ts'
 import { migrate } from '#store/sqlite/migrate.ts'
 import { MIGRATIONS } from '#store/sqlite/migrations.ts'
-import { openSqliteLedger, type SqliteLedger, type SqliteLedgerOptions } from '#store/sqlite/store.ts'
+import type { SqliteLedger, SqliteLedgerOptions } from '#store/sqlite/store.ts'
 import {
   attemptRow,
   HOUR_MS,
@@ -332,21 +332,4 @@ test.each([
   [new Error('?'), 'io_error'],
 ])('%s is one word for everybody', (error, fault) => {
   expect(faultOf(error)).toBe(fault)
-})
-
-test('a write-ahead log that grew is small again after a checkpoint', async () => {
-  const driver = openNodeSqlite(file)
-  const ledger = openSqliteLedger(driver, {
-    clock: new FakeClock(),
-    log: openNodeAppendLog(file),
-    schedule: setImmediate,
-    makeInstance: () => 'one',
-    shipping: false,
-  })
-  closers.push(() => ledger.close())
-  expect(driver.prepare('PRAGMA journal_size_limit').get()).toEqual({ journal_size_limit: 67_108_864 })
-  await whole(ledger, 'a')
-  ledger.journal.flush()
-  ledger.checkpoint()
-  expect(statSync(`${file}-wal`).size).toBeLessThan(1_000_000)
 })

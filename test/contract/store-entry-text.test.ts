@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { AttemptRow, RequestDetail } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
+import { parseRequest } from '#store/row-json.ts'
 import { detailText, parseEntry } from '#store/sqlite/entry-text.ts'
 import { arbitraryRows, attemptRow, openAttempt, openRequest, requestRow } from '../support/ledger-rows.ts'
 
@@ -42,6 +43,17 @@ test('the words that a vendor counts are not written', () => {
   const request = requestRow({})
   expect(detailText({ request, attempts: [said] })).not.toContain('secret')
   expect(reread({ request, attempts: [said] }).attempts[0]?.usage.other).toEqual({ characters: 4 })
+})
+
+test('rows of before users were kept are read as those of nobody', () => {
+  const text = detailText({ request: requestRow({ user: null }), attempts: [attemptRow({ user: null })] })
+  const old = text.replace('}],null],[', '}]],[').replace(/,null\],\[200,/, '],[200,')
+  expect(old.length).toBe(text.length - ',null'.length)
+  const { request, attempts } = parseEntry('r1', requestRow({}).timeMs, old)
+  expect(request).toEqual(requestRow({ user: null }))
+  expect(attempts).toEqual([attemptRow({ user: null })])
+  const shipped = JSON.stringify({ ...requestRow({}), user: undefined, costNano: '1' })
+  expect(parseRequest(shipped).user).toBeNull()
 })
 
 test('a running request is read as it was written', () => {

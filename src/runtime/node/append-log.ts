@@ -1,6 +1,7 @@
 // The journal's log on Node: segments beside the database, each a row of pieces with their length and checksum.
 
 import {
+  close,
   closeSync,
   existsSync,
   fdatasync,
@@ -8,6 +9,7 @@ import {
   fsync,
   ftruncateSync,
   mkdirSync,
+  open,
   openSync,
   readdirSync,
   readFileSync,
@@ -75,11 +77,7 @@ class NodeAppendLog implements AppendLog {
     }
     fdatasync(file, (error) => {
       if (error !== null || !isNew) return end(error)
-      const folder = openSync(dirname(this.path), 'r')
-      fsync(folder, (failure) => {
-        closeSync(folder)
-        end(failure)
-      })
+      syncFolder(dirname(this.path), end)
     })
   }
 
@@ -173,6 +171,14 @@ class NodeAppendLog implements AppendLog {
   #name(segment: number): string {
     return join(dirname(this.path), `${basename(this.path)}.log.${segment}`)
   }
+}
+
+/** Makes the names of new files survive the loss of power. */
+function syncFolder(path: string, done: (error: Error | null) => void): void {
+  open(path, 'r', (failure, folder) => {
+    if (failure !== null) return done(failure)
+    fsync(folder, (error) => close(folder, () => done(error)))
+  })
 }
 
 /** Whole pieces. A damaged one is left out where the next one can be found by its length; returns the bytes left out. */

@@ -72,7 +72,7 @@ export function addLive(builder: UsageReportBuilder, live: readonly LiveUsage[])
   for (const { series, atMs, totals } of live) builder.add(series, atMs, totals)
 }
 
-export function checkSize(builder: UsageReportBuilder): void {
+function checkSize(builder: UsageReportBuilder): void {
   if (builder.size <= REPORT_ROWS_MAX) return
   const message = `the report has more than ${REPORT_ROWS_MAX} rows: ask for fewer groups, a longer bucket or less time`
   throw new ReportError('too_large', message)

@@ -20,6 +20,7 @@ interface Options {
   readonly rows?: readonly LedgerRow[]
   readonly store?: LedgerStore
   readonly isReady?: boolean
+  readonly storeTrouble?: { readonly fault: string; readonly isFull: boolean }
 }
 
 export interface Answer {
@@ -65,6 +66,7 @@ export async function openApp(options: Options = {}): Promise<Asker> {
     store,
     inference: (_context, api) => new Response(`inference ${api}`),
     isReady: () => options.isReady ?? true,
+    storeTrouble: () => options.storeTrouble ?? null,
     listensOnLoopback: options.listensOnLoopback ?? true,
     startedSeconds: 1_700_000_000,
   })
