@@ -85,6 +85,8 @@ export interface AttemptRow {
   /** The virtual key's name, never the key. */
   readonly key: string
   readonly tags: Readonly<Record<string, string>>
+  /** Who the client says is behind its request (`user` of the body, clipped); null: it does not. */
+  readonly user: string | null
   /** The model the client asked for. */
   readonly model: string
   /** `PROVIDER/MODEL` of the configuration. */
@@ -135,7 +137,8 @@ export interface DecisionExclusion {
   readonly detail: string
 }
 
-export type RequestOutcome = 'open' | 'success' | 'refused' | 'failed' | 'cancelled' | 'interrupted'
+export const REQUEST_OUTCOMES = ['open', 'success', 'refused', 'failed', 'cancelled', 'interrupted'] as const
+export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]
 
 /** One request of a client, written at its end. */
 export interface RequestRow {
@@ -143,6 +146,8 @@ export interface RequestRow {
   readonly timeMs: number
   readonly key: string | null
   readonly tags: Readonly<Record<string, string>>
+  /** As of its attempts. */
+  readonly user: string | null
   readonly model: string | null
   readonly api: string
   readonly stream: boolean
@@ -170,7 +175,9 @@ export interface LedgerBatch {
   readonly rows: readonly LedgerRow[]
 }
 
-export type UsageGroup = 'model' | 'key' | 'target' | `tag:${string}`
+/** `team` and `organisation` are tags of a row, `provider` is the first part of its target. */
+export const USAGE_GROUPS = ['model', 'key', 'target', 'provider', 'team', 'organisation', 'user'] as const
+export type UsageGroup = (typeof USAGE_GROUPS)[number] | `tag:${string}`
 
 export interface UsageQuery {
   readonly groupBy: readonly UsageGroup[]
@@ -208,6 +215,27 @@ export interface UsageReport {
   readonly total: UsageTotals
 }
 
+/** Hears how much of a report is done, 0 to 1. */
+export type ReportProgress = (share: number) => void
+
+/** Rows of requests that say all of this; null: any. `target`: one of its attempts went there. */
+export interface RequestFilter {
+  readonly key: string | null
+  readonly model: string | null
+  readonly target: string | null
+  readonly outcome: RequestOutcome | null
+  /** Half-open, epoch ms. */
+  readonly fromMs: number | null
+  readonly toMs: number | null
+}
+
+export interface RequestQuery {
+  readonly limit: number
+  readonly cursor: string | null
+  readonly filter?: RequestFilter
+}
+
+/** With a filter a page may be short, even empty, before the last one. */
 export interface RequestPage {
   readonly rows: readonly RequestRow[]
   readonly nextCursor: string | null
@@ -229,13 +257,25 @@ export interface BalanceUsed {
   readonly quantity: number
 }
 
+/** Why a report is not made, in words for who asked. */
+export class ReportError extends Error {
+  readonly reason: 'unsupported' | 'too_large' | 'too_slow' | 'busy'
+
+  constructor(reason: ReportError['reason'], message: string) {
+    super(message)
+    this.name = 'ReportError'
+    this.reason = reason
+  }
+}
+
 /** A place that keeps rows and answers questions about them: memory, SQLite, Redis. */
 export interface LedgerStore {
   /** Applies a batch; a row that was applied before is skipped, so a batch may be sent again after a time-out. */
   apply(batch: LedgerBatch): Promise<void>
-  usage(query: UsageQuery): Promise<UsageReport>
+  /** However long it takes, nothing else waits for it. @throws ReportError when it cannot be had */
+  usage(query: UsageQuery, onProgress?: ReportProgress): Promise<UsageReport>
   /** Newest first. @throws RangeError when the cursor is none of ours. */
-  requests(page: { readonly limit: number; readonly cursor: string | null }): Promise<RequestPage>
+  requests(query: RequestQuery): Promise<RequestPage>
   request(id: string): Promise<RequestDetail | null>
   /** All that was ever used of balances; never pruned, as a quota is not given twice. */
   balances(): Promise<readonly BalanceUsed[]>

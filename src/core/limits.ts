@@ -48,7 +48,6 @@ export const METRIC_SERIES_MAX = 1_000
 export const PAGE_ROWS_MAX = 500
 /** Rows of the capped stream of attempts in Redis. */
 export const REDIS_STREAM_ROWS_MAX = 100_000
-
 /** An upstream that reports more tokens of one answer is not believed. */
 export const TOKENS_COUNT_MAX = 1_000_000_000
 /** Nor is one that searched more often. */
@@ -59,3 +58,15 @@ export const SEARCH_CALLS_HELD = 8
 export const TOOL_CALLS_HELD = 16
 /** Input that what they found may add; vendors count it as input, and nothing in the request bounds it. */
 export const FOUND_TOKENS_HELD = 16_384
+/** Rows of one usage report: about 300 MB while it is made. */
+export const REPORT_ROWS_MAX = 500_000
+/** A report that takes longer is given up: it keeps a core from other work. */
+export const REPORT_MS_MAX = 60_000
+/** Reports that run or wait to be fetched; beyond it the next one is 503 `overloaded`. */
+export const REPORTS_MAX = 16
+/** A finished report waits this long to be fetched. */
+export const REPORT_KEPT_MS = 10 * 60_000
+/** Requests that one page with a filter looks at before it says where to go on. */
+export const FILTERED_ROWS_MAX = 200_000
+/** Characters kept of a request's `user`. */
+export const USER_CHARS_MAX = 512

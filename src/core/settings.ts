@@ -22,6 +22,12 @@ export interface Settings {
   readonly metrics: { readonly public: boolean }
   /** Store URL: `sqlite:PATH`, `memory:`, `redis://…`, `rediss://…`. */
   readonly store: string
+  readonly ledger: {
+    /** Rows of requests and attempts stay this long. */
+    readonly retentionMs: number
+    /** What an answered request survives: the death of the process, or the loss of power too. */
+    readonly durability: 'process' | 'power'
+  }
   readonly currency: string
   /** Of targets without a price, under a budget. */
   readonly unpriced: UnpricedRule

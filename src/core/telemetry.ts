@@ -64,6 +64,12 @@ export interface Metrics {
   storeUp(isUp: boolean): void
   /** Rows of the journal that the store does not have yet. */
   journal(rows: number, oldestAgeMs: number): void
+  /** SQLite's write-ahead log: its size, and since when it has not been moved into the file as a whole. */
+  writeAheadLog(bytes: number, checkpointAgeMs: number): void
+  /** Bytes of the journal's log that could not be read back at the start. */
+  journalBytesUnread(bytes: number): void
+  /** Counters of so many hours and days did not say what the rows say, and were made anew. */
+  countersRebuilt(count: number): void
   storeDuration(operation: string, durationMs: number): void
   settingsReloaded(atMs: number): void
   settingsReloadFailed(): void

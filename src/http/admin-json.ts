@@ -19,6 +19,8 @@ export function requestJson(row: RequestRow): Record<string, unknown> {
     id: row.id,
     time: new Date(row.timeMs).toISOString(),
     key: row.key,
+    team: row.tags['team'] ?? null,
+    user: row.user,
     tags: row.tags,
     model: row.model,
     api: row.api,
@@ -120,7 +122,6 @@ export function usageJson(
 ): {
   readonly data: Record<string, unknown>[]
   readonly total: Record<string, unknown>
-  readonly next_cursor: null
 } {
   return {
     data: report.rows.map((row) => ({
@@ -129,7 +130,6 @@ export function usageJson(
       ...totalsJson(row, currency),
     })),
     total: totalsJson(report.total, currency),
-    next_cursor: null,
   }
 }
 

@@ -1,15 +1,21 @@
-// The admin API: usage and requests of the ledger, for operators.
+// The admin API: budgets and requests of the ledger, for operators. Usage stands in usage.ts.
 
 import type { Context, Hono } from 'hono'
 import { GatewayError } from '#core/errors.ts'
-import type { LedgerStore, RequestPage, UsageGroup, UsageQuery } from '#core/ledger.ts'
-import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import {
+  type LedgerStore,
+  REQUEST_OUTCOMES,
+  type RequestFilter,
+  type RequestPage,
+  type RequestQuery,
+} from '#core/ledger.ts'
 import type { Log } from '#core/telemetry.ts'
-import { startOfDayMs, zoneOf } from '#core/zones.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
 import { scopeJson } from './admin-budgets.ts'
-import { attemptJson, csvOf, decisionJson, requestJson, usageColumns, usageJson } from './admin-json.ts'
+import { attemptJson, decisionJson, requestJson } from './admin-json.ts'
+import { oneOf, readInstant, readLimit } from './admin-query.ts'
+import { usageRoutes } from './usage.ts'
 
 export interface AdminOptions extends AccessOptions {
   readonly store: LedgerStore
@@ -20,19 +26,9 @@ export interface AdminOptions extends AccessOptions {
 type AnyApp = Hono<any>
 
 const PAGE_ROWS = 100
-const DAY_MS = 24 * 60 * 60_000
 
 export function adminRoutes(app: AnyApp, options: AdminOptions): void {
-  app.get('/admin/v1/usage', async (context) => {
-    requireAdmin(context, options)
-    const { currency, timeZone } = options.deps.live().settings
-    const query = readUsageQuery(context, timeZone)
-    const report = await asked(() => options.store.usage(query))
-    const body = usageJson(report, query, currency)
-    if (oneOf(context, 'format', ['json', 'csv'] as const) !== 'csv') return context.json(body)
-    const table = csvOf(usageColumns(body, query), body.data)
-    return context.body(table, 200, { 'content-type': 'text/csv; charset=utf-8' })
-  })
+  usageRoutes(app, options)
   app.get('/admin/v1/budgets', (context) => {
     requireAdmin(context, options)
     const { admission, live } = options.deps
@@ -40,7 +36,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
     const after = context.req.query('cursor') ?? ''
     const ids = new Map(scopesOf(settings).map((scope) => [scope.id, scope]))
     const sorted = [...ids.keys()].filter((id) => id > after).sort()
-    const page = sorted.slice(0, readLimit(context)).flatMap((id) => ids.get(id) ?? [])
+    const page = sorted.slice(0, readLimit(context, PAGE_ROWS)).flatMap((id) => ids.get(id) ?? [])
     return context.json({
       data: page.map((scope) => scopeJson(admission, scope, settings.currency)),
       next_cursor: page.length < sorted.length ? (page.at(-1)?.id ?? null) : null,
@@ -48,9 +44,11 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   })
   app.get('/admin/v1/requests', async (context) => {
     requireAdmin(context, options)
-    const limit = readLimit(context)
+    const limit = readLimit(context, PAGE_ROWS)
     const cursor = context.req.query('cursor') ?? null
-    const page = await asked(() => pageOf(options.store, limit, cursor))
+    const filter = readFilter(context, options.deps.live().settings.timeZone)
+    const query = { limit, cursor, ...(filter === null ? {} : { filter }) }
+    const page = await asked(() => pageOf(options.store, query))
     return context.json({
       data: page.rows.map((row) => requestJson(row)),
       next_cursor: page.nextCursor,
@@ -82,9 +80,9 @@ async function asked<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-async function pageOf(store: LedgerStore, limit: number, cursor: string | null): Promise<RequestPage> {
+async function pageOf(store: LedgerStore, query: RequestQuery): Promise<RequestPage> {
   try {
-    return await store.requests({ limit, cursor })
+    return await store.requests(query)
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw new GatewayError('invalid_request', '`cursor` must be a `next_cursor` of this list', {
@@ -94,57 +92,15 @@ async function pageOf(store: LedgerStore, limit: number, cursor: string | null):
   }
 }
 
-function readUsageQuery(context: Context, timeZone: string): UsageQuery {
-  const groups = (context.req.query('group_by') ?? 'model').split(',').filter((group) => group !== '')
-  return {
-    groupBy: groups.map(readGroup),
-    bucket: oneOf(context, 'bucket', ['hour', 'day'] as const),
-    timeZone,
+/** null: all requests. */
+function readFilter(context: Context, timeZone: string): RequestFilter | null {
+  const filter = {
+    key: context.req.query('key') ?? null,
+    model: context.req.query('model') ?? null,
+    target: context.req.query('target') ?? null,
+    outcome: oneOf(context, 'outcome', REQUEST_OUTCOMES),
     fromMs: readInstant(context, 'from', timeZone),
     toMs: readInstant(context, 'to', timeZone),
   }
-}
-
-function readGroup(group: string): UsageGroup {
-  if (group === 'model' || group === 'key' || group === 'target' || /^tag:./.test(group))
-    return group as UsageGroup
-  throw bad('group_by', group, 'model, key, target or tag:NAME, separated by commas')
-}
-
-function readInstant(context: Context, name: string, timeZone: string): number | null {
-  const text = context.req.query(name)
-  if (text === undefined) return null
-  // A bare date means its beginning in the time zone of reports.
-  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) / DAY_MS : null
-  const atMs = day === null || Number.isNaN(day) ? Date.parse(text) : startOfDayMs(zoneOf(timeZone), day)
-  if (Number.isNaN(atMs)) throw bad(name, text, 'an ISO 8601 date or instant')
-  return atMs
-}
-
-function readLimit(context: Context): number {
-  const text = context.req.query('limit')
-  if (text === undefined) return PAGE_ROWS
-  const limit = Number(text)
-  if (!Number.isInteger(limit) || limit < 1 || limit > PAGE_ROWS_MAX)
-    throw bad('limit', text, `1 to ${PAGE_ROWS_MAX}`)
-  return limit
-}
-
-function oneOf<const T extends readonly string[]>(
-  context: Context,
-  name: string,
-  allowed: T,
-): T[number] | null {
-  const text = context.req.query(name)
-  if (text === undefined) return null
-  if (!allowed.includes(text)) throw bad(name, text, allowed.join(' or '))
-  return text
-}
-
-function bad(param: string, found: string, right: string): GatewayError {
-  return new GatewayError(
-    'invalid_request',
-    `\`${param}\` must be ${right}; found "${found.slice(0, 100)}"`,
-    { param },
-  )
+  return Object.values(filter).every((value) => value === null) ? null : filter
 }

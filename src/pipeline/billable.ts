@@ -181,10 +181,10 @@ function mostInput(call: Call, facts: TargetFacts): number {
   return hasClips ? Math.max(most, windowOf(facts)) : most
 }
 
-/** Of an attempt that has just been sent, booked with its input alone. */
-export function openError(call: Call, facts: TargetFacts): EstimateError {
+/** Of an attempt that has just been sent, booked with what it is taken to become. */
+export function openError(call: Call, facts: TargetFacts, outputTokens: number): EstimateError {
   const inputTokens = farthest(call.inputTokensEstimate, mostInput(call, facts))
-  return { inputTokens, outputTokens: allowedTokens(call, facts) }
+  return { inputTokens, outputTokens: farthest(outputTokens, allowedTokens(call, facts)) }
 }
 
 /** The figures without what is said of them beside. */

@@ -73,6 +73,8 @@ export interface Call {
   /** The body as it came, parsed, whatever the api. */
   readonly body: Readonly<Record<string, unknown>>
   readonly model: string
+  /** `user` of the body, clipped; null: it names none. */
+  readonly user: string | null
   readonly streaming: boolean
   readonly wantsUsage: boolean
   readonly thinking: ThinkingRequest

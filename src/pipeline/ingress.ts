@@ -3,7 +3,7 @@
 
 import type { ChatRequest } from '#core/chat.ts'
 import { GatewayError } from '#core/errors.ts'
-import { JSON_DEPTH_MAX } from '#core/limits.ts'
+import { JSON_DEPTH_MAX, USER_CHARS_MAX } from '#core/limits.ts'
 import { type MemberScan, scanMembers } from '#wire/json-members.ts'
 import { checkChatRequest, readNeeds } from '#wire/openai-chat/request.ts'
 import { readThinking } from '#wire/openai-chat/thinking.ts'
@@ -41,6 +41,7 @@ export function readCall(api: ClientApi, bytes: Uint8Array): Call {
     untranslatable,
     body: body.value as Readonly<Record<string, unknown>>,
     model: chat.model,
+    user: userOf(chat['user']),
     streaming: chat.stream === true,
     wantsUsage: options?.['include_usage'] === true,
     thinking: readThinking(chat),
@@ -49,6 +50,10 @@ export function readCall(api: ClientApi, bytes: Uint8Array): Call {
     inputTokensFloor: size.floor,
     outputTokensEstimate: estimateOutput(chat),
   }
+}
+
+function userOf(user: unknown): string | null {
+  return typeof user === 'string' && user !== '' ? user.slice(0, USER_CHARS_MAX) : null
 }
 
 interface ParsedBody {

@@ -1,20 +1,23 @@
 // Rows of the ledger: an attempt is booked as open before it is sent and closed at its end; the request's own
 // row is the last, and the client sees the end only when it is durable.
 
+import { GatewayError } from '#core/errors.ts'
 import type { AttemptRole, AttemptRow, RequestOutcome, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { NO_USAGE } from '#core/usage.ts'
 import { costOfHold } from '#pricing/ceiling.ts'
 import { drainOutcome } from './abandoned.ts'
-import type { AttemptEnd } from './attempt-end.ts'
+import { type AttemptEnd, unsentEnd } from './attempt-end.ts'
 import { openError } from './billable.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import type { TargetFacts } from './live.ts'
 import { meter, sumCosts } from './meter.ts'
+import { billedTokensMax } from './output-bound.ts'
 
 /**
- * Books the attempt as open, with the input it will be charged for if the process dies now; resolves when that is
- * durable. A disk that cannot be written is no reason to stop: rows wait in memory, within a bound.
+ * Books the attempt as open, with the tokens it will be charged for if the process dies now; resolves when that is
+ * durable. A disk that cannot be written is no reason to stop: rows wait in memory, within a bound. Under a strict
+ * budget it is: what a crash would make us forget could be spent again. @throws GatewayError `store_unavailable`
  */
 export function bookOpen(
   deps: Deps,
@@ -25,21 +28,23 @@ export function bookOpen(
   startedAtMs: number,
 ): Promise<AttemptRow> {
   exchange.attemptsStarted++
+  const outputTokens = Math.min(call.outputTokensEstimate, billedTokensMax(call, facts))
   const open: AttemptRow = {
     requestId: exchange.id,
     attempt: exchange.attemptsStarted,
     role,
     key: exchange.key?.name ?? '',
     tags: exchange.key?.tags ?? {},
+    user: call.user,
     model: call.model,
     target: facts.target.id,
     responseModel: null,
     upstreamRequestId: null,
     outcome: 'open',
     httpStatus: 0,
-    usage: { ...NO_USAGE, inputTokens: call.inputTokensEstimate },
+    usage: { ...NO_USAGE, inputTokens: call.inputTokensEstimate, outputTokens },
     usageSource: 'estimated',
-    estimateError: openError(call, facts),
+    estimateError: openError(call, facts, outputTokens),
     usageDoubt: null,
     cost: null,
     startedAtMs,
@@ -47,9 +52,21 @@ export function bookOpen(
     durationMs: 0,
   }
   const request = requestRow(exchange, deps.clock.monotonicMs(), 0, 'open', null)
-  return new Promise((resolve) => {
-    deps.journal.open(request, open, () => resolve(open))
+  return new Promise((resolve, reject) => {
+    deps.journal.open(request, open, (failure) => {
+      if (failure === null || !isStrict(exchange)) return resolve(open)
+      bookEnd(deps, exchange, call, facts, open, unsentEnd(null, 0))
+      const message =
+        'the ledger cannot be written, and a strict budget lets nothing be spent that is not in it'
+      reject(new GatewayError('store_unavailable', message, { cause: failure, retryAfterMs: RETRY_AFTER_MS }))
+    })
   })
+}
+
+const RETRY_AFTER_MS = 1_000
+
+function isStrict({ key }: Exchange): boolean {
+  return key?.scopes.some(({ budget }) => budget?.isStrict === true) === true
 }
 
 export function bookEnd(
@@ -132,6 +149,7 @@ export function requestRow(
     timeMs: exchange.startedAtMs,
     key: exchange.key?.name ?? null,
     tags: exchange.key?.tags ?? {},
+    user: exchange.call?.user ?? null,
     model: exchange.model,
     api: exchange.api,
     stream: exchange.call?.streaming ?? false,

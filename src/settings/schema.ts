@@ -275,6 +275,19 @@ export const configSchema = z.strictObject({
     .string()
     .default('sqlite:data/sluice.db')
     .describe('sqlite:PATH, memory:, redis://… or rediss://…'),
+  ledger: z
+    .strictObject({
+      retention: z
+        .string()
+        .regex(/^[1-9]\d{0,4}d$/)
+        .default('400d')
+        .describe('How long rows of requests and attempts stay, in days; sums by hour and day stay longer.'),
+      durability: z
+        .enum(['process', 'power'])
+        .default('process')
+        .describe('What an answered request survives: the death of the process, or the loss of power too.'),
+    })
+    .prefault({}),
   currency: currency.default('CNY').describe('ISO 4217 code of the currency of the books.'),
   unpriced: z
     .enum(UNPRICED_RULES)

@@ -1,4 +1,4 @@
-// `server:`, `admin:` and `store:` of a configuration, and the environment that goes over them.
+// `server:`, `admin:`, `store:` and `ledger:` of a configuration, and the environment that goes over them.
 
 import type { Settings } from '#core/settings.ts'
 import { LOG_LEVELS } from '#core/telemetry.ts'
@@ -10,10 +10,12 @@ import { describe, describeSecret, listNames, type Path, type Report } from './p
 import { configSchema } from './schema.ts'
 import { type Scope, templateAt } from './scope.ts'
 
-export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store' | 'timeZone'>
+const DAY_MS = 86_400_000
+
+export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store' | 'timeZone' | 'ledger'>
 
 export function readBase(scope: Scope, env: Environment): Base {
-  const { server, admin, metrics, store, time_zone: timeZone } = scope.config
+  const { server, admin, metrics, store, ledger, time_zone: timeZone } = scope.config
   const { report } = scope
   checkHost(report, ['server', 'host'], server.host)
   checkTimeZone(scope, ['time_zone'], timeZone)
@@ -41,6 +43,11 @@ export function readBase(scope: Scope, env: Environment): Base {
     metrics: { public: metrics.public },
     timeZone,
     store: fromEnv(env, 'SLUICE_STORE', (value, path) => checkStore(report, path, value, null)) ?? store,
+    // A form that is not known has been reported by the schema.
+    ledger: {
+      retentionMs: Number.parseInt(ledger.retention, 10) * DAY_MS,
+      durability: ledger.durability,
+    },
   }
 }
 

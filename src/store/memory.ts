@@ -8,6 +8,7 @@ import type {
   LedgerStore,
   RequestDetail,
   RequestPage,
+  RequestQuery,
   RequestRow,
   UsageQuery,
   UsageReport,
@@ -16,16 +17,17 @@ import type {
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import { BalanceSums, balanceUsesOf } from './balance-uses.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf } from './cursor.ts'
+import { EVERY_REQUEST, showsRequest } from './request-filter.ts'
 import {
   addTotals,
   hourStartMs,
   NO_TOTALS,
   outwardHours,
   rangeHolds,
-  type Series,
   seriesText,
   totalsOf,
   UsageReportBuilder,
+  type UserSeries,
 } from './usage-report.ts'
 
 /** Requests kept with their attempts, newest by time; older ones live on in the counters only. */
@@ -35,7 +37,7 @@ const COUNTERS_MAX = 1_000_000
 
 interface Counter {
   readonly hourMs: number
-  readonly series: Series
+  readonly series: UserSeries
   totals: UsageTotals
 }
 
@@ -85,19 +87,31 @@ class MemoryStore implements LedgerStore {
     return builder.report()
   }
 
-  async requests(page: { readonly limit: number; readonly cursor: string | null }): Promise<RequestPage> {
-    const before = page.cursor === null ? null : decodeCursor(page.cursor)
-    const limit = Math.min(page.limit, PAGE_ROWS_MAX)
-    const end = before === null ? this.#positions.length : lowerBound(this.#positions, before)
-    const positions = this.#positions.slice(Math.max(0, end - limit), end).reverse()
-    const last = positions.at(-1)
-    return {
-      rows: positions.flatMap((position) => this.#requests.get(positionId(position)) ?? []),
-      nextCursor: last === undefined || end <= limit ? null : encodeCursor(last),
+  async requests({ limit, cursor, filter = EVERY_REQUEST }: RequestQuery): Promise<RequestPage> {
+    const before = cursor === null ? null : decodeCursor(cursor)
+    const rowsMax = Math.min(limit, PAGE_ROWS_MAX)
+    const rows: RequestRow[] = []
+    let last: string | null = null
+    for (
+      let at = before === null ? this.#positions.length : lowerBound(this.#positions, before);
+      at > 0;
+      at--
+    ) {
+      const position = this.#positions[at - 1] ?? ''
+      const detail = this.#detail(positionId(position))
+      if (detail === null || !showsRequest(detail, filter)) continue
+      if (rows.length === rowsMax) return { rows, nextCursor: last === null ? null : encodeCursor(last) }
+      rows.push(detail.request)
+      last = position
     }
+    return { rows, nextCursor: null }
   }
 
   async request(id: string): Promise<RequestDetail | null> {
+    return this.#detail(id)
+  }
+
+  #detail(id: string): RequestDetail | null {
     const request = this.#requests.get(id)
     if (request === undefined) return null
     const attempts = [...(this.#attempts.get(id)?.values() ?? [])]
@@ -114,7 +128,7 @@ class MemoryStore implements LedgerStore {
     assert(row.outcome !== 'open', 'only final rows are applied')
     const hourMs = hourStartMs(row.startedAtMs)
     for (const use of balanceUsesOf(row)) this.#balances.add(hourMs, use)
-    const name = `${hourMs} ${seriesText(row)}`
+    const name = `${hourMs} ${JSON.stringify(row.user)} ${seriesText(row)}`
     const counter = this.#counters.get(name)
     if (counter === undefined) {
       this.#counters.set(name, { hourMs, series: row, totals: addTotals(NO_TOTALS, totalsOf(row)) })

@@ -60,15 +60,19 @@ export function parseRequest(text: string): RequestRow {
 const UNSAID = { estimateError: null, usageDoubt: null }
 
 function attemptOf(row: AttemptJson): AttemptRow {
-  if (row.cost === null) return { ...UNSAID, ...row, cost: null }
+  // Rows of before `user` was kept have none.
+  const user = row.user ?? null
+  if (row.cost === null) return { ...UNSAID, ...row, user, cost: null }
   const { amountNano, nativeNano, ...rest } = row.cost
   return {
     ...UNSAID,
     ...row,
+    user,
     cost: { ...rest, amountNano: BigInt(amountNano) as Nano, nativeNano: BigInt(nativeNano) as Nano },
   }
 }
 
 function requestOf(row: RequestJson): RequestRow {
-  return { ...row, costNano: row.costNano === null ? null : (BigInt(row.costNano) as Nano) }
+  const costNano = row.costNano === null ? null : (BigInt(row.costNano) as Nano)
+  return { ...row, user: row.user ?? null, costNano }
 }

@@ -19,6 +19,11 @@ export interface Series {
   readonly tags: Readonly<Record<string, string>>
 }
 
+/** What counters do not know: only rows say whose user asked. */
+export interface UserSeries extends Series {
+  readonly user?: string | null
+}
+
 /** Half-open range of whole hours, epoch ms; null: unbounded. */
 export interface HourRange {
   readonly fromMs: number | null
@@ -132,13 +137,18 @@ export class UsageReportBuilder {
   }
 
   /** `timeMs` is any instant of the counter's hour (of its day, where no hours are asked for). */
-  add(series: Series, timeMs: number, totals: UsageTotals): void {
+  add(series: UserSeries, timeMs: number, totals: UsageTotals): void {
     const group = this.#query.groupBy.map((by) => groupValue(series, by))
     const bucketMs = this.#bucketOf(timeMs)
     const name = JSON.stringify([bucketMs, group])
     const sum = addTotals(this.#rows.get(name) ?? NO_TOTALS, totals)
     this.#rows.set(name, { ...sum, group, bucketMs })
     this.#total = addTotals(this.#total, totals)
+  }
+
+  /** Rows so far. */
+  get size(): number {
+    return this.#rows.size
   }
 
   /** Rows in order of bucket, then group. */
@@ -154,12 +164,27 @@ export class UsageReportBuilder {
   }
 }
 
-function groupValue(series: Series, by: UsageGroup): string {
-  if (by === 'model') return series.model
-  if (by === 'key') return series.key
-  if (by === 'target') return series.target
-  const tag = by.slice('tag:'.length)
-  return Object.hasOwn(series.tags, tag) ? (series.tags[tag] ?? '') : ''
+export function groupValue(series: UserSeries, by: UsageGroup): string {
+  switch (by) {
+    case 'model':
+    case 'key':
+    case 'target':
+      return series[by]
+    case 'provider':
+      return series.target.slice(0, Math.max(0, series.target.indexOf('/')))
+    case 'user':
+      return series.user ?? ''
+    // Team and organisation of a key are among its tags.
+    case 'team':
+    case 'organisation':
+      return tagOf(series, by)
+    default:
+      return tagOf(series, by.slice('tag:'.length))
+  }
+}
+
+function tagOf({ tags }: Series, tag: string): string {
+  return Object.hasOwn(tags, tag) ? (tags[tag] ?? '') : ''
 }
 
 function compareRows(left: UsageRow, right: UsageRow): number {

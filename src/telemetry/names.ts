@@ -196,6 +196,30 @@ export const METRICS = {
     labels: [],
     help: 'Age of the oldest row that is not shipped yet.',
   },
+  walBytes: {
+    name: 'sluice_wal_bytes',
+    type: 'gauge',
+    labels: [],
+    help: "Size of SQLite's write-ahead log.",
+  },
+  checkpointAge: {
+    name: 'sluice_checkpoint_age_seconds',
+    type: 'gauge',
+    labels: [],
+    help: 'Time since the write-ahead log was last moved into its file as a whole.',
+  },
+  journalBytesUnread: {
+    name: 'sluice_journal_unread_bytes_total',
+    type: 'counter',
+    labels: [],
+    help: "Bytes of the journal's log that could not be read back at the start; their segments are kept aside.",
+  },
+  countersRebuilt: {
+    name: 'sluice_counters_rebuilt_total',
+    type: 'counter',
+    labels: [],
+    help: 'Counters by hour or day that did not say what the rows say and were made anew from them.',
+  },
   storeDuration: {
     name: 'sluice_store_duration_seconds',
     type: 'histogram',

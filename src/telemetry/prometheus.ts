@@ -101,6 +101,16 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
       families.journalRows.at().value = rows
       families.journalOldestAge.at().value = oldestAgeMs / 1000
     },
+    writeAheadLog(bytes, checkpointAgeMs) {
+      families.walBytes.at().value = bytes
+      families.checkpointAge.at().value = checkpointAgeMs / 1000
+    },
+    journalBytesUnread(bytes) {
+      families.journalBytesUnread.at().value += bytes
+    },
+    countersRebuilt(count) {
+      families.countersRebuilt.at().value += count
+    },
     storeDuration(operation, durationMs) {
       families.storeDuration.at(operation).observe(durationMs / 1000)
     },
@@ -165,6 +175,10 @@ function openFamilies(registry: Registry) {
     storeUp: numbers(METRICS.storeUp),
     journalRows: numbers(METRICS.journalRows),
     journalOldestAge: numbers(METRICS.journalOldestAge),
+    walBytes: numbers(METRICS.walBytes),
+    checkpointAge: numbers(METRICS.checkpointAge),
+    journalBytesUnread: numbers(METRICS.journalBytesUnread),
+    countersRebuilt: numbers(METRICS.countersRebuilt),
     storeDuration: histogram(METRICS.storeDuration),
     settingsLastReload: numbers(METRICS.settingsLastReload),
     settingsReloadFailures: numbers(METRICS.settingsReloadFailures),

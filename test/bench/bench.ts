@@ -9,6 +9,7 @@ import { startGateway } from './gateway.ts'
 import type { LoadJob, LoadResult } from './load-generator.ts'
 import { type BenchOptions, HELP, readOptions } from './options.ts'
 import { choosePlacement, cpuMs, type Placement, residentMegabytes, stop, Worker } from './processes.ts'
+import { booksShare } from './profile-share.ts'
 import { formatScenario, type ScenarioResult, summarise } from './report.ts'
 import type { Scenario } from './scenarios.ts'
 import type { Sample } from './statistics.ts'
@@ -178,6 +179,7 @@ async function profile(bench: Bench): Promise<number> {
       upstreamPort: mockPort,
       prefix: placement.proxy,
       profileFolder,
+      hasLimits: options.hasLimits,
     })
     const result = await load(bench, scenario, gateway.port, seconds)
     await stop(gateway.child)
@@ -187,6 +189,10 @@ async function profile(bench: Bench): Promise<number> {
     const files = readdirSync(profileFolder).filter((name) => name.endsWith('.cpuprofile'))
     if (files.length === 0) console.error(`no profile: the gateway did not stop by itself`)
     for (const name of files.sort()) console.log(`${scenario.name}: ${join(profileFolder, name)}`)
+    const [main] = files
+    if (main === undefined) continue
+    const shares = booksShare(join(profileFolder, main))
+    console.log(`  ${shares.map(({ name, share }) => `${name} ${(share * 100).toFixed(1)} %`).join(', ')}`)
   }
   return errors
 }
@@ -204,6 +210,7 @@ async function startCandidate(bench: Bench): Promise<Contender> {
     upstreamPort: mockPort,
     prefix: placement.proxy,
     profileFolder: null,
+    hasLimits: bench.options.hasLimits,
   })
   return { name: 'gateway', pid: gateway.child.pid ?? 0, port: gateway.port }
 }

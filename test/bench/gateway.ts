@@ -22,6 +22,11 @@ export interface GatewayOptions {
   readonly prefix: readonly string[]
   /** Where the CPU profile goes when the process stops; null: none is taken. */
   readonly profileFolder: string | null
+  /** Further arguments of Node, and variables of its environment. */
+  readonly nodeArguments?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** The key has a budget and rates, none of which is ever reached. */
+  readonly hasLimits?: boolean
 }
 
 export interface BenchGateway {
@@ -37,7 +42,8 @@ export async function startGateway(options: GatewayOptions): Promise<BenchGatewa
   const port = await freePort()
   const profiling =
     options.profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileFolder}`]
-  const child = launch([...profiling, COMMAND, 'serve', '--config', configPath], {
+  const args = [...profiling, ...(options.nodeArguments ?? []), COMMAND, 'serve', '--config', configPath]
+  const child = launch(args, {
     prefix: options.prefix,
     log: openSync(logPath, 'w'),
     env: {
@@ -45,10 +51,18 @@ export async function startGateway(options: GatewayOptions): Promise<BenchGatewa
       SLUICE_PORT: String(port),
       SLUICE_JOURNAL: join(options.folder, 'journal.db'),
       SLUICE_LOG_LEVEL: 'info',
+      ...options.env,
     },
   })
   await untilReady(child, port, logPath)
   return { child, port }
+}
+
+const LIMITS = {
+  max_budget: '1000000000',
+  budget_duration: 'month',
+  rpm: 1_000_000_000,
+  tpm: 1_000_000_000_000,
 }
 
 function benchConfig(options: GatewayOptions): object {
@@ -71,7 +85,9 @@ function benchConfig(options: GatewayOptions): object {
     },
     models: { [BENCH_MODEL]: { policy: 'bench', targets: ['mock/mock-model'] } },
     policies: { bench: { sort: 'price' } },
-    keys: [{ name: 'bench', key: BENCH_KEY, models: [BENCH_MODEL] }],
+    keys: [
+      { name: 'bench', key: BENCH_KEY, models: [BENCH_MODEL], ...(options.hasLimits === true && LIMITS) },
+    ],
   }
 }
 

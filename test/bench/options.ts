@@ -17,7 +17,9 @@ Measures the gateway against a bare proxy (node:http and undici's dispatch) on t
   --connections N      keep-alive connections of the load generator (default 32)
   --json FILE          writes every sample there
   --self               the bare proxy against itself: the ratio should be 1
-  --profile            no comparison: CPU profiles of the gateway under the scenarios, one by one
+  --limits             the key has a budget, rpm and tpm
+  --profile            no comparison: CPU profiles of the gateway under the scenarios, one by one, and what share of
+                       its CPU goes into admission, journal, settlement and rollups
 
 example: npm run bench -- --only 1KB,stream --rounds 5 --json bench.json`
 
@@ -29,6 +31,7 @@ export interface BenchOptions {
   readonly jsonPath: string | null
   readonly isSelf: boolean
   readonly isProfile: boolean
+  readonly hasLimits: boolean
   readonly isHelp: boolean
 }
 
@@ -45,6 +48,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       json: { type: 'string' },
       self: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
+      limits: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -56,6 +60,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     jsonPath: values.json ?? null,
     isSelf: values.self,
     isProfile: values.profile,
+    hasLimits: values.limits,
     isHelp: values.help,
   }
 }

@@ -16,6 +16,10 @@ const RUNS = 60
 const QUERIES: readonly UsageQuery[] = [
   { groupBy: [], bucket: null, fromMs: null, toMs: null },
   { groupBy: ['model', 'key', 'target', 'tag:team'], bucket: 'hour', fromMs: null, toMs: null },
+  { groupBy: ['model', 'provider'], bucket: 'hour', fromMs: null, toMs: null },
+  { groupBy: ['key', 'model'], bucket: 'day', fromMs: START_MS - 25 * HOUR_MS, toMs: null },
+  { groupBy: ['key'], bucket: null, fromMs: null, toMs: START_MS + 9 * HOUR_MS },
+  { groupBy: ['model'], bucket: 'day', fromMs: null, toMs: START_MS + HOUR_MS },
   { groupBy: ['tag:app'], bucket: 'day', fromMs: null, toMs: null },
   { groupBy: ['key'], bucket: 'day', timeZone: 'America/New_York', fromMs: null, toMs: null },
   { groupBy: ['key'], bucket: 'day', fromMs: START_MS - 7 * HOUR_MS, toMs: START_MS + 20 * HOUR_MS },

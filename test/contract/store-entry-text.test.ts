@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { AttemptRow, RequestDetail } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
+import { parseRequest } from '#store/row-json.ts'
 import { detailText, parseEntry } from '#store/sqlite/entry-text.ts'
 import { arbitraryRows, attemptRow, openAttempt, openRequest, requestRow } from '../support/ledger-rows.ts'
 
@@ -52,6 +53,17 @@ test('the words that a vendor counts are not written', () => {
   expect(reread({ request, attempts: [said] }).attempts[0]?.usage.other).toEqual({ characters: 4 })
 })
 
+test('rows of before users were kept are read as those of nobody', () => {
+  const text = detailText({ request: requestRow({ user: null }), attempts: [attemptRow({ user: null })] })
+  const old = text.replace('}],null],[', '}]],[').replace(/,null\],\[200,/, '],[200,')
+  expect(old.length).toBe(text.length - ',null'.length)
+  const { request, attempts } = parseEntry('r1', requestRow({}).timeMs, old)
+  expect(request).toEqual(requestRow({ user: null }))
+  expect(attempts).toEqual([attemptRow({ user: null })])
+  const shipped = JSON.stringify({ ...requestRow({}), user: undefined, costNano: '1' })
+  expect(parseRequest(shipped).user).toBeNull()
+})
+
 test('a running request is read as it was written', () => {
   const detail = { request: openRequest({}), attempts: [openAttempt({})] }
   expect(reread(detail)).toEqual(detail)
@@ -75,10 +87,10 @@ test(`rows of all kinds are read as they were written (seed ${SEED})`, () => {
   fc.assert(
     fc.property(arbitraryRows(6), (rows) => {
       const request = requestRow({ id: 'r1' })
-      const { key, tags, model } = request
+      const { key, tags, user, model } = request
       const attempts = rows.flatMap((entry) =>
         entry.kind === 'attempt'
-          ? [{ ...entry.row, requestId: 'r1', key: key ?? '', tags, model: model ?? '' }]
+          ? [{ ...entry.row, requestId: 'r1', key: key ?? '', tags, user, model: model ?? '' }]
           : [],
       )
       expect(reread({ request, attempts })).toEqual({ request, attempts })

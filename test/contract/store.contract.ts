@@ -1,7 +1,13 @@
 // What every LedgerStore must do. Each store's test file runs this in one line.
 
 import { afterEach, describe, expect, test } from 'vitest'
-import type { LedgerRow, LedgerStore, UsageQuery } from '#core/ledger.ts'
+import {
+  type LedgerRow,
+  type LedgerStore,
+  ReportError,
+  type RequestFilter,
+  type UsageQuery,
+} from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { attemptRow, batchOf, HOUR_MS, requestRow, START_MS } from '../support/ledger-rows.ts'
 
@@ -11,6 +17,7 @@ export interface OpenStore {
 }
 
 const EVERYTHING: UsageQuery = { groupBy: [], bucket: null, fromMs: null, toMs: null }
+const ANY: RequestFilter = { key: null, model: null, target: null, outcome: null, fromMs: null, toMs: null }
 
 /** Two requests: one with a fallback, one cheap; a third was refused and has no attempt. */
 const ROWS: readonly LedgerRow[] = [
@@ -128,6 +135,70 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
         ['', '', 1],
         ['growth', '', 2],
       ])
+    })
+
+    test('groups usage by team, organisation and provider', async () => {
+      const store = await openStore()
+      await store.apply(batchOf(ROWS))
+      const query: UsageQuery = { ...EVERYTHING, groupBy: ['team', 'organisation', 'provider'] }
+      expect((await store.usage(query)).rows.map((row) => [...row.group, row.attempts])).toEqual([
+        ['', '', 'doubao', 1],
+        ['growth', '', 'doubao', 1],
+        ['growth', '', 'qwen', 1],
+      ])
+    })
+
+    test('groups usage by user, or says that it cannot', async () => {
+      const store = await openStore()
+      const anonymous = attemptRow({ requestId: 'r4', user: null })
+      await store.apply(batchOf([...ROWS, { kind: 'attempt', row: anonymous }]))
+      const query: UsageQuery = { ...EVERYTHING, groupBy: ['user', 'key'], bucket: 'day' }
+      if (name === 'Redis') return expect(store.usage(query)).rejects.toThrow(ReportError)
+      const { rows, total } = await store.usage(query)
+      expect(rows.map((row) => [...row.group, row.attempts])).toEqual([
+        ['', 'demo', 1],
+        ['u-17', 'demo', 2],
+        ['u-17', 'other', 1],
+      ])
+      expect(total.attempts).toBe(4)
+    })
+
+    test('lists requests that say what is asked for', async () => {
+      const store = await openStore()
+      await store.apply(batchOf(ROWS))
+      const ids = async (filter: Partial<RequestFilter>): Promise<string[]> => {
+        const page = await store.requests({ limit: 10, cursor: null, filter: { ...ANY, ...filter } })
+        expect(page.nextCursor).toBeNull()
+        return page.rows.map((row) => row.id)
+      }
+      expect(await ids({})).toEqual(['r3', 'r2', 'r1'])
+      expect(await ids({ key: 'other' })).toEqual(['r2'])
+      expect(await ids({ model: 'assistant' })).toEqual(['r2', 'r1'])
+      expect(await ids({ target: 'qwen/flash' })).toEqual(['r1'])
+      expect(await ids({ outcome: 'refused' })).toEqual(['r3'])
+      expect(await ids({ fromMs: START_MS + HOUR_MS })).toEqual(['r3', 'r2'])
+      expect(await ids({ toMs: START_MS + HOUR_MS })).toEqual(['r1'])
+      expect(await ids({ key: 'demo', outcome: 'refused' })).toEqual([])
+    })
+
+    test('goes on with a filter where the last page ended', async () => {
+      const store = await openStore()
+      const rows = Array.from({ length: 40 }, (_, index): LedgerRow => {
+        const id = `f${String(index).padStart(2, '0')}`
+        const key = index % 3 === 0 ? 'third' : 'demo'
+        return { kind: 'request', row: requestRow({ id, key, attempts: 0, timeMs: START_MS + (index >> 2) }) }
+      })
+      await store.apply(batchOf(rows))
+      const seen: string[] = []
+      let cursor: string | null = null
+      do {
+        const page = await store.requests({ limit: 4, cursor, filter: { ...ANY, key: 'third' } })
+        seen.push(...page.rows.map((row) => row.id))
+        cursor = page.nextCursor
+      } while (cursor !== null)
+      expect(seen).toHaveLength(14)
+      expect(new Set(seen).size).toBe(14)
+      expect(seen).toEqual(seen.toSorted().reverse())
     })
 
     test('puts usage into hours, and into days of Shanghai', async () => {

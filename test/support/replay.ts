@@ -126,6 +126,7 @@ export function liveOf(
     },
     admin: { token: null },
     metrics: { public: false },
+    ledger: { retentionMs: 86_400_000, durability: 'process' },
     store: 'memory:',
     currency: 'CNY',
     unpriced: 'deny',

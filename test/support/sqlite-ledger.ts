@@ -17,10 +17,10 @@ export function openLedger(path: string, options: Partial<SqliteLedgerOptions> =
   const driver = openNodeSqlite(path)
   return openSqliteLedger(driver, {
     clock: realClock,
-    log: openNodeAppendLog(path),
     schedule: setImmediate,
     makeInstance: () => 'instance-1',
     shipping: false,
     ...options,
+    log: options.log ?? openNodeAppendLog(path),
   })
 }

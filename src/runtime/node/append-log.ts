@@ -1,22 +1,26 @@
 // The journal's log on Node: segments beside the database, each a row of pieces with their length and checksum.
 
 import {
+  close,
   closeSync,
   existsSync,
   fdatasync,
   fstatSync,
+  fsync,
   ftruncateSync,
   mkdirSync,
+  open,
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { StoreFileError } from '#store/errors.ts'
-import type { AppendLog } from '#store/sqlite/append-log.ts'
+import type { AppendLog, LogDamage } from '#store/sqlite/append-log.ts'
 
 /** Length and CRC-32 of what follows, each four bytes, big-endian. */
 const HEAD_BYTES = 8
@@ -42,7 +46,13 @@ class NodeAppendLog implements AppendLog {
   readonly path: string
   segment: number
   bytes = 0
+  readonly damage: LogDamage[] = []
   #file: number
+  /** The segment's name is not known to survive the loss of power yet. */
+  #isNew = true
+  #isSyncing = false
+  /** Files that were given up while they were synced. */
+  readonly #toClose: number[] = []
   readonly #shared = Buffer.allocUnsafeSlow(HEAD_BYTES + SHARED_UNITS_MAX * UNIT_BYTES_MAX)
 
   constructor(path: string) {
@@ -56,12 +66,27 @@ class NodeAppendLog implements AppendLog {
   }
 
   sync(done: (error: Error | null) => void): void {
-    fdatasync(this.#file, (error) => done(error))
+    const file = this.#file
+    const isNew = this.#isNew
+    this.#isSyncing = true
+    const end = (error: Error | null): void => {
+      this.#isSyncing = false
+      if (error === null && isNew && file === this.#file) this.#isNew = false
+      for (const given of this.#toClose.splice(0)) closeSync(given)
+      done(error)
+    }
+    fdatasync(file, (error) => {
+      if (error !== null || !isNew) return end(error)
+      syncFolder(dirname(this.path), end)
+    })
   }
 
   *read(): Iterable<string> {
+    this.damage.length = 0
     for (const segment of this.#segments()) {
-      if (segment < this.segment) yield* pieces(readFileSync(this.#name(segment)))
+      if (segment >= this.segment) continue
+      const bytesUnread = yield* pieces(readFileSync(this.#name(segment)))
+      if (bytesUnread > 0) this.damage.push({ segment, bytesUnread })
     }
   }
 
@@ -78,19 +103,39 @@ class NodeAppendLog implements AppendLog {
       unlinkSync(this.#name(next))
       throw error
     }
-    closeSync(this.#file)
+    this.#giveUp(this.#file)
     this.#file = file
+    this.#isNew = true
     this.segment = next
   }
 
   drop(belowSegment: number): void {
-    for (const segment of this.#segments()) if (segment < belowSegment) unlinkSync(this.#name(segment))
+    for (const segment of this.#segments()) {
+      if (segment >= belowSegment) continue
+      const isDamaged = this.damage.some((damage) => damage.segment === segment)
+      if (isDamaged) renameSync(this.#name(segment), this.#asideName(segment))
+      else unlinkSync(this.#name(segment))
+    }
   }
 
   close(): void {
-    closeSync(this.#file)
+    this.#giveUp(this.#file)
     // An empty segment says nothing.
     if (this.bytes === 0 && existsSync(this.#name(this.segment))) unlinkSync(this.#name(this.segment))
+  }
+
+  /** A number that is being synced must not become another file's. */
+  #giveUp(file: number): void {
+    if (this.#isSyncing) this.#toClose.push(file)
+    else closeSync(file)
+  }
+
+  /** Numbers may come again once a log was dropped, names must not. */
+  #asideName(segment: number): string {
+    const name = `${this.#name(segment)}.damaged`
+    let copy = 1
+    while (existsSync(`${name}${copy === 1 ? '' : `.${copy}`}`)) copy++
+    return `${name}${copy === 1 ? '' : `.${copy}`}`
   }
 
   #write(file: number, piece: string): void {
@@ -128,17 +173,34 @@ class NodeAppendLog implements AppendLog {
   }
 }
 
-function* pieces(bytes: Buffer): Iterable<string> {
+/** Makes the names of new files survive the loss of power. */
+function syncFolder(path: string, done: (error: Error | null) => void): void {
+  open(path, 'r', (failure, folder) => {
+    if (failure !== null) return done(failure)
+    fsync(folder, (error) => close(folder, () => done(error)))
+  })
+}
+
+/** Whole pieces. A damaged one is left out where the next one can be found by its length; returns the bytes left out. */
+function* pieces(bytes: Buffer): Generator<string, number> {
+  let unread = 0
   let at = 0
   while (at + HEAD_BYTES <= bytes.length) {
-    const length = bytes.readUInt32BE(at)
-    const end = at + HEAD_BYTES + length
-    if (end > bytes.length) return
-    const body = bytes.subarray(at + HEAD_BYTES, end)
-    if (crc32(body) !== bytes.readUInt32BE(at + 4)) return
-    yield body.toString('utf8')
+    const end = at + HEAD_BYTES + bytes.readUInt32BE(at)
+    if (isWhole(bytes, at, end)) yield bytes.subarray(at + HEAD_BYTES, end).toString('utf8')
+    else if (
+      end + HEAD_BYTES <= bytes.length &&
+      isWhole(bytes, end, end + HEAD_BYTES + bytes.readUInt32BE(end))
+    )
+      unread += end - at
+    else break
     at = end
   }
+  return unread + bytes.length - at
+}
+
+function isWhole(bytes: Buffer, at: number, end: number): boolean {
+  return end <= bytes.length && crc32(bytes.subarray(at + HEAD_BYTES, end)) === bytes.readUInt32BE(at + 4)
 }
 
 function messageOf(error: unknown): string {

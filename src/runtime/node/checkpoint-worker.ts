@@ -12,10 +12,12 @@ const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
 
 parentPort?.on('message', (segment: number) => {
   let error: string | null = null
+  let isWhole = false
   try {
-    database.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    const row = database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get()
+    isWhole = row !== undefined && row['log'] === row['checkpointed']
   } catch (cause) {
     error = cause instanceof Error ? cause.message : String(cause)
   }
-  parentPort?.postMessage({ segment, error } satisfies CheckpointAnswer)
+  parentPort?.postMessage({ segment, isWhole, error } satisfies CheckpointAnswer)
 })

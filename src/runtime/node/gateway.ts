@@ -129,6 +129,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const ledger = openLedger({
     url: settings.store,
     journalPath: options.env['SLUICE_JOURNAL'],
+    settings: settings.ledger,
     metrics,
     log,
     estimate: (row) => recoverRow(live, row),
@@ -203,6 +204,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     store: ledger.store,
     inference: nodeInference(deps),
     isReady: () => isReady,
+    storeTrouble: ledger.trouble,
     listensOnLoopback: isLoopback(settings.server.host),
     startedSeconds: Math.floor(clock.nowMs() / 1000),
   })
@@ -247,14 +249,14 @@ function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
     deps.tokens.invalidate(name)
     for (const id of targets) if (id.startsWith(`${name}/`)) deps.health.forget(id)
   }
-  for (const fixed of ['server', 'store'] as const) {
+  for (const fixed of ['server', 'store', 'ledger'] as const) {
     if (JSON.stringify(before.settings[fixed]) !== JSON.stringify(after.settings[fixed])) {
       log.warn('settings.needs_restart', { setting: fixed })
     }
   }
 }
 
-/** An attempt that a crash cut off: charged for its input, marked as recovered. */
+/** An attempt that a crash cut off: charged for the tokens it was opened with, marked as recovered. */
 function recoverRow(live: Live, row: AttemptRow): AttemptRow {
   const target = live.directTarget(row.target)
   const recovered: AttemptRow = { ...row, outcome: 'interrupted', usageSource: 'recovered' }

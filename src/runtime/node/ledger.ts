@@ -6,14 +6,19 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AttemptRow, BalanceUsed, Journal, LedgerStore } from '#core/ledger.ts'
+import { JOURNAL_PENDING_ROWS_MAX } from '#core/limits.ts'
+import type { Settings } from '#core/settings.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
+import { faultOf, type StoreFault } from '#store/fault.ts'
 import { withOwnRows } from '#store/own-rows.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
 import { openSqliteLedger, type SqliteLedger } from '#store/sqlite/store.ts'
 import { openNodeAppendLog } from './append-log.ts'
 import { type Checkpointer, startCheckpointer } from './checkpointer.ts'
-import { openNodeSqlite } from './sqlite.ts'
+import { checkAfterCrash, keepWithin } from './ledger-care.ts'
+import { openLedgerFile } from './ledger-file.ts'
+import { openReports, type Reports } from './reports.ts'
 import { clock } from './system.ts'
 
 const TICK_MS = 1_000
@@ -30,7 +35,15 @@ export interface NodeLedger {
   /** Other instances write to it too. */
   readonly isShared: boolean
   readonly describe: string
+  /** What keeps rows in memory; null: nothing does. */
+  readonly trouble: () => LedgerTrouble | null
   close(): Promise<void>
+}
+
+export interface LedgerTrouble {
+  readonly fault: StoreFault
+  /** No request is admitted any more: too many rows wait. */
+  readonly isFull: boolean
 }
 
 export interface LedgerOptions {
@@ -38,33 +51,87 @@ export interface LedgerOptions {
   readonly url: string
   /** `SLUICE_JOURNAL`. */
   readonly journalPath: string | undefined
+  readonly settings: Settings['ledger']
   readonly metrics: Metrics
   readonly log: Log
   /** Prices a row that a crash left open. */
   readonly estimate: (row: AttemptRow) => AttemptRow
 }
 
+/** All that a ledger is made of, opened. */
+interface Opened {
+  readonly path: string
+  readonly ledger: SqliteLedger
+  readonly reports: Reports
+  /** What runs beside it. */
+  readonly stops: readonly (() => void)[]
+  readonly checkpointer: Checkpointer
+  close(): Promise<void>
+}
+
+/** @throws StoreFileError when the files cannot be used */
 export function openLedger(options: LedgerOptions): NodeLedger {
   const isRedis = /^rediss?:/.test(options.url)
+  const opened = open(options, isRedis)
+  return isRedis ? withRedis(opened, options) : alone(opened, options)
+}
+
+function open(options: LedgerOptions, isRedis: boolean): Opened {
+  const { metrics, log, settings } = options
   const path =
     pathOfStore(options.url, options.journalPath) ?? join(mkdtempSync(join(tmpdir(), 'sluice-')), 'ledger.db')
-  const driver = openNodeSqlite(path)
-  const ledger = openSqliteLedger(driver, {
-    clock,
-    log: openNodeAppendLog(isRedis ? path : (options.journalPath ?? path)),
-    schedule: setImmediate,
-    makeInstance: () => randomBytes(8).toString('hex'),
-    shipping: isRedis,
-  })
+  const logPath = isRedis || options.journalPath === undefined ? path : options.journalPath
+  const file = openLedgerFile(path, logPath, log)
+  const reports = openReports(path)
+  let ledger: SqliteLedger
+  try {
+    const appendLog = openNodeAppendLog(logPath)
+    ledger = openSqliteLedger(file.driver, {
+      clock,
+      log: appendLog,
+      schedule: setImmediate,
+      makeInstance: () => randomBytes(8).toString('hex'),
+      shipping: isRedis,
+      durability: settings.durability,
+      backUp: file.backUp,
+      reports: reports.report,
+    })
+    for (const { segment, bytesUnread } of appendLog.damage) {
+      metrics.journalBytesUnread(bytesUnread)
+      log.error('journal.damaged', { path: `${logPath}.log.${segment}`, bytes_unread: bytesUnread })
+    }
+  } catch (error) {
+    file.driver.close()
+    file.close()
+    throw error
+  }
   const recovered = ledger.recover(options.estimate)
-  options.metrics.usageRecovered(recovered)
-  if (recovered > 0) options.log.warn('journal.recovered', { attempts: recovered })
+  metrics.usageRecovered(recovered)
+  if (recovered > 0) log.warn('journal.recovered', { attempts: recovered })
   // Nothing has been refused yet: a start must not look like an outage.
-  options.metrics.storeUp(true)
-  const checkpointer = startCheckpointer(path, ledger, (error) =>
-    options.log.error('journal.checkpoint_failed', { message: error.message }),
-  )
-  return isRedis ? withRedis(ledger, checkpointer, options) : alone(ledger, checkpointer, path, options)
+  metrics.storeUp(true)
+  const checkpointer = startCheckpointer({
+    path,
+    ledger,
+    onError: (error) => log.error('journal.checkpoint_failed', { message: error.message }),
+    onState: (bytes, ageMs) => metrics.writeAheadLog(bytes, ageMs),
+  })
+  if (ledger.wasInterrupted) checkAfterCrash({ ledger, reports, metrics, log })
+  const stops = [keepWithin({ ledger, log, retentionMs: settings.retentionMs, isRedis, clock })]
+  return {
+    path,
+    ledger,
+    reports,
+    stops,
+    checkpointer,
+    async close() {
+      for (const stop of stops) stop()
+      await reports.close()
+      await checkpointer.stop()
+      ledger.close()
+      file.close()
+    },
+  }
 }
 
 /** The database of this instance, by which its other files are called; null: in memory. */
@@ -73,15 +140,24 @@ export function pathOfStore(url: string, journalPath: string | undefined): strin
   return /^rediss?:/.test(url) ? (journalPath ?? JOURNAL_PATH) : url.replace(/^sqlite:(\/\/(?=\/))?/, '')
 }
 
-function alone(
-  ledger: SqliteLedger,
-  checkpointer: Checkpointer,
-  path: string,
-  options: LedgerOptions,
-): NodeLedger {
+function troubleOf({ journal }: SqliteLedger): LedgerTrouble | null {
+  const { failure, pendingRows } = journal
+  return failure === null
+    ? null
+    : { fault: faultOf(failure), isFull: pendingRows >= JOURNAL_PENDING_ROWS_MAX }
+}
+
+function alone(opened: Opened, options: LedgerOptions): NodeLedger {
+  const { ledger } = opened
+  let fault: StoreFault | null = null
   const timer = setInterval(() => {
     options.metrics.storeUp(ledger.journal.failure === null)
     options.metrics.journal(ledger.journal.pendingRows, 0)
+    const now = troubleOf(ledger)?.fault ?? null
+    if (now === fault) return
+    fault = now
+    if (now === null) options.log.info('store.up')
+    else options.log.error('store.down', { fault: now, message: ledger.journal.failure?.message })
   }, TICK_MS)
   timer.unref()
   return {
@@ -89,16 +165,17 @@ function alone(
     store: ledger.store,
     balances: () => ledger.store.balances(),
     isShared: false,
-    describe: `sqlite ${path}`,
+    describe: `sqlite ${opened.path}`,
+    trouble: () => troubleOf(ledger),
     async close() {
       clearInterval(timer)
-      await checkpointer.stop()
-      ledger.close()
+      await opened.close()
     },
   }
 }
 
-function withRedis(ledger: SqliteLedger, checkpointer: Checkpointer, options: LedgerOptions): NodeLedger {
+function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
+  const { ledger } = opened
   const store = createRedisStore({ url: options.url })
   let wasUp: boolean | null = null
   const shipper = createShipper({
@@ -120,12 +197,12 @@ function withRedis(ledger: SqliteLedger, checkpointer: Checkpointer, options: Le
     balances: async () => [...(await ledger.store.balances()), ...(await store.balances())],
     isShared: true,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
+    trouble: () => troubleOf(ledger),
     async close() {
       const left = await shipper.stop(FLUSH_MS)
       if (left > 0) options.log.warn('store.rows_left', { rows: left })
       await store.close()
-      await checkpointer.stop()
-      ledger.close()
+      await opened.close()
     },
   }
 }

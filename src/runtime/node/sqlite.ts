@@ -21,18 +21,26 @@ const READER_BUSY_TIMEOUT_MS = 2_000
  */
 export function openNodeSqlite(path: string): SqlDriver {
   if (path === IN_MEMORY) return driverOf(path, openDatabase(path, BUSY_TIMEOUT_MS), null)
-  try {
-    mkdirSync(dirname(path), { recursive: true })
-  } catch (cause) {
-    throw new StoreFileError(`cannot make the folder of ${path}: ${messageOf(cause)}`, { cause })
-  }
-  const lock = takeLock(path)
+  const lock = lockFile(path)
   try {
     return driverOf(path, openDatabase(path, BUSY_TIMEOUT_MS), lock)
   } catch (error) {
     lock.close()
     throw error
   }
+}
+
+/**
+ * Takes the right to the files of this path for as long as the process lives; `PATH.lock` says so to others.
+ * @throws StoreFileError when another process has it
+ */
+export function lockFile(path: string): { close(): void } {
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+  } catch (cause) {
+    throw new StoreFileError(`cannot make the folder of ${path}: ${messageOf(cause)}`, { cause })
+  }
+  return takeLock(path)
 }
 
 /** Opens an existing file for reading, beside the process that owns it. @throws StoreFileError */
@@ -75,7 +83,7 @@ function takeLock(path: string): DatabaseSync {
   }
 }
 
-function driverOf(path: string, database: DatabaseSync, lock: DatabaseSync | null): SqlDriver {
+function driverOf(path: string, database: DatabaseSync, lock: { close(): void } | null): SqlDriver {
   const prepare = (sql: string): StatementSync => database.prepare(sql)
   // Made on first use: a reader may not be allowed to begin a write.
   let control: { begin: StatementSync; commit: StatementSync; rollback: StatementSync } | null = null

@@ -2,19 +2,23 @@
 
 import type { ChainableCommander, Redis } from 'ioredis'
 import { assert } from '#core/assert.ts'
-import type {
-  BalanceUsed,
-  LedgerBatch,
-  LedgerRow,
-  LedgerStore,
-  RequestDetail,
-  RequestPage,
-  RequestRow,
-  UsageQuery,
-  UsageReport,
+import {
+  type BalanceUsed,
+  type LedgerBatch,
+  type LedgerRow,
+  type LedgerStore,
+  ReportError,
+  type RequestDetail,
+  type RequestFilter,
+  type RequestPage,
+  type RequestQuery,
+  type RequestRow,
+  type UsageQuery,
+  type UsageReport,
 } from '#core/ledger.ts'
-import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import { FILTERED_ROWS_MAX, PAGE_ROWS_MAX } from '#core/limits.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf } from '../cursor.ts'
+import { EVERY_REQUEST, showsRequest } from '../request-filter.ts'
 import { parseAttempt, parseRequest, rowText } from '../row-json.ts'
 import { DAY_MS, dayStartMs, hourStartMs, seriesText, UsageReportBuilder } from '../usage-report.ts'
 import { parseBalances } from './balances.ts'
@@ -66,6 +70,8 @@ class RedisStore implements LedgerStore {
   }
 
   async usage(query: UsageQuery): Promise<UsageReport> {
+    if (query.groupBy.includes('user'))
+      throw new ReportError('unsupported', 'users are in the rows of a SQLite ledger only, not in Redis')
     const hours = await this.#connection.run((redis) => redis.zrange(KEYS.hours, '0', '-1'))
     const hashes = hashesOf(query, hours.map(Number))
     const builder = new UsageReportBuilder(query)
@@ -83,18 +89,45 @@ class RedisStore implements LedgerStore {
     return builder.report()
   }
 
-  async requests(page: { readonly limit: number; readonly cursor: string | null }): Promise<RequestPage> {
-    const limit = Math.min(page.limit, PAGE_ROWS_MAX)
-    const newest = page.cursor === null ? '+' : `(${decodeCursor(page.cursor)}`
+  async requests({ limit, cursor, filter = EVERY_REQUEST }: RequestQuery): Promise<RequestPage> {
+    const rowsMax = Math.min(limit, PAGE_ROWS_MAX)
+    const before = cursor === null ? null : decodeCursor(cursor)
+    if (filter !== EVERY_REQUEST) return this.#filtered(before, filter, rowsMax)
+    const { details, last } = await this.#detailsBefore(before, rowsMax)
+    const rows = details.map(({ request }) => request)
+    return { rows, nextCursor: last === null ? null : encodeCursor(last) }
+  }
+
+  async #filtered(before: string | null, filter: RequestFilter, rowsMax: number): Promise<RequestPage> {
+    const rows: RequestRow[] = []
+    let position = before
+    for (let looked = 0; looked < FILTERED_ROWS_MAX; looked += PAGE_ROWS_MAX) {
+      const { details, last } = await this.#detailsBefore(position, PAGE_ROWS_MAX)
+      for (const detail of details) {
+        if (!showsRequest(detail, filter)) continue
+        if (rows.length === rowsMax) return { rows, nextCursor: cursorAfter(rows) }
+        rows.push(detail.request)
+      }
+      if (last === null) return { rows, nextCursor: null }
+      position = last
+    }
+    return { rows, nextCursor: position === null ? null : encodeCursor(position) }
+  }
+
+  /** Newest first; `last`: where to go on, null when nothing is left. */
+  async #detailsBefore(
+    before: string | null,
+    rowsMax: number,
+  ): Promise<{ readonly details: readonly RequestDetail[]; readonly last: string | null }> {
+    const newest = before === null ? '+' : `(${before}`
     const found = await this.#connection.run((redis) =>
-      redis.zrevrangebylex(KEYS.requests, newest, '-', 'LIMIT', 0, limit + 1),
+      redis.zrevrangebylex(KEYS.requests, newest, '-', 'LIMIT', 0, rowsMax + 1),
     )
-    const positions = found.slice(0, limit)
-    const last = positions.at(-1)
+    const positions = found.slice(0, rowsMax)
     const details = await this.#details(positions.map(positionId))
     return {
-      rows: details.flatMap((detail) => (detail === null ? [] : [detail.request])),
-      nextCursor: found.length > limit && last !== undefined ? encodeCursor(last) : null,
+      details: details.filter((detail) => detail !== null),
+      last: found.length > rowsMax ? (positions.at(-1) ?? null) : null,
     }
   }
 
@@ -161,6 +194,11 @@ class RedisStore implements LedgerStore {
     for (const entry of run.rows) values.push(...rowArguments(entry))
     return values
   }
+}
+
+function cursorAfter(rows: readonly RequestRow[]): string | null {
+  const last = rows.at(-1)
+  return last === undefined ? null : encodeCursor(positionOf(last.timeMs, last.id))
 }
 
 function rowArguments(entry: LedgerRow): readonly string[] {

@@ -1,11 +1,13 @@
-// Writes ended requests inside a transaction: rows and counters move together or not at all. When a transaction runs
-// is decided by journal.ts and archive.ts.
+// Writes ended requests inside a transaction, and what they count: requests and groups of attempts move together or
+// not at all, counters follow by the number of the group (rollups.ts). When a transaction runs is decided by journal.ts
+// and archive.ts.
 
 import { hourStartMs } from '../usage-report.ts'
 import { type AttemptCount, AttemptCounts } from './attempt-counts.ts'
 import { BalanceCounts } from './balance-counts.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
-import { SeriesNumbers } from './series-numbers.ts'
+import { Rollups } from './rollups.ts'
+import { TextNumbers } from './text-numbers.ts'
 
 /** A request with all its attempts, as it is kept. */
 export interface EndedRequest {
@@ -20,9 +22,10 @@ export class LedgerBook {
   readonly #driver: SqlDriver
   readonly #epoch: number
   readonly #isShipping: boolean
-  readonly #series: SeriesNumbers
+  readonly #series: TextNumbers
   readonly #counts: AttemptCounts
   readonly #balances: BalanceCounts
+  readonly #rollups: Rollups
   readonly #insert: SqlStatement
   readonly #insertWaiting: SqlStatement
   #number: number
@@ -33,8 +36,10 @@ export class LedgerBook {
     this.#driver = driver
     this.#epoch = epoch
     this.#isShipping = isShipping
-    this.#series = new SeriesNumbers(driver)
-    this.#counts = new AttemptCounts(driver, this.#series)
+    this.#series = new TextNumbers(driver, 'series')
+    this.#rollups = new Rollups(driver)
+    const newestGroup = readCount(driver, 'SELECT max(number) AS value FROM attempt_group')
+    this.#counts = new AttemptCounts(driver, this.#series, Math.max(newestGroup, this.#rollups.writtenNumber))
     this.#balances = new BalanceCounts(driver)
     this.#insert = driver.prepare(
       'INSERT INTO request (number, id, time_ms, text) VALUES (?,?,?,?) ON CONFLICT DO NOTHING',
@@ -66,16 +71,33 @@ export class LedgerBook {
         this.#counts.write()
         this.#balances.write()
       })
+      const groups = this.#counts.take()
+      this.#rollups.add(groups, this.#counts.lastNumber)
     } catch (error) {
       this.#number = before.number
       this.#sequence = before.sequence
       this.#rowsWaiting = before.rowsWaiting
       this.#series.forget()
+      this.#counts.clear()
       throw error
     } finally {
-      this.#counts.clear()
       this.#balances.clear()
     }
+  }
+
+  /** Counters lack something that the rows have. */
+  get isRollUpDue(): boolean {
+    return this.#rollups.isPending
+  }
+
+  /** Groups of attempts up to this one are in the counters. */
+  get countedNumber(): number {
+    return this.#rollups.writtenNumber
+  }
+
+  /** Adds to the counters what the rows are ahead. @throws when the tables cannot be written; nothing is lost then */
+  rollUp(): void {
+    this.#rollups.write()
   }
 
   /** Writes a request of this instance and counts its attempts; one that is there already stays as it is. */

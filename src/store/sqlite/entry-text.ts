@@ -13,6 +13,8 @@ type HeadJson = readonly [
   stream: boolean,
   currency: string,
   decision: DecisionJson | null,
+  /** Rows of before it was kept end here. */
+  user?: string | null,
 ]
 type TailJson = readonly [
   status: number,
@@ -88,7 +90,7 @@ type ExclusionJson = readonly [target: string, reason: string, detail: string]
 
 /** What is known of a request when it opens, without its id and time. */
 export function headText(row: RequestRow): string {
-  const { key, tags, model, api, stream, currency, decision } = row
+  const { key, tags, user, model, api, stream, currency, decision } = row
   const list: HeadJson = [
     key,
     tags,
@@ -97,6 +99,7 @@ export function headText(row: RequestRow): string {
     stream,
     currency,
     decision === null ? null : decisionList(decision),
+    user,
   ]
   return JSON.stringify(list)
 }
@@ -190,12 +193,13 @@ function decisionList({ policy, sort, sloRelaxed, candidates, excluded }: Decisi
 /** Reads what `entryText` wrote. */
 export function parseEntry(id: string, timeMs: number, text: string): RequestDetail {
   const [head, tail, ...attempts] = JSON.parse(text) as EntryJson
-  const [key, tags, model, api, stream, currency, decision] = head
+  const [key, tags, model, api, stream, currency, decision, user = null] = head
   const request = {
     id,
     timeMs,
     key,
     tags,
+    user,
     model,
     api,
     stream,
@@ -233,6 +237,7 @@ function attemptOf(fields: AttemptJson, request: RequestRow): AttemptRow {
     role,
     key: request.key ?? '',
     tags: request.tags,
+    user: request.user,
     model: request.model ?? '',
     target,
     responseModel,

@@ -11,6 +11,7 @@ import { countOf } from './attempt-counts.ts'
 import type { EndedRequest, LedgerBook } from './book.ts'
 import { detailText, parseEntry } from './entry-text.ts'
 import { LiveRequest, replay, wholeLine } from './live-request.ts'
+import { type Committed, LogWriter } from './log-writer.ts'
 import { assertAttempt, assertRequest } from './row-checks.ts'
 import { RunningRequests } from './running-requests.ts'
 
@@ -18,6 +19,8 @@ const RETRY_MS_FIRST = 50
 const RETRY_MS_MAX = 2_000
 /** How long an ended request waits for the tables; reports look into the log's memory too, so nobody waits for it. */
 const BOOK_MS = 100
+/** How long counters may lack what the rows have; reports bring them up to date themselves. */
+const ROLL_UP_MS = 1_000
 /** Requests of one transaction: it keeps the event loop for about a millisecond. */
 const BOOK_REQUESTS_MAX = 500
 const SEGMENT_BYTES_MAX = 16 * 1024 * 1024
@@ -33,30 +36,32 @@ export interface JournalOptions {
   readonly pendingRowsMax: number | undefined
 }
 
-type Committed = (error: Error | null) => void
-
 export class SqliteJournal implements Journal {
   readonly #options: JournalOptions
   readonly #pendingRowsMax: number
   readonly #running = new RunningRequests()
   /** What the tables do not have yet. */
   #ended: EndedRequest[] = []
-  #lines = ''
-  #lineCount = 0
-  /** Callers who have not heard yet. */
-  #waiting: Committed[] = []
+  readonly #writer: LogWriter
   #scheduled = false
   #bookTimer: Timer | null = null
+  #rollUpTimer: Timer | null = null
   #retryMs = 0
   #retryTimer: Timer | null = null
-  #logFailure: Error | null = null
+  #rotateFailure: Error | null = null
   #bookFailure: Error | null = null
   #isStopped = false
-  #firstNeededSegment = 0
 
   constructor(options: JournalOptions) {
     this.#options = options
     this.#pendingRowsMax = options.pendingRowsMax ?? JOURNAL_PENDING_ROWS_MAX
+    const { log, syncs } = options
+    this.#writer = new LogWriter({
+      log,
+      syncs,
+      wholeText: () => this.#wholeText(),
+      onFailure: () => this.#retryLater(),
+    })
     for (const detail of replay(options.log.read()).values()) {
       if (detail.request.outcome === 'open') this.#running.set(detail.request.id, reopened(detail))
       else this.#ended.push(endedOf(detail))
@@ -65,17 +70,17 @@ export class SqliteJournal implements Journal {
 
   /** Rows that wait for the disk, in the log or in the tables. */
   get pendingRows(): number {
-    return this.#lineCount + this.#ended.length
+    return this.#writer.pendingLines + this.#ended.length
   }
 
   /** Why the last write failed; null while the disk is well. */
   get failure(): Error | null {
-    return this.#logFailure ?? this.#bookFailure
+    return this.#writer.failure ?? this.#bookFailure ?? this.#rotateFailure
   }
 
   /** Segments of the log below this one hold nothing that the tables do not have. */
   get firstNeededSegment(): number {
-    return this.#firstNeededSegment
+    return this.#writer.firstNeededSegment
   }
 
   running(): RequestDetail[] {
@@ -110,7 +115,7 @@ export class SqliteJournal implements Journal {
       this.#push(live.openingLine())
     }
     this.#push(live.setAttempt(attempt))
-    this.#waiting.push(written)
+    this.#writer.wait(written)
   }
 
   attempt(row: AttemptRow): void {
@@ -133,36 +138,39 @@ export class SqliteJournal implements Journal {
     this.#running.delete(row.id)
     this.#ended.push(ended)
     this.#push(line)
-    this.#waiting.push(committed)
+    this.#writer.wait(committed)
   }
 
   /** Writes what waits, into the log and into the tables, now. True when nothing waits any more. */
   flush(): boolean {
     this.#writeLog()
     this.#writeBook()
-    return this.#lineCount === 0 && this.#ended.length === 0
+    if (this.#ended.length === 0) this.#rollUp()
+    return this.#writer.pendingLines === 0 && this.#ended.length === 0 && !this.#options.book.isRollUpDue
   }
 
   /** Begins a segment with what the tables do not have; older ones may go once the tables are safe. */
   rotate(): void {
-    let lines = ''
-    for (const request of this.#running.values()) lines += request.lines()
-    for (const request of this.#ended) lines += wholeLine(request)
-    this.#options.log.rotate(lines)
-    this.#firstNeededSegment = this.#options.log.segment
+    this.#writer.rotate()
   }
 
   stop(): void {
     this.#isStopped = true
-    this.#retryTimer?.cancel()
-    this.#bookTimer?.cancel()
+    for (const timer of [this.#retryTimer, this.#bookTimer, this.#rollUpTimer]) timer?.cancel()
     this.#retryTimer = null
     this.#bookTimer = null
+    this.#rollUpTimer = null
+  }
+
+  #wholeText(): string {
+    let lines = ''
+    for (const request of this.#running.values()) lines += request.lines()
+    for (const request of this.#ended) lines += wholeLine(request)
+    return lines
   }
 
   #push(line: string): void {
-    this.#lines += line
-    this.#lineCount++
+    this.#writer.push(line)
     if (this.#scheduled) return
     this.#scheduled = true
     this.#options.schedule(() => this.#turn())
@@ -171,37 +179,23 @@ export class SqliteJournal implements Journal {
   #turn(): void {
     this.#scheduled = false
     // The disk is not asked more often than the backoff says, but nobody waits for it in the dark.
-    if (this.#retryTimer === null) this.#writeLog()
-    else this.#answer(this.#logFailure)
+    if (this.#retryTimer === null || this.#writer.failure === null) this.#writeLog()
+    else this.#writer.answer()
     if (this.#ended.length >= BOOK_REQUESTS_MAX) this.#writeBook()
     else if (this.#ended.length > 0) this.#bookSoon()
   }
 
   #writeLog(): void {
-    if (this.#lineCount > 0) {
-      const { log } = this.#options
-      try {
-        log.append(this.#lines)
-        this.#lines = ''
-        this.#lineCount = 0
-        this.#logFailure = null
-        if (this.#bookFailure === null) this.#retryMs = 0
-      } catch (error) {
-        this.#logFailure = toError(error)
-        this.#retryLater()
-      }
-    }
-    if (!this.#options.syncs || this.#logFailure !== null) return this.#answer(this.#logFailure)
-    const waiting = this.#waiting
-    this.#waiting = []
-    if (waiting.length > 0) this.#options.log.sync((error) => tell(waiting, error))
+    const hasWritten = this.#writer.write()
+    if (!hasWritten) this.#retryLater()
+    else if (this.#bookFailure === null) this.#retryMs = 0
   }
 
   #writeBook(): void {
     this.#bookTimer?.cancel()
     this.#bookTimer = null
     // What is not in the log may not be in the tables: after a crash the log is what is believed.
-    if (this.#logFailure !== null) return
+    if (this.#writer.failure !== null) return
     while (this.#ended.length > 0) {
       const slice =
         this.#ended.length <= BOOK_REQUESTS_MAX ? this.#ended : this.#ended.slice(0, BOOK_REQUESTS_MAX)
@@ -216,6 +210,24 @@ export class SqliteJournal implements Journal {
       this.#ended = this.#ended.slice(slice.length)
     }
     if (this.#options.log.bytes > SEGMENT_BYTES_MAX) this.#rotateIfPossible()
+    this.#rollUpSoon()
+  }
+
+  #rollUp(): void {
+    this.#rollUpTimer?.cancel()
+    this.#rollUpTimer = null
+    try {
+      this.#options.book.rollUp()
+      this.#bookFailure = null
+    } catch (error) {
+      this.#bookFailure = toError(error)
+      this.#retryLater()
+    }
+  }
+
+  #rollUpSoon(): void {
+    if (this.#rollUpTimer !== null || this.#isStopped || !this.#options.book.isRollUpDue) return
+    this.#rollUpTimer = this.#options.clock.after(ROLL_UP_MS, () => this.#rollUp())
   }
 
   #bookSlice(slice: readonly EndedRequest[]): void {
@@ -229,9 +241,10 @@ export class SqliteJournal implements Journal {
   #rotateIfPossible(): void {
     try {
       this.rotate()
+      this.#rotateFailure = null
     } catch (error) {
       // The old segment goes on, and the next turn tries again.
-      this.#logFailure = toError(error)
+      this.#rotateFailure = toError(error)
       this.#retryLater()
     }
   }
@@ -240,15 +253,9 @@ export class SqliteJournal implements Journal {
     if (this.#bookTimer !== null || this.#retryTimer !== null || this.#isStopped) return
     this.#bookTimer = this.#options.clock.after(BOOK_MS, () => {
       this.#bookTimer = null
-      this.flush()
+      this.#writeLog()
+      this.#writeBook()
     })
-  }
-
-  #answer(failure: Error | null): void {
-    const waiting = this.#waiting
-    if (waiting.length === 0) return
-    this.#waiting = []
-    tell(waiting, failure)
   }
 
   #retryLater(): void {
@@ -276,10 +283,6 @@ function endedOf(detail: RequestDetail): EndedRequest {
 
 function parsed({ id, timeMs, text }: EndedRequest): RequestDetail {
   return parseEntry(id, timeMs, text)
-}
-
-function tell(waiting: readonly Committed[], failure: Error | null): void {
-  for (const committed of waiting) committed(failure)
 }
 
 function toError(error: unknown): Error {

@@ -88,11 +88,12 @@ export class LiveRequest {
 
   /** True: its text needs not be made to know that it is the same. */
   #saysHeadOf(row: RequestRow): boolean {
-    const { key, tags, model, api, stream, currency, decision } = this.row
+    const { key, tags, user, model, api, stream, currency, decision } = this.row
     return (
       row.decision === decision &&
       row.tags === tags &&
       row.key === key &&
+      row.user === user &&
       row.model === model &&
       row.api === api &&
       row.stream === stream &&

@@ -10,10 +10,15 @@ const APPLIED_TABLE = `CREATE TABLE IF NOT EXISTS migration (
 ) STRICT`
 
 /**
- * Applies the steps that the file lacks, each in a transaction of its own.
+ * Applies the steps that the file lacks, each in a transaction of its own. `backUp` hears of the schema that a file of
+ * an older version has, before anything is changed; when it throws, nothing is.
  * @throws StoreFileError when the file knows steps that we do not, or another text of one of ours.
  */
-export function migrate(driver: SqlDriver, migrations: readonly Migration[] = MIGRATIONS): void {
+export function migrate(
+  driver: SqlDriver,
+  migrations: readonly Migration[] = MIGRATIONS,
+  backUp: (schema: number) => void = () => undefined,
+): void {
   driver.exec(APPLIED_TABLE)
   const applied = new Map<number, string>()
   for (const row of driver.prepare('SELECT number, checksum FROM migration').all()) {
@@ -21,6 +26,8 @@ export function migrate(driver: SqlDriver, migrations: readonly Migration[] = MI
   }
   refuseUnknown(driver, applied, migrations)
   const record = driver.prepare('INSERT INTO migration (number, checksum) VALUES (?, ?)')
+  const schema = Math.max(0, ...applied.keys())
+  if (schema > 0 && migrations.some(({ number }) => !applied.has(number))) backUp(schema)
   for (const migration of migrations) {
     if (applied.has(migration.number)) continue
     driver.transaction(() => {

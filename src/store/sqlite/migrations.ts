@@ -83,5 +83,69 @@ CREATE TABLE applied (
 ) STRICT, WITHOUT ROWID;
 `,
   },
+  {
+    number: 2,
+    sql: `
+-- Keys, models and targets, which rollups name by number.
+CREATE TABLE name (
+  id INTEGER PRIMARY KEY,
+  text TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- Two coarse views of usage_hour, whose size does not grow with keys × tags: most reports read nothing else.
+CREATE TABLE rollup_hour (
+  hour_ms INTEGER NOT NULL,
+  model INTEGER NOT NULL,
+  target INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  input_tokens INTEGER NOT NULL,
+  cached_input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  cost_nano INTEGER NOT NULL,
+  estimated_attempts INTEGER NOT NULL,
+  unpriced_attempts INTEGER NOT NULL,
+  PRIMARY KEY (hour_ms, model, target)
+) STRICT, WITHOUT ROWID;
+
+-- Days of Asia/Shanghai.
+CREATE TABLE rollup_day (
+  day_ms INTEGER NOT NULL,
+  key INTEGER NOT NULL,
+  model INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  input_tokens INTEGER NOT NULL,
+  cached_input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  cost_nano INTEGER NOT NULL,
+  estimated_attempts INTEGER NOT NULL,
+  unpriced_attempts INTEGER NOT NULL,
+  PRIMARY KEY (day_ms, key, model)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO name (text) SELECT json_extract(text, '$[0]') FROM series UNION SELECT json_extract(text, '$[1]')
+  FROM series UNION SELECT json_extract(text, '$[2]') FROM series;
+INSERT INTO rollup_hour SELECT u.hour_ms, m.id, t.id, sum(requests), sum(attempts), sum(input_tokens),
+  sum(cached_input_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost_nano), sum(estimated_attempts),
+  sum(unpriced_attempts) FROM usage_hour AS u JOIN series AS s ON s.id = u.series
+  JOIN name AS m ON m.text = json_extract(s.text, '$[1]') JOIN name AS t ON t.text = json_extract(s.text, '$[2]')
+  GROUP BY u.hour_ms, m.id, t.id;
+INSERT INTO rollup_day SELECT (u.hour_ms + 28800000) / 86400000 * 86400000 - 28800000 AS day_ms, k.id, m.id,
+  sum(requests), sum(attempts), sum(input_tokens), sum(cached_input_tokens), sum(output_tokens),
+  sum(reasoning_tokens), sum(cost_nano), sum(estimated_attempts), sum(unpriced_attempts)
+  FROM usage_hour AS u JOIN series AS s ON s.id = u.series
+  JOIN name AS k ON k.text = json_extract(s.text, '$[0]') JOIN name AS m ON m.text = json_extract(s.text, '$[1]')
+  GROUP BY 1, k.id, m.id;
+
+-- Groups up to this number are in the counters; those after it are added at the next opening or within a second.
+INSERT INTO meta (name, value) SELECT 'counted_number', CAST(ifnull(max(number), 0) AS TEXT) FROM attempt_group;
+
+-- A list with the user of each attempt of the row; NULL where none of them names one.
+ALTER TABLE attempt_group ADD COLUMN users TEXT;
+`,
+  },
   BALANCE_MIGRATION,
 ]

@@ -2,6 +2,7 @@
 
 import type { LedgerBatch, LedgerRow } from '#core/ledger.ts'
 import type { ShippableJournal } from '../shipper.ts'
+import { hourStartMs } from '../usage-report.ts'
 import type { LedgerBook } from './book.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { parseEntry } from './entry-text.ts'
@@ -28,6 +29,7 @@ export class LedgerOutbox implements ShippableJournal {
   readonly #setShipped: SqlStatement
   readonly #pruneRequests: SqlStatement
   readonly #pruneAttempts: SqlStatement
+  readonly #setRowsFrom: SqlStatement
 
   constructor(options: OutboxOptions) {
     const { driver } = options
@@ -47,7 +49,10 @@ export class LedgerOutbox implements ShippableJournal {
     this.#pruneRequests = driver.prepare(`DELETE FROM request WHERE number IN (SELECT number FROM request
       WHERE time_ms < ? AND (sequence IS NULL OR sequence <= ?) ORDER BY time_ms, id LIMIT ?)`)
     this.#pruneAttempts = driver.prepare(`DELETE FROM attempt_group WHERE number IN
-      (SELECT number FROM attempt_group WHERE hour_ms < ? AND last_ms < ? LIMIT ?)`)
+      (SELECT number FROM attempt_group WHERE hour_ms < ? AND number <= ? LIMIT ?)`)
+    this.#setRowsFrom =
+      driver.prepare(`INSERT INTO meta (name, value) VALUES ('rows_from_ms', ?) ON CONFLICT (name)
+      DO UPDATE SET value = excluded.value WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)`)
   }
 
   get rowsWaiting(): number {
@@ -86,14 +91,20 @@ export class LedgerOutbox implements ShippableJournal {
     })
   }
 
-  /** Deletes requests that ended before this and wait for nothing. Returns how many. */
+  /**
+   * Deletes requests that ended before this and wait for nothing, and what their attempts count, by whole hours.
+   * Returns how many requests went; counters stay.
+   */
   prune(beforeMs: number, requestsMax: number): number {
     if (this.rowsWaiting > ROWS_TO_PRUNE_MAX) return 0
+    const hourMs = hourStartMs(beforeMs)
     let pruned = 0
     this.#book.transaction(() => {
+      // Before anything is gone: from here on counters of those hours are all there is.
+      this.#setRowsFrom.run(String(hourMs))
       const { changes } = this.#pruneRequests.run(beforeMs, this.#shippedSequence(), requestsMax)
       pruned = Number(changes)
-      this.#pruneAttempts.run(beforeMs, beforeMs, 2 * requestsMax)
+      this.#pruneAttempts.run(hourMs, this.#book.countedNumber, 2 * requestsMax)
     })
     return pruned
   }

@@ -1,215 +1,174 @@
 // Answers questions: usage, the listing of requests, one request with its attempts. What the tables do not have yet is
 // read from the journal. Nothing is written here but what waits, first.
 
-import type {
-  RequestDetail,
-  RequestPage,
-  RequestRow,
-  UsageQuery,
-  UsageReport,
-  UsageTotals,
-} from '#core/ledger.ts'
-import { PAGE_ROWS_MAX } from '#core/limits.ts'
-import type { Nano } from '#core/money.ts'
-import { DEFAULT_TIME_ZONE, startOfDayMs, zoneOf } from '#core/zones.ts'
-import { decodeCursor, encodeCursor, positionId, positionOf, positionTimeMs } from '../cursor.ts'
 import {
-  HOUR_MS,
-  hasStoredDays,
-  hourStartMs,
-  parseSeries,
-  type Series,
-  totalsOf,
-  UsageReportBuilder,
-} from '../usage-report.ts'
-import { totalsBetween } from './attempt-counts.ts'
+  ReportError,
+  type ReportProgress,
+  type RequestDetail,
+  type RequestFilter,
+  type RequestPage,
+  type RequestQuery,
+  type UsageQuery,
+  type UsageReport,
+} from '#core/ledger.ts'
+import { FILTERED_ROWS_MAX, PAGE_ROWS_MAX } from '#core/limits.ts'
+import { decodeCursor, encodeCursor, positionId, positionOf, positionTimeMs } from '../cursor.ts'
+import { EVERY_REQUEST, showsRequest, wordsOf } from '../request-filter.ts'
+import { totalsOf, UsageReportBuilder } from '../usage-report.ts'
+import type { LedgerBook } from './book.ts'
 import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
 import { parseEntry } from './entry-text.ts'
 import type { SqliteJournal } from './journal.ts'
+import { addLive, type LiveUsage, type ReportJob, type ReportOutcome } from './report-job.ts'
 import { number, text } from './row-checks.ts'
+import { UsageTables } from './usage-tables.ts'
 
-/** Rows of attempts in memory at once: of some hundred attempts each, 40 bytes for one. */
-const GROUPS_AT_ONCE = 100
 /** Sorts after every id. */
 const LAST_ID = '\u{10ffff}'
+/** Reading so many rows of counters keeps the event loop for about 5 ms. */
+const ROWS_IN_PLACE_MAX = 5_000
+/** The tables move on a few times a second; a report needs a few milliseconds between two of them to begin. */
+const STALE_MAX = 50
+/** Requests that a filter looks at in one turn of the event loop: about 3 ms. */
+const FILTERED_AT_ONCE = 1_000
 
-const COUNTER_SUMS = `sum(u.requests) AS requests, sum(u.attempts) AS attempts, sum(u.input_tokens) AS input_tokens,
-  sum(u.cached_input_tokens) AS cached_input_tokens, sum(u.output_tokens) AS output_tokens,
-  sum(u.reasoning_tokens) AS reasoning_tokens, CAST(sum(u.cost_nano) AS TEXT) AS cost_nano,
-  sum(u.estimated_attempts) AS estimated_attempts, sum(u.unpriced_attempts) AS unpriced_attempts
-  FROM usage_hour AS u JOIN series AS s ON s.id = u.series WHERE u.hour_ms >= ? AND u.hour_ms < ?`
-const USAGE_BY_HOUR = `SELECT s.text AS series_text, u.hour_ms AS time_ms, ${COUNTER_SUMS} GROUP BY u.hour_ms, u.series`
-// 8 h before UTC midnight starts a day in Shanghai; any hour of the day stands for it.
-const USAGE_BY_DAY = `SELECT s.text AS series_text, min(u.hour_ms) AS time_ms, ${COUNTER_SUMS}
-  GROUP BY (u.hour_ms + 28800000) / 86400000, u.series`
-const USAGE_BY_SERIES = `SELECT s.text AS series_text, min(u.hour_ms) AS time_ms, ${COUNTER_SUMS} GROUP BY u.series`
-const USAGE_OF_GROUPS = `SELECT a.number, s.text AS series_text, a.text FROM attempt_group AS a
-  JOIN series AS s ON s.id = a.series WHERE a.hour_ms = ? AND a.number > ? AND a.first_ms < ? AND a.last_ms >= ?
-  ORDER BY a.number LIMIT ${GROUPS_AT_ONCE}`
-
-/** Half-open, epoch ms. */
-interface Span {
-  readonly fromMs: number
-  readonly toMs: number
+export interface ReaderOptions {
+  readonly driver: SqlDriver
+  readonly journal: SqliteJournal
+  readonly book: LedgerBook
+  /** Runs a function at the end of this turn of the event loop. */
+  readonly schedule: (run: () => void) => void
+  /** Makes a report where it keeps nobody waiting; null: there is no such place. */
+  readonly reports: ((job: ReportJob, onProgress: ReportProgress) => Promise<ReportOutcome>) | null
 }
 
 export class LedgerReader {
-  readonly #journal: SqliteJournal
-  readonly #usageBy: Readonly<Record<'hour' | 'day' | 'all', SqlStatement>>
-  readonly #hourBounds: SqlStatement
-  readonly #usageOfGroups: SqlStatement
+  readonly #options: ReaderOptions
+  readonly #tables: UsageTables
   readonly #page: SqlStatement
   readonly #request: SqlStatement
-  readonly #series = new Map<string, Series>()
 
-  constructor(driver: SqlDriver, journal: SqliteJournal) {
-    this.#journal = journal
-    this.#usageBy = {
-      hour: driver.prepare(USAGE_BY_HOUR),
-      day: driver.prepare(USAGE_BY_DAY),
-      all: driver.prepare(USAGE_BY_SERIES),
-    }
-    this.#hourBounds = driver.prepare('SELECT min(hour_ms) AS least, max(hour_ms) AS most FROM usage_hour')
-    this.#usageOfGroups = driver.prepare(USAGE_OF_GROUPS)
-    this.#page = driver.prepare(`SELECT id, time_ms, text FROM request WHERE (time_ms, id) < (?, ?)
+  constructor(options: ReaderOptions) {
+    const { driver } = options
+    this.#options = options
+    this.#tables = new UsageTables(driver)
+    this.#page =
+      driver.prepare(`SELECT id, time_ms, text FROM request WHERE (time_ms, id) < (?, ?) AND time_ms >= ?
       ORDER BY time_ms DESC, id DESC LIMIT ?`)
     this.#request = driver.prepare('SELECT id, time_ms, text FROM request WHERE id = ?')
   }
 
   /** Exact to the millisecond: counters for whole hours, rows for what is left at both ends. */
-  usage(query: UsageQuery): UsageReport {
-    this.#journal.flush()
-    const builder = new UsageReportBuilder(query)
-    const { hours, ends } = split(query)
-    if (hours.fromMs < hours.toMs) {
-      if (query.bucket === 'day' && !hasStoredDays(query)) this.#addDays(builder, hours, query.timeZone)
-      else {
-        const rows = this.#usageBy[query.bucket ?? 'all'].all(hours.fromMs, hours.toMs)
-        for (const row of rows) this.#add(builder, row)
+  async usage(query: UsageQuery, onProgress: ReportProgress = () => undefined): Promise<UsageReport> {
+    const { reports } = this.#options
+    for (let tries = 0; tries < STALE_MAX; tries++) {
+      const job = this.#job(query)
+      const parts = this.#tables.plan(query)
+      if (reports === null || this.#tables.rowsOf(parts, ROWS_IN_PLACE_MAX) <= ROWS_IN_PLACE_MAX) {
+        const builder = new UsageReportBuilder(query)
+        addLive(builder, job.live)
+        for (const part of parts) this.#tables.read(part, query, builder)
+        return builder.report()
       }
+      const outcome = await reports(job, onProgress)
+      if (outcome !== 'stale') return outcome
     }
-    for (const end of ends) this.#addPart(builder, end)
-    this.#addLive(builder, query)
-    this.#series.clear()
-    return builder.report()
+    throw new ReportError('busy', 'the ledger moves too fast for a report: try again')
   }
 
-  requests(page: { readonly limit: number; readonly cursor: string | null }): RequestPage {
-    this.#journal.flush()
-    const limit = Math.min(page.limit, PAGE_ROWS_MAX)
-    const before = page.cursor === null ? null : decodeCursor(page.cursor)
-    const beforeMs = before === null ? Number.MAX_SAFE_INTEGER : positionTimeMs(before)
-    const written = this.#page.all(beforeMs, before === null ? LAST_ID : positionId(before), limit + 1)
-    const rows = [...written.map((row) => detailOf(row).request), ...this.#liveBefore(before)].sort(
-      (left, right) => (positionOf(left.timeMs, left.id) < positionOf(right.timeMs, right.id) ? 1 : -1),
-    )
-    const found = rows.slice(0, limit)
-    const last = found.at(-1)
-    const hasMore = rows.length > limit && last !== undefined
-    return { rows: found, nextCursor: hasMore ? encodeCursor(positionOf(last.timeMs, last.id)) : null }
+  async requests({ limit, cursor, filter = EVERY_REQUEST }: RequestQuery): Promise<RequestPage> {
+    this.#options.journal.flush()
+    const before = cursor === null ? null : decodeCursor(cursor)
+    const rowsMax = Math.min(limit, PAGE_ROWS_MAX)
+    if (filter === EVERY_REQUEST) {
+      const { details } = this.#detailsBefore(before, filter, rowsMax + 1)
+      return pageOf(details, rowsMax, details.length > rowsMax)
+    }
+    return this.#filtered(before, filter, rowsMax)
   }
 
   request(id: string): RequestDetail | null {
-    const live = this.#journal.find(id)
+    const live = this.#options.journal.find(id)
     if (live !== null) return live
     const row = this.#request.get(id)
     return row === undefined ? null : detailOf(row)
   }
 
-  /** Days that are no arithmetic: each is asked for by itself. */
-  #addDays(builder: UsageReportBuilder, { fromMs, toMs }: Span, timeZone = DEFAULT_TIME_ZONE): void {
-    const bounds = this.#hourBounds.get()
-    if (bounds === undefined || bounds['least'] === null) return
-    const zone = zoneOf(timeZone)
-    const endMs = Math.min(toMs, number(bounds, 'most') + HOUR_MS)
-    let startMs = Math.max(fromMs, number(bounds, 'least'))
-    while (startMs < endMs) {
-      // An hour belongs to the day that it begins in.
-      const nextMs = Math.min(endMs, startOfDayMs(zone, zone(startMs).day + 1))
-      for (const row of this.#usageBy.all.all(startMs, nextMs)) this.#add(builder, row)
-      startMs = nextMs
-    }
-  }
-
-  /** A part of one hour, from the attempts themselves. */
-  #addPart(builder: UsageReportBuilder, { fromMs, toMs }: Span): void {
-    const hourMs = hourStartMs(fromMs)
-    let last = 0
-    for (;;) {
-      const rows = this.#usageOfGroups.all(hourMs, last, toMs, fromMs)
-      for (const row of rows) {
-        const totals = totalsBetween(text(row, 'text'), hourMs, fromMs, toMs)
-        if (totals.attempts > 0) builder.add(this.#seriesOf(text(row, 'series_text')), fromMs, totals)
-        last = number(row, 'number')
-      }
-      if (rows.length < GROUPS_AT_ONCE) return
-    }
-  }
-
-  /** Ended attempts that the tables do not have. */
-  #addLive(builder: UsageReportBuilder, query: UsageQuery): void {
-    for (const { attempts } of this.#journal.unbooked()) {
+  /** Brings the tables up to date, and says what they cannot have yet. */
+  #job(query: UsageQuery): ReportJob {
+    const { journal, book } = this.#options
+    journal.flush()
+    const live: LiveUsage[] = []
+    for (const { attempts } of journal.unbooked()) {
       for (const row of attempts) {
         const isInRange =
           (query.fromMs === null || row.startedAtMs >= query.fromMs) &&
           (query.toMs === null || row.startedAtMs < query.toMs)
-        // As its counter will say, once the tables have it.
-        const timeMs = Math.max(hourStartMs(row.startedAtMs), query.fromMs ?? 0)
-        if (row.outcome !== 'open' && isInRange) builder.add(row, timeMs, totalsOf(row))
+        if (row.outcome === 'open' || !isInRange) continue
+        const { key, model, target, tags, user } = row
+        live.push({
+          series: { key, model, target, tags, user },
+          atMs: row.startedAtMs,
+          totals: totalsOf(row),
+        })
       }
     }
+    return { query, live, countedNumber: book.countedNumber }
   }
 
-  #liveBefore(before: string | null): readonly RequestRow[] {
-    const rows: RequestRow[] = []
-    for (const { request } of this.#journal.unbooked()) {
-      if (before === null || positionOf(request.timeMs, request.id) < before) rows.push(request)
+  async #filtered(before: string | null, filter: RequestFilter, rowsMax: number): Promise<RequestPage> {
+    const found: RequestDetail[] = []
+    let position = before
+    for (let looked = 0; looked < FILTERED_ROWS_MAX; looked += FILTERED_AT_ONCE) {
+      const { details, last } = this.#detailsBefore(position, filter, FILTERED_AT_ONCE)
+      for (const detail of details) if (showsRequest(detail, filter)) found.push(detail)
+      if (found.length > rowsMax) return pageOf(found, rowsMax, true)
+      if (last === null) return pageOf(found, rowsMax, false)
+      position = last
+      await new Promise<void>((resolve) => this.#options.schedule(resolve))
     }
-    return rows
+    const rows = found.map(({ request }) => request)
+    return { rows, nextCursor: position === null ? null : encodeCursor(position) }
   }
 
-  #add(builder: UsageReportBuilder, row: SqlRow): void {
-    builder.add(this.#seriesOf(text(row, 'series_text')), number(row, 'time_ms'), countersOf(row))
+  /** In order, those that a filter may show; `last`: where to look next, null when nothing is left. */
+  #detailsBefore(
+    before: string | null,
+    filter: RequestFilter,
+    rowsMax: number,
+  ): { readonly details: readonly RequestDetail[]; readonly last: string | null } {
+    const endMs = filter.toMs ?? Number.MAX_SAFE_INTEGER
+    const beforeMs = before === null ? endMs : Math.min(endMs, positionTimeMs(before))
+    const beforeId = before !== null && beforeMs === positionTimeMs(before) ? positionId(before) : ''
+    const id = before === null && filter.toMs === null ? LAST_ID : beforeId
+    const written = this.#page.all(beforeMs, id, filter.fromMs ?? 0, rowsMax)
+    const end = written.length < rowsMax ? undefined : written.at(-1)
+    const last = end === undefined ? null : positionOf(number(end, 'time_ms'), text(end, 'id'))
+    const words = wordsOf(filter)
+    const details = written.filter((row) => hasWords(text(row, 'text'), words)).map(detailOf)
+    for (const detail of this.#options.journal.unbooked()) {
+      const position = positionOf(detail.request.timeMs, detail.request.id)
+      if ((before === null || position < before) && (last === null || position > last)) details.push(detail)
+    }
+    return { details: details.sort(newestFirst), last }
   }
+}
 
-  #seriesOf(name: string): Series {
-    const series = this.#series.get(name) ?? parseSeries(name)
-    this.#series.set(name, series)
-    return series
-  }
+function hasWords(row: string, words: readonly string[]): boolean {
+  return words.every((word) => row.includes(word))
+}
+
+function newestFirst({ request: left }: RequestDetail, { request: right }: RequestDetail): number {
+  return positionOf(left.timeMs, left.id) < positionOf(right.timeMs, right.id) ? 1 : -1
+}
+
+function pageOf(details: readonly RequestDetail[], rowsMax: number, hasMore: boolean): RequestPage {
+  const rows = details.slice(0, rowsMax).map(({ request }) => request)
+  const last = rows.at(-1)
+  const nextCursor = hasMore && last !== undefined ? encodeCursor(positionOf(last.timeMs, last.id)) : null
+  return { rows, nextCursor }
 }
 
 function detailOf(row: SqlRow): RequestDetail {
   return parseEntry(text(row, 'id'), number(row, 'time_ms'), text(row, 'text'))
-}
-
-function countersOf(row: SqlRow): UsageTotals {
-  return {
-    requests: number(row, 'requests'),
-    attempts: number(row, 'attempts'),
-    inputTokens: number(row, 'input_tokens'),
-    cachedInputTokens: number(row, 'cached_input_tokens'),
-    outputTokens: number(row, 'output_tokens'),
-    reasoningTokens: number(row, 'reasoning_tokens'),
-    costNano: BigInt(text(row, 'cost_nano')) as Nano,
-    estimatedAttempts: number(row, 'estimated_attempts'),
-    unpricedAttempts: number(row, 'unpriced_attempts'),
-  }
-}
-
-/** The whole hours inside a query, and the parts of hours at its ends. */
-function split(query: UsageQuery): { readonly hours: Span; readonly ends: readonly Span[] } {
-  const fromMs = query.fromMs ?? 0
-  const toMs = query.toMs ?? Number.MAX_SAFE_INTEGER
-  const firstHourMs = hourStartMs(fromMs + HOUR_MS - 1)
-  const lastHourMs = query.toMs === null ? toMs : hourStartMs(toMs)
-  if (firstHourMs > lastHourMs) return { hours: { fromMs: 0, toMs: 0 }, ends: [{ fromMs, toMs }] }
-  const ends = [
-    { fromMs, toMs: firstHourMs },
-    { fromMs: lastHourMs, toMs },
-  ]
-  return {
-    hours: { fromMs: firstHourMs, toMs: lastHourMs },
-    ends: ends.filter((end) => end.fromMs < end.toMs),
-  }
 }

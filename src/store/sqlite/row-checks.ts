@@ -2,7 +2,8 @@
 // small readers of columns.
 
 import { assert } from '#core/assert.ts'
-import type { AttemptRow, RequestRow } from '#core/ledger.ts'
+import type { AttemptRow, RequestRow, UsageTotals } from '#core/ledger.ts'
+import type { Nano } from '#core/money.ts'
 import type { SqlRow } from './driver.ts'
 
 export function assertAttempt(row: AttemptRow): void {
@@ -58,4 +59,19 @@ export function number(row: SqlRow, column: string): number {
   const value = row[column]
   assert(typeof value === 'number', `column ${column} is a number`)
   return value
+}
+
+/** The counts of a counter; its cost is read as text. */
+export function totalsOfCounter(row: SqlRow): UsageTotals {
+  return {
+    requests: number(row, 'requests'),
+    attempts: number(row, 'attempts'),
+    inputTokens: number(row, 'input_tokens'),
+    cachedInputTokens: number(row, 'cached_input_tokens'),
+    outputTokens: number(row, 'output_tokens'),
+    reasoningTokens: number(row, 'reasoning_tokens'),
+    costNano: BigInt(text(row, 'cost_nano')) as Nano,
+    estimatedAttempts: number(row, 'estimated_attempts'),
+    unpricedAttempts: number(row, 'unpriced_attempts'),
+  }
 }

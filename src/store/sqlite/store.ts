@@ -1,18 +1,21 @@
 // The ledger in one SQLite file and its log: this instance's journal, and a store on the same tables. How rows are
 // written and read stands in the files beside.
 
-import type { AttemptRow, LedgerStore } from '#core/ledger.ts'
+import type { AttemptRow, LedgerStore, ReportProgress } from '#core/ledger.ts'
 import type { Clock } from '#core/ports.ts'
 import type { AppendLog } from './append-log.ts'
 import { LedgerArchive } from './archive.ts'
 import { readBalances } from './balance-counts.ts'
 import { LedgerBook } from './book.ts'
+import { type CounterDrift, rebuildDay, rebuildHour } from './counter-check.ts'
 import type { SqlDriver } from './driver.ts'
 import { SqliteJournal } from './journal.ts'
 import { migrate } from './migrate.ts'
+import { MIGRATIONS } from './migrations.ts'
 import { LedgerOutbox } from './outbox.ts'
 import { LedgerReader } from './reader.ts'
 import { recoverOpen } from './recovery.ts'
+import type { ReportJob, ReportOutcome } from './report-job.ts'
 import { text } from './row-checks.ts'
 
 export interface SqliteLedgerOptions {
@@ -27,6 +30,10 @@ export interface SqliteLedgerOptions {
   /** What an acknowledged row survives: the death of the process (default), or the loss of power too. */
   readonly durability?: 'process' | 'power'
   readonly pendingRowsMax?: number
+  /** Keeps a copy of a file of an older schema before it is changed. */
+  readonly backUp?: (schema: number) => void
+  /** Makes long reports on another thread; absent: all are made in place. */
+  readonly reports?: (job: ReportJob, onProgress: ReportProgress) => Promise<ReportOutcome>
 }
 
 export interface SqliteLedger {
@@ -48,10 +55,16 @@ export interface SqliteLedger {
   checkpointed(segment: number): void
   /** Moves the write-ahead log into the file, which syncs: for a thread of its own, or the end. */
   checkpoint(): void
-  /** Deletes final requests older than this, a small batch per call; counters stay. Returns how many. */
+  /** Deletes rows of requests that ended before this, a small batch per call; counters stay. Returns how many. */
   prune(beforeMs: number, requestsMax: number): number
   /** Deletes counters of hours before this. */
   pruneUsage(beforeMs: number): void
+  /** The last process that had the file did not close it. */
+  readonly wasInterrupted: boolean
+  /** Rows of hours from here on are all there: counters can be compared with them. */
+  readonly rowsFromMs: number
+  /** Makes counters anew from rows, an hour or a day per turn of the event loop. */
+  rebuild(drift: CounterDrift): Promise<void>
   /** Writes what waits and closes the files. @throws the last write error when rows could not be written */
   close(): void
 }
@@ -64,13 +77,15 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
   driver.exec(`PRAGMA synchronous = ${options.durability === 'power' ? 'FULL' : 'NORMAL'}`)
   driver.exec('PRAGMA journal_size_limit = 67108864')
   driver.exec('PRAGMA cache_size = -16384')
-  migrate(driver)
+  migrate(driver, MIGRATIONS, options.backUp)
   const meta = metaOf(driver)
+  const wasInterrupted = meta.read('is_open') === '1'
   const instance = meta.read('instance') ?? options.makeInstance()
   const epoch = Number(meta.read('epoch') ?? '0') + 1
   driver.transaction(() => {
     meta.write('instance', instance)
     meta.write('epoch', String(epoch))
+    meta.write('is_open', '1')
   })
   const book = new LedgerBook(driver, epoch, options.shipping)
   const journal = new SqliteJournal({
@@ -83,9 +98,19 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
   })
   const left = journal.running()
   const outbox = new LedgerOutbox({ driver, book, journal, instance })
-  const reader = new LedgerReader(driver, journal)
+  const reader = new LedgerReader({
+    driver,
+    journal,
+    book,
+    schedule: options.schedule,
+    reports: options.reports ?? null,
+  })
   const archive = new LedgerArchive(driver, book)
-  const deleteUsage = driver.prepare('DELETE FROM usage_hour WHERE hour_ms < ?')
+  const deleteUsage = [
+    driver.prepare('DELETE FROM usage_hour WHERE hour_ms < ?'),
+    driver.prepare('DELETE FROM rollup_hour WHERE hour_ms < ?'),
+    driver.prepare('DELETE FROM rollup_day WHERE day_ms < ? - 86400000'),
+  ]
   const version = driver.prepare('SELECT sqlite_version() AS version').get()
   let isRecovered = false
   let isClosed = false
@@ -98,6 +123,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     journal.stop()
     const { failure } = journal
     if (isFlushed) {
+      meta.write('is_open', '0')
       journal.rotate()
       driver.exec('PRAGMA wal_checkpoint(TRUNCATE)')
       log.drop(log.segment)
@@ -115,8 +141,8 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     sqliteVersion: version === undefined ? '' : text(version, 'version'),
     store: {
       apply: async (batch) => archive.apply(batch),
-      usage: async (query) => reader.usage(query),
-      requests: async (page) => reader.requests(page),
+      usage: (query, onProgress) => reader.usage(query, onProgress),
+      requests: (query) => reader.requests(query),
       request: async (id) => reader.request(id),
       balances: async () => {
         journal.flush()
@@ -137,7 +163,30 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     checkpointed: (segment) => log.drop(segment),
     checkpoint: () => driver.exec('PRAGMA wal_checkpoint(PASSIVE)'),
     prune: (beforeMs, requestsMax) => outbox.prune(beforeMs, requestsMax),
-    pruneUsage: (beforeMs) => void deleteUsage.run(beforeMs),
+    pruneUsage: (beforeMs) =>
+      driver.transaction(() => {
+        for (const statement of deleteUsage) statement.run(beforeMs)
+      }),
+    wasInterrupted,
+    get rowsFromMs() {
+      return Number(meta.read('rows_from_ms') ?? '0')
+    },
+    async rebuild({ hoursMs, daysMs }) {
+      journal.flush()
+      const inTurn = (run: () => void): Promise<void> =>
+        new Promise((resolve, reject) => {
+          options.schedule(() => {
+            try {
+              if (!isClosed) run()
+              resolve()
+            } catch (error) {
+              reject(error)
+            }
+          })
+        })
+      for (const hourMs of hoursMs) await inTurn(() => rebuildHour(driver, hourMs))
+      for (const dayMs of daysMs) await inTurn(() => rebuildDay(driver, dayMs))
+    },
     close,
   }
 }

@@ -111,7 +111,8 @@ describe('usage', () => {
   })
 
   test.each([
-    { query: 'group_by=user', param: 'group_by', found: 'user' },
+    { query: 'group_by=colour', param: 'group_by', found: 'colour' },
+    { query: 'cursor=x', param: 'cursor', found: 'x' },
     { query: 'group_by=tag:', param: 'group_by', found: 'tag:' },
     { query: 'bucket=week', param: 'bucket', found: 'week' },
     { query: 'from=yesterday', param: 'from', found: 'yesterday' },

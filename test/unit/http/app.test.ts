@@ -127,6 +127,16 @@ describe('routes', () => {
     expect((await (await openApp()).ask('/readyz')).status).toBe(200)
   })
 
+  test('readiness says what is wrong with the disk, and fails when nothing is admitted any more', async () => {
+    const troubled = await openApp({ storeTrouble: { fault: 'disk_full', isFull: false } })
+    expect(await troubled.ask('/readyz')).toMatchObject({ status: 200, body: { store: 'disk_full' } })
+    const full = await openApp({ storeTrouble: { fault: 'disk_full', isFull: true } })
+    expect(await full.ask('/readyz')).toMatchObject({
+      status: 503,
+      body: { status: 'store_unavailable', store: 'disk_full' },
+    })
+  })
+
   test('a fault of ours tells the client nothing of it, and the log all', async () => {
     const store: LedgerStore = {
       ...createMemoryStore(),

@@ -6,6 +6,7 @@ import type { Deps } from '#pipeline/context.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { batchOf } from '../../support/ledger-rows.ts'
+import { realClock } from '../../support/real-clock.ts'
 import { liveWith } from '../pipeline/support.ts'
 import { digest, vendor } from '../settings/fixtures.ts'
 
@@ -19,6 +20,7 @@ interface Options {
   readonly rows?: readonly LedgerRow[]
   readonly store?: LedgerStore
   readonly isReady?: boolean
+  readonly storeTrouble?: { readonly fault: string; readonly isFull: boolean }
 }
 
 export interface Answer {
@@ -47,18 +49,24 @@ export async function openApp(options: Options = {}): Promise<Asker> {
   const store = options.store ?? createMemoryStore()
   if (options.rows !== undefined) await store.apply(batchOf(options.rows))
   const logged: string[] = []
+  let reports = 1
   const log = (event: string): void => void logged.push(event)
   const app = createApp({
     deps: {
       live: () => live,
       digest,
       metrics: createMetrics(),
-      random: { requestId: () => 'req_1', unit: () => 0 },
+      clock: {
+        ...realClock,
+        after: (delayMs: number, run: () => void) => realClock.after(delayMs / 100, run),
+      },
+      random: { requestId: () => `req_${reports++}`, unit: () => 0 },
     } as unknown as Deps,
     log: { debug: log, info: log, warn: log, error: log },
     store,
     inference: (_context, api) => new Response(`inference ${api}`),
     isReady: () => options.isReady ?? true,
+    storeTrouble: () => options.storeTrouble ?? null,
     listensOnLoopback: options.listensOnLoopback ?? true,
     startedSeconds: 1_700_000_000,
   })

@@ -134,7 +134,10 @@ describe('an attempt is booked before it is sent', () => {
         },
       ],
     ])
-    expect(opened[0]?.[1].usage.inputTokens).toBe(call.inputTokensEstimate)
+    expect(opened[0]?.[1].usage).toMatchObject({
+      inputTokens: call.inputTokensEstimate,
+      outputTokens: call.outputTokensEstimate,
+    })
   })
 
   test('and numbered within its request', async () => {
@@ -173,6 +176,29 @@ test.each([null, new Error('disk full')])(
     expect(await booking).toMatchObject({ outcome: 'open', attempt: 1 })
   },
 )
+
+test('under a strict budget an attempt whose row is not written is not sent, and ends as free', async () => {
+  const { deps, exchange, call, facts, clock, closed } = setUp()
+  const scope = {
+    id: 'key:demo',
+    kind: 'key',
+    name: 'demo',
+    limits: { rpm: null, tpm: null, concurrency: null },
+    budget: { amountNano: 1n, period: { kind: 'life' }, isStrict: true },
+  }
+  const strict = { ...exchange, key: { ...exchange.key, scopes: [scope] } } as unknown as Exchange
+  const journal = {
+    ...deps.journal,
+    open: (_request: unknown, _attempt: unknown, run: (error: Error) => void) => run(new Error('disk full')),
+  }
+  const failing = { ...deps, journal } as unknown as Deps
+  await expect(bookOpen(failing, strict, call, facts, 'first', clock.nowMs())).rejects.toMatchObject({
+    code: 'store_unavailable',
+    status: 503,
+  })
+  expect(closed).toMatchObject([{ outcome: 'cancelled', usage: { inputTokens: 0, outputTokens: 0 } }])
+  expect(closed[0]?.cost?.amountNano).toBe(0n)
+})
 
 describe('an attempt that ended', () => {
   test('is priced with the upstream’s own count, in integers', async () => {

@@ -17,6 +17,7 @@ describe('a small configuration', () => {
       admin: { token: null },
       metrics: { public: false },
       store: 'sqlite:data/sluice.db',
+      ledger: { retentionMs: 400 * 86_400_000, durability: 'process' },
       currency: 'CNY',
       prices: [],
       keys: [],

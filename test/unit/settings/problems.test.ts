@@ -562,6 +562,24 @@ const CASES: readonly Case[] = [
     says: ['not supported yet'],
   },
   {
+    name: 'a retention without its unit',
+    text: config({ ledger: { retention: '400' } }),
+    path: 'ledger.retention',
+    says: ['400'],
+  },
+  {
+    name: 'a durability that there is not',
+    text: config({ ledger: { durability: 'powr' } }),
+    path: 'ledger.durability',
+    says: ['process | power', 'did you mean "power"?'],
+  },
+  {
+    name: 'a later setting of the ledger',
+    text: config({ ledger: { archive: 'auto' } }),
+    path: 'ledger.archive',
+    says: ['not supported yet'],
+  },
+  {
     name: 'a host with a port',
     text: config({ server: { host: 'http://localhost' } }),
     path: 'server.host',

@@ -1,30 +1,39 @@
-// Numbers of series: rows name what usage is grouped by with one integer.
+// Numbers of series and of names: rows name what usage is grouped by with one integer.
 
 import { assert } from '#core/assert.ts'
 import { type Series, seriesText } from '../usage-report.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { number } from './row-checks.ts'
 
-/** Series kept at hand; past it they are looked up again. */
+/** Texts kept at hand; past it they are looked up again. */
 const CACHED_MAX = 20_000
 
-export class SeriesNumbers {
+const INSERT = {
+  series: 'INSERT INTO series (text) VALUES (?) ON CONFLICT DO NOTHING',
+  name: 'INSERT INTO name (text) VALUES (?) ON CONFLICT DO NOTHING',
+} as const
+const SELECT = {
+  series: 'SELECT id FROM series WHERE text = ?',
+  name: 'SELECT id FROM name WHERE text = ?',
+} as const
+
+export class TextNumbers {
   readonly #insert: SqlStatement
   readonly #select: SqlStatement
   readonly #numbers = new Map<string, number>()
 
-  constructor(driver: SqlDriver) {
-    this.#insert = driver.prepare('INSERT INTO series (text) VALUES (?) ON CONFLICT DO NOTHING')
-    this.#select = driver.prepare('SELECT id FROM series WHERE text = ?')
+  constructor(driver: SqlDriver, table: 'series' | 'name') {
+    this.#insert = driver.prepare(INSERT[table])
+    this.#select = driver.prepare(SELECT[table])
   }
 
-  /** The number of the series with this `seriesText`, made when it is new. */
+  /** The number of this text, made when it is new. */
   of(text: string): number {
     const known = this.#numbers.get(text)
     if (known !== undefined) return known
     this.#insert.run(text)
     const row = this.#select.get(text)
-    assert(row !== undefined, 'a series that was written is there')
+    assert(row !== undefined, 'a text that was written is there')
     if (this.#numbers.size >= CACHED_MAX) this.#numbers.clear()
     const found = number(row, 'id')
     this.#numbers.set(text, found)

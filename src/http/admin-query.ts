@@ -1,0 +1,49 @@
+// Query parameters of the admin API, and what is said of those that cannot be meant.
+
+import type { Context } from 'hono'
+import { GatewayError } from '#core/errors.ts'
+import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import { startOfDayMs, zoneOf } from '#core/zones.ts'
+
+const DAY_MS = 24 * 60 * 60_000
+
+/** @throws GatewayError */
+export function readInstant(context: Context, name: string, timeZone: string): number | null {
+  const text = context.req.query(name)
+  if (text === undefined) return null
+  // A bare date means its beginning in the time zone of reports.
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) / DAY_MS : null
+  const atMs = day === null || Number.isNaN(day) ? Date.parse(text) : startOfDayMs(zoneOf(timeZone), day)
+  if (Number.isNaN(atMs)) throw badParameter(name, text, 'an ISO 8601 date or instant')
+  return atMs
+}
+
+/** @throws GatewayError */
+export function readLimit(context: Context, absent: number): number {
+  const text = context.req.query('limit')
+  if (text === undefined) return absent
+  const limit = Number(text)
+  if (!Number.isInteger(limit) || limit < 1 || limit > PAGE_ROWS_MAX)
+    throw badParameter('limit', text, `1 to ${PAGE_ROWS_MAX}`)
+  return limit
+}
+
+/** @throws GatewayError */
+export function oneOf<const T extends readonly string[]>(
+  context: Context,
+  name: string,
+  allowed: T,
+): T[number] | null {
+  const text = context.req.query(name)
+  if (text === undefined) return null
+  if (!allowed.includes(text)) throw badParameter(name, text, allowed.join(' or '))
+  return text
+}
+
+export function badParameter(param: string, found: string, right: string): GatewayError {
+  return new GatewayError(
+    'invalid_request',
+    `\`${param}\` must be ${right}; found "${found.slice(0, 100)}"`,
+    { param },
+  )
+}

@@ -1,0 +1,58 @@
+// Rows of a report between two threads: numbers in buffers that change hands, names as one text. As objects they cost
+// the event loop ten times as much to take over.
+
+import type { UsageRow, UsageTotals } from '#core/ledger.ts'
+import type { Nano } from '#core/money.ts'
+
+export interface PackedRows {
+  readonly groups: string
+  /** Eight for each row, and its bucket or NaN. */
+  readonly numbers: Float64Array<ArrayBuffer>
+  readonly costs: BigInt64Array<ArrayBuffer>
+}
+
+const NUMBERS_EACH = 9
+
+export function packRows(rows: readonly UsageRow[]): PackedRows {
+  const numbers = new Float64Array(rows.length * NUMBERS_EACH)
+  const costs = new BigInt64Array(rows.length)
+  for (const [index, row] of rows.entries()) {
+    costs[index] = row.costNano
+    numbers.set(numbersOf(row), index * NUMBERS_EACH)
+  }
+  return { groups: JSON.stringify(rows.map(({ group }) => group)), numbers, costs }
+}
+
+function numbersOf(row: UsageRow): readonly number[] {
+  return [
+    row.requests,
+    row.attempts,
+    row.inputTokens,
+    row.cachedInputTokens,
+    row.outputTokens,
+    row.reasoningTokens,
+    row.estimatedAttempts,
+    row.unpricedAttempts,
+    row.bucketMs ?? Number.NaN,
+  ]
+}
+
+export function unpackRows({ groups, numbers, costs }: PackedRows): UsageRow[] {
+  const names = JSON.parse(groups) as string[][]
+  return names.map((group, index) => {
+    const at = index * NUMBERS_EACH
+    const bucketMs = numbers[at + 8] ?? Number.NaN
+    const totals: UsageTotals = {
+      requests: numbers[at] ?? 0,
+      attempts: numbers[at + 1] ?? 0,
+      inputTokens: numbers[at + 2] ?? 0,
+      cachedInputTokens: numbers[at + 3] ?? 0,
+      outputTokens: numbers[at + 4] ?? 0,
+      reasoningTokens: numbers[at + 5] ?? 0,
+      costNano: (costs[index] ?? 0n) as Nano,
+      estimatedAttempts: numbers[at + 6] ?? 0,
+      unpricedAttempts: numbers[at + 7] ?? 0,
+    }
+    return { ...totals, group, bucketMs: Number.isNaN(bucketMs) ? null : bucketMs }
+  })
+}

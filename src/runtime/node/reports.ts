@@ -1,0 +1,116 @@
+// Long reading of the ledger on threads of its own: usage reports and the check of counters against rows. Each has a
+// thread, a read-only connection and a time limit; the event loop only takes over what was found, a little at a time.
+
+import { Worker } from 'node:worker_threads'
+import { ReportError, type ReportProgress, type UsageRow, type UsageTotals } from '#core/ledger.ts'
+import { REPORT_MS_MAX } from '#core/limits.ts'
+import type { CheckJob, CounterDrift } from '#store/sqlite/counter-check.ts'
+import type { ReportJob, ReportOutcome } from '#store/sqlite/report-job.ts'
+import { type PackedRows, unpackRows } from './report-rows.ts'
+
+/** Threads at a time: more would take cores from serving. */
+const RUNNING_MAX = 2
+/** Jobs that wait for a thread. */
+const WAITING_MAX = 64
+
+export type ReportTask =
+  | { readonly kind: 'report'; readonly job: ReportJob }
+  | { readonly kind: 'check'; readonly job: CheckJob }
+
+export interface ReportWork {
+  readonly path: string
+  readonly task: ReportTask
+}
+
+/** What the thread says. After `rows` it waits to be asked for more. */
+export type ReportMessage =
+  | { readonly kind: 'progress'; readonly share: number }
+  | { readonly kind: 'rows'; readonly rows: PackedRows }
+  | { readonly kind: 'total'; readonly total: UsageTotals }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'drift'; readonly drift: CounterDrift }
+  | { readonly kind: 'failed'; readonly reason: ReportError['reason'] | null; readonly message: string }
+
+export interface Reports {
+  /** @throws ReportError */
+  report(job: ReportJob, onProgress: ReportProgress): Promise<ReportOutcome>
+  /** Compares counters with rows. @throws ReportError */
+  check(job: CheckJob, onProgress: ReportProgress): Promise<CounterDrift>
+  close(): Promise<void>
+}
+
+/** `path`: the file of the ledger. */
+export function openReports(path: string, timeoutMs = REPORT_MS_MAX): Reports {
+  const workers = new Set<Worker>()
+  const waiting: (() => void)[] = []
+  let isClosed = false
+
+  async function turn(): Promise<void> {
+    if (isClosed) throw new ReportError('busy', 'the gateway stops')
+    if (workers.size < RUNNING_MAX) return
+    if (waiting.length >= WAITING_MAX) throw new ReportError('busy', 'too many reports wait: try again')
+    await new Promise<void>((resolve) => waiting.push(resolve))
+    return turn()
+  }
+
+  async function run<Result>(
+    task: ReportTask,
+    onMessage: (message: ReportMessage, worker: Worker) => { readonly result: Result } | null,
+  ): Promise<Result> {
+    await turn()
+    const workerData: ReportWork = { path, task }
+    const worker = new Worker(new URL('./report-worker.ts', import.meta.url), { workerData })
+    worker.unref()
+    workers.add(worker)
+    let timer: NodeJS.Timeout | undefined
+    try {
+      return await new Promise<Result>((resolve, reject) => {
+        const seconds = Math.round(timeoutMs / 1000)
+        const tooSlow = `the report took more than ${seconds} s: ask for less time or for groups that rollups have`
+        timer = setTimeout(() => reject(new ReportError('too_slow', tooSlow)), timeoutMs)
+        timer.unref()
+        worker.on('message', (message: ReportMessage) => {
+          if (message.kind === 'failed') return reject(failureOf(message))
+          const done = onMessage(message, worker)
+          if (done !== null) resolve(done.result)
+        })
+        worker.once('error', reject)
+        worker.once('exit', () => reject(new ReportError('busy', 'the report was given up')))
+      })
+    } finally {
+      clearTimeout(timer)
+      worker.removeAllListeners('message')
+      workers.delete(worker)
+      void worker.terminate()
+      waiting.shift()?.()
+    }
+  }
+
+  return {
+    report(job, onProgress) {
+      const rows: UsageRow[] = []
+      return run<ReportOutcome>({ kind: 'report', job }, (message, worker) => {
+        if (message.kind === 'progress') onProgress(message.share)
+        else if (message.kind === 'rows') {
+          worker.postMessage('more')
+          for (const row of unpackRows(message.rows)) rows.push(row)
+        } else if (message.kind === 'total') return { result: { rows, total: message.total } }
+        else if (message.kind === 'stale') return { result: 'stale' }
+        return null
+      })
+    },
+    check: (job, onProgress) =>
+      run<CounterDrift>({ kind: 'check', job }, (message) => {
+        if (message.kind === 'progress') onProgress(message.share)
+        return message.kind === 'drift' ? { result: message.drift } : null
+      }),
+    async close() {
+      isClosed = true
+      await Promise.all([...workers].map((worker) => worker.terminate()))
+    },
+  }
+}
+
+function failureOf({ reason, message }: Extract<ReportMessage, { kind: 'failed' }>): Error {
+  return reason === null ? new Error(message) : new ReportError(reason, message)
+}

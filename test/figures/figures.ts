@@ -1,0 +1,17 @@
+// `npm run figures -- NAME [OPTIONS]`: the figures that the ledger is held to, each as a run that anyone can repeat.
+
+const NAMES = ['kill', 'limits', 'reports', 'trace'] as const
+
+const [name, ...rest] = process.argv.slice(2)
+const found = NAMES.find((known) => known === name)
+if (found === undefined) {
+  console.error(`usage: npm run figures -- NAME [OPTIONS]
+
+  kill     a hundred kills under load, at any moment and at named points (--kills, --seed)
+  limits   budgets and rates at saturation (--seconds, --rounds)
+  reports  reports over ten million rows while requests are served (--rows, --keys, --folder)
+  trace    1,389 rows a second for ten minutes from a trace, on one core (--seconds, --rate, --trace)`)
+  process.exit(2)
+}
+process.argv.splice(2, process.argv.length, ...rest)
+await import(`./${found}.ts`)
