@@ -1,6 +1,7 @@
 // The ledger in one SQLite file and its log: this instance's journal, and a store on the same tables. How rows are
 // written and read stands in the files beside.
 
+import type { KeyStore } from '#core/keys.ts'
 import type { AttemptRow, LedgerStore } from '#core/ledger.ts'
 import type { Clock } from '#core/ports.ts'
 import type { AppendLog } from './append-log.ts'
@@ -8,6 +9,7 @@ import { LedgerArchive } from './archive.ts'
 import { LedgerBook } from './book.ts'
 import type { SqlDriver } from './driver.ts'
 import { SqliteJournal } from './journal.ts'
+import { createSqliteKeyStore } from './key-store.ts'
 import { migrate } from './migrate.ts'
 import { LedgerOutbox } from './outbox.ts'
 import { LedgerReader } from './reader.ts'
@@ -31,6 +33,8 @@ export interface SqliteLedgerOptions {
 export interface SqliteLedger {
   readonly journal: SqliteJournal
   readonly store: LedgerStore
+  /** Keys of this file; closed with it. */
+  readonly keys: KeyStore
   readonly outbox: LedgerOutbox
   readonly instance: string
   /** One more at each opening. */
@@ -108,6 +112,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
 
   return {
     journal,
+    keys: createSqliteKeyStore(driver),
     outbox,
     instance,
     epoch,
