@@ -1,6 +1,9 @@
 // The compiled configuration that the pipeline reads: frozen, replaced whole on reload. No parsing here.
 
 import type { Scope } from './admission.ts'
+import type { DataAttributes, DataPolicy } from './data-policy.ts'
+import type { IpRange } from './ip-ranges.ts'
+import type { KeyFields } from './keys.ts'
 import type { Micro } from './money.ts'
 import type { PriceEntry } from './price.ts'
 import type { Capability, Provider } from './provider.ts'
@@ -11,11 +14,15 @@ export interface Settings {
     readonly port: number
     readonly drainMs: number
     readonly bodyBytesMax: number
+    /** Peers whose `x-forwarded-for` is believed. */
+    readonly trustedProxies: readonly IpRange[]
   }
   readonly admin: { readonly token: string | null }
   readonly metrics: { readonly public: boolean }
   /** Store URL: `sqlite:PATH`, `memory:`, `redis://…`, `rediss://…`. */
   readonly store: string
+  /** The pepper of key digests; null: one that was made once and is kept beside the store. */
+  readonly secret: string | null
   readonly currency: string
   /** Book units per unit of the named currency, micro. */
   readonly fx: ReadonlyMap<string, Micro>
@@ -24,9 +31,13 @@ export interface Settings {
   readonly prices: readonly { readonly pattern: string; readonly entry: PriceEntry }[]
   readonly models: ReadonlyMap<string, ModelSettings>
   readonly policies: ReadonlyMap<string, PolicySettings>
-  readonly keys: readonly KeySettings[]
+  readonly organisations: ReadonlyMap<string, Scope | null>
+  readonly teams: ReadonlyMap<string, TeamSettings>
+  readonly keys: readonly ConfiguredKey[]
   /** What is limited of what serves: providers by name, targets by `PROVIDER/MODEL`. */
   readonly served: ReadonlyMap<string, Scope>
+  /** What targets do with data, by `PROVIDER/MODEL`, where they say more of it than their provider. */
+  readonly targetData: ReadonlyMap<string, DataAttributes>
   /** Lines for the operator: disabled providers and targets, assumptions. */
   readonly notices: readonly string[]
 }
@@ -41,6 +52,7 @@ export interface ProviderSettings {
   readonly baseUrl: string | null
   readonly region: string
   readonly allowPrivate: boolean
+  readonly data: DataAttributes
   /** False: its key resolved to empty. */
   readonly enabled: boolean
 }
@@ -82,6 +94,8 @@ export interface PolicySettings {
     readonly baseEjectionMs: number
     readonly maxEjectionMs: number
   }
+  /** What targets must do with data; null: nothing is required. */
+  readonly dataPolicy: DataPolicy | null
   /** `stop`, or the names of providers that may be asked after a refusal by another one's content filter. */
   readonly onModeration: 'stop' | readonly string[]
   readonly timeouts: {
@@ -93,12 +107,28 @@ export interface PolicySettings {
   }
 }
 
-export interface KeySettings {
-  readonly name: string
-  /** SHA-256 of the key, hex; the key itself is not kept. */
-  readonly digest: string
-  /** What the key and its team both allow. null: all models. Entries are model names or `PROVIDER/*`. */
+/** What a key, its team or both at once confine their requests to. */
+export interface Restrictions {
+  /** Model names or `PROVIDER/*`; null: all. */
   readonly models: readonly string[] | null
+  /** null: all. */
+  readonly providers: readonly string[] | null
+  /** Each of these must be met. */
+  readonly dataPolicies: readonly DataPolicy[]
+  /** Each of these lists must hold the client's address. */
+  readonly ipRanges: readonly (readonly IpRange[])[]
+  readonly expiresAtMs: number | null
+}
+
+export interface TeamSettings extends Restrictions {
+  readonly organisation: string | null
+  /** Its own limits and its organisation's. */
+  readonly scopes: readonly Scope[]
+}
+
+/** A key as requests see it, wherever it is kept; restrictions are those of the key and its team together. */
+export interface KeySettings extends Restrictions {
+  readonly name: string
   /** With its team and its organisation among them, so that rows say whom they belong to. */
   readonly tags: Readonly<Record<string, string>>
   readonly team: string | null
@@ -106,4 +136,12 @@ export interface KeySettings {
   readonly organisation: string | null
   /** Its own limits, its team's and its organisation's; empty where nothing is limited. */
   readonly scopes: readonly Scope[]
+}
+
+/** A key of the configuration file. */
+export interface ConfiguredKey extends KeySettings {
+  /** HMAC-SHA-256 of the key under the pepper, hex; the key itself is not kept. */
+  readonly digest: string
+  /** As the file says it. */
+  readonly fields: KeyFields
 }

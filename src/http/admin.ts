@@ -1,16 +1,17 @@
-// The admin API: usage and requests of the ledger, for operators.
+// The admin API: usage and requests of the ledger, for operators; keys stand in admin-keys.ts.
 
 import type { Context, Hono } from 'hono'
 import { GatewayError } from '#core/errors.ts'
 import type { LedgerStore, RequestPage, UsageGroup, UsageQuery } from '#core/ledger.ts'
-import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Log } from '#core/telemetry.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
-import { type AccessOptions, requireAdmin } from './access.ts'
+import { requireAdmin } from './access.ts'
 import { scopeJson } from './admin-budgets.ts'
 import { attemptJson, csvOf, decisionJson, requestJson, usageColumns, usageJson } from './admin-json.ts'
+import { type KeyRoutesOptions, keyRoutes } from './admin-keys.ts'
+import { asked, bad, readLimit } from './admin-query.ts'
 
-export interface AdminOptions extends AccessOptions {
+export interface AdminOptions extends KeyRoutesOptions {
   readonly store: LedgerStore
   readonly log: Log
 }
@@ -18,9 +19,8 @@ export interface AdminOptions extends AccessOptions {
 // biome-ignore lint/suspicious/noExplicitAny: the routes do not look at the runtime's bindings
 type AnyApp = Hono<any>
 
-const PAGE_ROWS = 100
-
 export function adminRoutes(app: AnyApp, options: AdminOptions): void {
+  keyRoutes(app, options)
   app.get('/admin/v1/usage', async (context) => {
     requireAdmin(context, options)
     const query = readUsageQuery(context)
@@ -33,10 +33,10 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   })
   app.get('/admin/v1/budgets', (context) => {
     requireAdmin(context, options)
-    const { admission, live } = options.deps
+    const { admission, keys, live } = options.deps
     const { settings } = live()
     const after = context.req.query('cursor') ?? ''
-    const ids = new Map(scopesOf(settings).map((scope) => [scope.id, scope]))
+    const ids = new Map(scopesOf(settings, keys).map((scope) => [scope.id, scope]))
     const sorted = [...ids.keys()].filter((id) => id > after).sort()
     const page = sorted.slice(0, readLimit(context)).flatMap((id) => ids.get(id) ?? [])
     return context.json({
@@ -64,16 +64,6 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
       decision: request.decision === null ? null : decisionJson(request.decision),
     })
   })
-}
-
-/** A store that does not answer is our 503, never an empty report. */
-async function asked<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (cause) {
-    if (cause instanceof GatewayError) throw cause
-    throw new GatewayError('store_unavailable', 'the store does not answer', { cause, retryAfterMs: 1000 })
-  }
 }
 
 async function pageOf(store: LedgerStore, limit: number, cursor: string | null): Promise<RequestPage> {
@@ -113,15 +103,6 @@ function readInstant(context: Context, name: string): number | null {
   return atMs
 }
 
-function readLimit(context: Context): number {
-  const text = context.req.query('limit')
-  if (text === undefined) return PAGE_ROWS
-  const limit = Number(text)
-  if (!Number.isInteger(limit) || limit < 1 || limit > PAGE_ROWS_MAX)
-    throw bad('limit', text, `1 to ${PAGE_ROWS_MAX}`)
-  return limit
-}
-
 function oneOf<const T extends readonly string[]>(
   context: Context,
   name: string,
@@ -131,12 +112,4 @@ function oneOf<const T extends readonly string[]>(
   if (text === undefined) return null
   if (!allowed.includes(text)) throw bad(name, text, allowed.join(' or '))
   return text
-}
-
-function bad(param: string, found: string, right: string): GatewayError {
-  return new GatewayError(
-    'invalid_request',
-    `\`${param}\` must be ${right}; found "${found.slice(0, 100)}"`,
-    { param },
-  )
 }

@@ -47,8 +47,11 @@ export function createApp<E extends object>(options: AppOptions<E>): App<E> {
     errorResponse(new GatewayError('not_found', `there is no ${context.req.method} ${context.req.path}`)),
   )
   app.onError((error) => {
-    if (error instanceof GatewayError) return errorResponse(error)
-    options.log.error('http.crashed', { error: error.stack ?? error.message })
+    if (error instanceof GatewayError) {
+      if (error.status >= 500) options.log.warn('http.failed', { error: textOf(error.cause ?? error) })
+      return errorResponse(error)
+    }
+    options.log.error('http.crashed', { error: textOf(error) })
     return errorResponse(new GatewayError('internal_error', 'the gateway failed'))
   })
   return {
@@ -59,6 +62,10 @@ export function createApp<E extends object>(options: AppOptions<E>): App<E> {
       return apis.get(handler) ?? null
     },
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 function errorResponse(error: GatewayError): Response {

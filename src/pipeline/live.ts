@@ -1,5 +1,6 @@
-// The configuration in force, compiled for the request path: keys by digest, facts by target.
+// The configuration in force, compiled for the request path: the file's keys by digest, facts by target.
 
+import type { DataAttributes } from '#core/data-policy.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { Micro } from '#core/money.ts'
 import type { Capability, ModelRule, Provider, Quirks } from '#core/provider.ts'
@@ -35,6 +36,7 @@ export interface TargetFacts {
   /** Prices of the target's own model, for `priceAt`. */
   readonly prices: readonly Price[]
   readonly contextWindow: number | null
+  readonly data: DataAttributes
   readonly lacks: (capability: Capability) => boolean
   readonly lacksWhileThinking: (capability: Capability) => boolean
   readonly thinksByDefault: boolean
@@ -143,6 +145,7 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
     baseUrl,
     urlOf: urlsBelow(baseUrl),
     contextWindow: target.contextWindow ?? rule.contextWindow ?? listed?.contextWindow ?? null,
+    data: settings.targetData.get(target.id) ?? providerSettings.data,
     lacks: lackOf(target, provider, format, rule, listed?.capabilities ?? null),
     lacksWhileThinking: (capability) =>
       target.capabilities?.includes(capability) !== true &&

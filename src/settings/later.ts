@@ -3,13 +3,10 @@
 
 import type { Path } from './problems.ts'
 
-const DATA_POLICY = ['retention', 'trains_on_data', 'filing_no']
-
 /** By the place they stand in; `*` is any name or index. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  '': ['secret', 'on_store_loss', 'unpriced', 'ledger', 'time_zone'],
-  'providers.*': ['on_client_abort', ...DATA_POLICY],
-  'models.*.targets.*': ['region', ...DATA_POLICY],
+  '': ['on_store_loss', 'unpriced', 'ledger', 'time_zone'],
+  'providers.*': ['on_client_abort'],
   'policies.*': [
     'max_price',
     'preferred_max_latency',

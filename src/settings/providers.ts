@@ -3,6 +3,7 @@
 import type { Provider } from '#core/provider.ts'
 import type { ProviderSettings } from '#core/settings.ts'
 import { isPrivateHost } from './addresses.ts'
+import { providerData } from './data-policy.ts'
 import { describe, describeSecret, listNames, type Path } from './problems.ts'
 import type { Config } from './schema.ts'
 import { isPlainName, present, type Scope, templateAt } from './scope.ts'
@@ -53,6 +54,7 @@ function readProvider(
       allowed: 'an http or https URL',
     })
   }
+  const region = regionOf(config, provider, baseUrl)
   const isDisabled = provider.keyRequired && apiKey === null
   if (isDisabled) scope.notices.push(disabledNotice(scope, name))
   return {
@@ -60,7 +62,8 @@ function readProvider(
     provider,
     apiKey,
     baseUrl,
-    region: regionOf(config, provider, baseUrl),
+    region,
+    data: providerData(config, region),
     allowPrivate: config.allow_private,
     enabled: !isDisabled,
   }

@@ -5,7 +5,14 @@ import { z } from 'zod'
 import { ATTEMPTS_MAX, REQUEST_BODY_BYTES_MAX } from '#core/limits.ts'
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
-import { keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
+import {
+  dataPolicySchema,
+  dataShape,
+  keyShape,
+  organisationSchema,
+  servedShape,
+  teamSchema,
+} from './limits-schema.ts'
 
 /** Timers of JavaScript go no further. */
 const DURATION_MS_MAX = 2 ** 31 - 1
@@ -29,6 +36,9 @@ const server = z.strictObject({
     .max(BODY_BYTES_MAX)
     .default(REQUEST_BODY_BYTES_MAX)
     .describe('Larger request bodies are answered with 413.'),
+  trusted_proxies: list(text)
+    .default([])
+    .describe('Addresses or ranges of proxies whose x-forwarded-for is believed.'),
 })
 
 const provider = z.strictObject({
@@ -41,8 +51,9 @@ const provider = z.strictObject({
   region: z
     .string()
     .optional()
-    .describe('Which of its price lists holds; else read from the host of base_url.'),
+    .describe('Which of its price lists holds, and where data goes; else read from the host of base_url.'),
   allow_private: z.boolean().default(false).describe('Its host may be loopback or private.'),
+  ...dataShape,
   ...servedShape,
 })
 
@@ -156,6 +167,10 @@ const target = z.strictObject({
   priority: z.int().default(0).describe('Lowest first.'),
   context_window: count.optional(),
   capabilities: capabilities.optional().describe('What it can do; absent: what is known of the model.'),
+  region: text
+    .optional()
+    .describe("Where data goes, if not to its provider's region; prices stay that one's."),
+  ...dataShape,
   ...servedShape,
 })
 
@@ -193,6 +208,7 @@ export const policySchema = z.strictObject({
       max_ejection_ms: milliseconds.default(60_000),
     })
     .prefault({}),
+  data_policy: dataPolicySchema.optional().describe('Required of what targets do with data.'),
   on_moderation: z
     .union([z.literal('stop'), z.strictObject({ allow: list(text) })])
     .default('stop')
@@ -210,7 +226,6 @@ export const policySchema = z.strictObject({
 const key = z.strictObject({
   name: text,
   key: z.string().describe('What clients send as `Authorization: Bearer …`; 12 characters or more.'),
-  models: list(text).optional().describe('Model names, PROVIDER/* and PROVIDER/MODEL; absent: all.'),
   tags: z.record(z.string(), z.string()).default({}),
   ...keyShape,
 })
@@ -231,6 +246,10 @@ export const configSchema = z.strictObject({
     .string()
     .default('sqlite:data/sluice.db')
     .describe('sqlite:PATH, memory:, redis://… or rediss://…'),
+  secret: z
+    .string()
+    .optional()
+    .describe('Pepper of key digests, the same on all instances; empty: made once, kept beside the store.'),
   currency: currency.default('CNY').describe('ISO 4217 code of the currency of the books.'),
   fx: named(decimal).default({}).describe('Book currency per unit of another currency: { USD: "7.10" }.'),
   providers: named(provider),

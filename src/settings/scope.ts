@@ -15,14 +15,17 @@ export interface Declared {
   readonly teams: ReadonlySet<string>
 }
 
-export interface Scope {
-  readonly config: Config
+/** What a check of names needs: those there are, and where to say that one is not among them. */
+export interface Names {
   readonly declared: Declared
   readonly report: Report
+}
+
+export interface Scope extends Names {
+  readonly config: Config
   /** The folders of providers/. */
   readonly folders: ReadonlyMap<string, Provider>
   readonly templates: Templates
-  readonly digest: (text: string) => string
   readonly notices: string[]
 }
 

@@ -5,13 +5,14 @@ import type { Environment } from './expand.ts'
 import { allowedAt } from './json-schema.ts'
 import { LATER_STORES } from './later.ts'
 import { describe, describeSecret, type Path, type Report } from './problems.ts'
+import { readRanges } from './restrictions.ts'
 import { configSchema } from './schema.ts'
 import { type Scope, templateAt } from './scope.ts'
 
-export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store'>
+export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store' | 'secret'>
 
 export function readBase(scope: Scope, env: Environment): Base {
-  const { server, admin, metrics, store } = scope.config
+  const { server, admin, metrics, store, secret } = scope.config
   const { report } = scope
   checkHost(report, ['server', 'host'], server.host)
   const storePath = ['store']
@@ -24,13 +25,30 @@ export function readBase(scope: Scope, env: Environment): Base {
       port: portFromEnv(env, report) ?? server.port,
       drainMs: server.drain_ms,
       bodyBytesMax: server.body_bytes_max,
+      trustedProxies: readRanges(scope, ['server', 'trusted_proxies'], server.trusted_proxies),
     },
     admin: {
       token: fromEnv(env, 'SLUICE_ADMIN_TOKEN', (value, path) => checkToken(report, path, value)) ?? token,
     },
     metrics: { public: metrics.public },
     store: fromEnv(env, 'SLUICE_STORE', (value, path) => checkStore(report, path, value, null)) ?? store,
+    secret: readSecret(scope, secret),
   }
+}
+
+/** It is made by people; what a machine made is longer. */
+const SECRET_CHARS_MIN = 12
+
+function readSecret(scope: Scope, secret: string | undefined): string | null {
+  if (secret === undefined || secret === '') return null
+  if (secret.length < SECRET_CHARS_MIN) {
+    scope.report.add(['secret'], {
+      message: 'is too short',
+      found: describeSecret(secret),
+      allowed: `${SECRET_CHARS_MIN} characters or more, or nothing`,
+    })
+  }
+  return secret
 }
 
 type EnvPath = `env ${string}`

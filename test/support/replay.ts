@@ -111,10 +111,11 @@ export function liveOf(
     capabilities: null,
   }
   const settings: Settings = {
-    server: { host: '127.0.0.1', port: 0, drainMs: 0, bodyBytesMax: 1 << 25 },
+    server: { host: '127.0.0.1', port: 0, drainMs: 0, bodyBytesMax: 1 << 25, trustedProxies: [] },
     admin: { token: null },
     metrics: { public: false },
     store: 'memory:',
+    secret: null,
     currency: 'CNY',
     fx: new Map([['USD', 7_100_000n as never]]),
     providers: new Map([
@@ -127,6 +128,7 @@ export function liveOf(
           baseUrl: fixture.base_url ?? (provider.baseUrl === undefined ? 'http://127.0.0.1:8000/v1' : null),
           region: provider.region,
           allowPrivate: true,
+          data: { region: null, retentionMs: null, trainsOnData: null, filingNo: null },
           enabled: true,
         },
       ],
@@ -134,7 +136,10 @@ export function liveOf(
     prices: [],
     models: new Map([['m', { name: 'm', policy: 'default', targets: [target] }]]),
     policies: new Map(),
+    organisations: new Map(),
+    teams: new Map(),
     keys: [],
+    targetData: new Map(),
     served: new Map(),
     notices: [],
   }

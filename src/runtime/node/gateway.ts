@@ -1,10 +1,10 @@
 // The gateway on Node: reads the configuration, wires the ports, listens, reloads, drains.
 
-import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { HttpBindings } from '@hono/node-server'
 import { getRequestListener } from '@hono/node-server'
+import type { Scope } from '#core/admission.ts'
 import type { AttemptRow } from '#core/ledger.ts'
 import type { Settings } from '#core/settings.ts'
 import type { Log } from '#core/telemetry.ts'
@@ -14,19 +14,26 @@ import { TokenCache } from '#pipeline/credentials.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
-import { balancesOf, MemoryBalances } from '#pricing/balances.ts'
-import { buildCatalogue, type Catalogue } from '#pricing/catalogue.ts'
-import { checkOverrides, type OverrideProblem } from '#pricing/check.ts'
+import { MemoryBalances } from '#pricing/balances.ts'
 import { rate } from '#pricing/rate.ts'
 import { HealthBoard } from '#routing/health.ts'
-import { loadSettings, noProviderEnabled, type Problem } from '#settings/load.ts'
+import { noProviderEnabled } from '#settings/load.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { openBudgetBooks } from './budgets.ts'
-import { nodeInference, serveInference } from './inference.ts'
+import { nodeInference, peerOf, serveInference } from './inference.ts'
+import { createKeyRing, createNodeKeys } from './keys.ts'
 import { openLedger } from './ledger.ts'
-import { type PriceList, PriceLists } from './price-lists.ts'
+import { PriceLists } from './price-lists.ts'
 import { type ProviderFolders, priceFileOf, readProviderFolders } from './providers.ts'
+import {
+  ConfigError,
+  catalogueOf,
+  createPepper,
+  type Environment,
+  readConfig,
+  refuseTakenNames,
+} from './read-config.ts'
 import { seedRates } from './recent-rates.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
 import { createNodeUpstream } from './upstream.ts'
@@ -39,7 +46,7 @@ const TURNS_MAX = 100
 
 export interface GatewayOptions {
   readonly configPath: string
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   readonly log: Log
 }
 
@@ -51,64 +58,15 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-/** The configuration cannot be used. */
-export class ConfigError extends Error {
-  readonly problems: readonly Problem[]
-
-  constructor(problems: readonly Problem[]) {
-    super('the configuration has problems')
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
-}
-
-/** Reads and checks a configuration as the gateway would. @throws ConfigError */
-export async function readConfig(
-  path: string,
-  env: GatewayOptions['env'],
-  folders: ProviderFolders,
-  balances = new MemoryBalances(),
-): Promise<Live> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    const message = `the configuration file cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`
-    throw new ConfigError([
-      { path, found: 'nothing', allowed: 'a YAML or JSON file', nearest: null, message },
-    ])
-  }
-  const loaded = loadSettings({ text, providers: folders.providers, env, digest })
-  if ('problems' in loaded) throw new ConfigError(loaded.problems)
-  const { settings } = loaded
-  const wrong = checkOverrides(settings.prices, (name) => listOf(folders, settings, name))
-  if (wrong.length > 0) throw new ConfigError(wrong.map(overrideProblem))
-  balances.configure(balancesOf(settings.prices))
-  return compileLive(settings, catalogueOf(settings, folders.lists, balances))
-}
-
-function catalogueOf(settings: Settings, lists: readonly PriceList[], balances: MemoryBalances): Catalogue {
-  const { prices: overrides, currency } = settings
-  return buildCatalogue({ lists, overrides, currency, balances })
-}
-
-/** The price list that a provider of the configuration goes by. */
-function listOf({ lists }: ProviderFolders, { providers }: Settings, name: string): PriceList['entries'] {
-  const id = providers.get(name)?.provider.id
-  return lists.find(({ provider }) => provider === id)?.entries ?? []
-}
-
-function overrideProblem({ pattern, problem }: OverrideProblem): Problem {
-  const allowed = 'a price that its vendor could mean'
-  return { path: `prices["${pattern}"]`, message: problem, found: 'this entry', allowed, nearest: null }
-}
-
 /** @throws ConfigError, and Error when nothing can be served or the port is in use */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log } = options
   const folders = await readProviderFolders()
   const balances = new MemoryBalances()
-  let live = await readConfig(options.configPath, options.env, folders, balances)
+  const pepper = createPepper(options.env)
+  const read = (lists: ProviderFolders): Promise<Live> =>
+    readConfig(options.configPath, options.env, lists, balances, pepper)
+  let live = await read(folders)
   const { settings } = live
   const missing = noProviderEnabled(settings)
   if (missing !== null) throw new Error(missing)
@@ -122,9 +80,25 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const upstream = createNodeUpstream()
   const desk = new AdmissionDesk(clock)
-  const budgets = openBudgetBooks(desk, ledger.store, metrics, log, () => live.settings)
-  await budgets.seed(settings)
-  await seedRates(desk, ledger.store, settings, log)
+  pepper.keep(settings.store)
+  const ring = createKeyRing()
+  const scopesInForce = (): readonly Scope[] => scopesOf(live.settings, ring)
+  const budgets = openBudgetBooks(desk, ledger.store, metrics, log, scopesInForce)
+  let onPepper = async (): Promise<void> => {
+    live = await read(folders)
+  }
+  const keys = createNodeKeys(ring, {
+    shared: ledger.keys,
+    pepper,
+    live: () => live,
+    budgets,
+    log,
+    onPepper: () => onPepper(),
+  })
+  await keys.open()
+  refuseTakenNames(live, ring)
+  await budgets.seed(scopesInForce())
+  await seedRates(desk, ledger.store, live.settings, ring, log)
   const deps: Deps = {
     clock,
     random,
@@ -138,6 +112,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     gauge: new InputGauge(),
     hmacSha256,
     digest,
+    digestKey: (secret) => pepper.digest(secret, live.settings.secret, settings.store),
+    keys: ring,
     load: { inFlight: 0, bodyBytes: 0 },
     live: () => live,
   }
@@ -155,12 +131,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const reload = async (): Promise<void> => {
     try {
       const current = { ...folders, lists: prices.lists }
-      const next = await readConfig(options.configPath, options.env, current, balances)
-      await budgets.seedRunning(next.settings)
+      const next = await read(current)
+      refuseTakenNames(next, ring)
+      await budgets.seedRunning(scopesOf(next.settings, ring))
       applyReload(deps, live, next, log)
       // Prices may have changed while the ledger was asked.
       live = compileLive(next.settings, catalogueOf(next.settings, prices.lists, balances))
-      desk.keep(scopesOf(next.settings))
+      desk.keep(scopesInForce())
       metrics.settingsReloaded(clock.nowMs())
       log.info('settings.reloaded', { models: next.settings.models.size, keys: next.settings.keys.length })
     } catch (error) {
@@ -170,15 +147,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
   }
   let reloading = Promise.resolve()
-  const watcher = watchFile(options.configPath, () => {
-    // One after the other, so that the file's last state is the one in force.
+  // One after the other, so that the file's last state is the one in force.
+  const reloadNext = (): Promise<void> => {
     reloading = reloading.then(reload)
-  })
+    return reloading
+  }
+  onPepper = reloadNext
+  const watcher = watchFile(options.configPath, () => void reloadNext())
   let isReady = true
   const app = createApp<HttpBindings>({
     deps,
     log,
     store: ledger.store,
+    keyDesk: keys.desk,
+    peerOf: (context) => peerOf(context.env.incoming as IncomingMessage),
     inference: nodeInference(deps),
     isReady: () => isReady,
     listensOnLoopback: isLoopback(settings.server.host),
@@ -201,6 +183,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       isReady = false
       watcher.close()
       prices.close()
+      keys.close()
       budgets.close()
       sayGoodbye(server)
       await drain(server, live.settings.server.drainMs)
@@ -223,11 +206,10 @@ function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
     deps.tokens.invalidate(name)
     for (const id of targets) if (id.startsWith(`${name}/`)) deps.health.forget(id)
   }
-  for (const fixed of ['server', 'store'] as const) {
-    if (JSON.stringify(before.settings[fixed]) !== JSON.stringify(after.settings[fixed])) {
-      log.warn('settings.needs_restart', { setting: fixed })
-    }
-  }
+  const [now, then] = [before.settings, after.settings]
+  if (now.server.host !== then.server.host || now.server.port !== then.server.port)
+    log.warn('settings.needs_restart', { setting: 'server' })
+  if (now.store !== then.store) log.warn('settings.needs_restart', { setting: 'store' })
 }
 
 /** An attempt that a crash cut off: charged for its input, marked as recovered. */

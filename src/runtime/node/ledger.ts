@@ -7,11 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AttemptRow, Journal, LedgerStore } from '#core/ledger.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
+import { createRedisKeyStore } from '#store/redis/key-store.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
 import { openSqliteLedger, type SqliteLedger } from '#store/sqlite/store.ts'
 import { openNodeAppendLog } from './append-log.ts'
 import { type Checkpointer, startCheckpointer } from './checkpointer.ts'
+import type { SharedKeys } from './keys.ts'
 import { openNodeSqlite } from './sqlite.ts'
 import { clock } from './system.ts'
 
@@ -24,6 +26,7 @@ export interface NodeLedger {
   readonly journal: Journal
   /** Where reports are read. */
   readonly store: LedgerStore
+  readonly keys: SharedKeys
   readonly describe: string
   close(): Promise<void>
 }
@@ -40,14 +43,14 @@ export interface LedgerOptions {
 }
 
 export function openLedger(options: LedgerOptions): NodeLedger {
-  const isRedis = /^rediss?:/.test(options.url)
+  const isRedis = isRedisUrl(options.url)
   const path = databasePath(options, isRedis)
   const driver = openNodeSqlite(path)
   const ledger = openSqliteLedger(driver, {
     clock,
     log: openNodeAppendLog(isRedis ? path : (options.journalPath ?? path)),
     schedule: setImmediate,
-    makeInstance: () => randomBytes(8).toString('hex'),
+    makeInstance: makeName,
     shipping: isRedis,
   })
   const recovered = ledger.recover(options.estimate)
@@ -60,9 +63,26 @@ export function openLedger(options: LedgerOptions): NodeLedger {
   return isRedis ? withRedis(ledger, checkpointer, options) : alone(ledger, checkpointer, path, options)
 }
 
+const makeName = (): string => randomBytes(8).toString('hex')
+
+/** Where the secret of a store is kept that was given none: beside its file. null: nowhere, it forgets anyway. */
+export function secretPath(url: string, journalPath: string | undefined): string | null {
+  if (url === 'memory:') return null
+  const path = isRedisUrl(url) ? (journalPath ?? JOURNAL_PATH) : sqlitePath(url)
+  return `${path}.secret`
+}
+
+function isRedisUrl(url: string): boolean {
+  return /^rediss?:/.test(url)
+}
+
+function sqlitePath(url: string): string {
+  return url.replace(/^sqlite:(\/\/(?=\/))?/, '')
+}
+
 function databasePath(options: LedgerOptions, isRedis: boolean): string {
   if (options.url === 'memory:') return join(mkdtempSync(join(tmpdir(), 'sluice-')), 'ledger.db')
-  if (!isRedis) return options.url.replace(/^sqlite:(\/\/(?=\/))?/, '')
+  if (!isRedis) return sqlitePath(options.url)
   return options.journalPath ?? JOURNAL_PATH
 }
 
@@ -80,6 +100,7 @@ function alone(
   return {
     journal: ledger.journal,
     store: ledger.store,
+    keys: { store: ledger.keys, secret: null },
     describe: `sqlite ${path}`,
     async close() {
       clearInterval(timer)
@@ -91,6 +112,7 @@ function alone(
 
 function withRedis(ledger: SqliteLedger, checkpointer: Checkpointer, options: LedgerOptions): NodeLedger {
   const store = createRedisStore({ url: options.url })
+  const keys = createRedisKeyStore({ url: options.url, makeLife: makeName })
   let wasUp: boolean | null = null
   const shipper = createShipper({
     journal: ledger.outbox,
@@ -108,11 +130,13 @@ function withRedis(ledger: SqliteLedger, checkpointer: Checkpointer, options: Le
   return {
     journal: ledger.journal,
     store,
+    keys: { store: keys, secret: (proposed) => keys.secret(proposed) },
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     async close() {
       const left = await shipper.stop(FLUSH_MS)
       if (left > 0) options.log.warn('store.rows_left', { rows: left })
       await store.close()
+      await keys.close()
       await checkpointer.stop()
       ledger.close()
     },
