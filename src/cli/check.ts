@@ -1,7 +1,7 @@
 // `sluice check`: would this configuration be taken?
 
-import { ConfigError, readConfig } from '#runtime/node/gateway.ts'
 import { readProviderFolders } from '#runtime/node/providers.ts'
+import { ConfigError, readConfig } from '#runtime/node/read-config.ts'
 import { formatProblems } from '#settings/problems.ts'
 import { type Command, readOptions, UsageError } from './command.ts'
 

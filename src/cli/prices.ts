@@ -5,6 +5,7 @@ import { type Command, readOptions, UsageError } from './command.ts'
 import { type PriceTable, priceTable, TABLE_UNITS, type TableRow, type TableUnit } from './price-table.ts'
 import { vendorOf } from './price-vendors.ts'
 import { readInstant } from './rate.ts'
+import { alignedLines } from './table.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 const DAY = /^\d{4}-\d{2}-\d{2}$/
@@ -70,13 +71,7 @@ function tableText({ rows, undated }: PriceTable, atMs: number): string {
     ['PROVIDER', 'MODEL', 'REGION', 'INPUT', 'CACHED', 'OUTPUT', 'IN', 'SINCE'],
     ...rows.map(cellsOf),
   ]
-  const widths = cells[0]?.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0))) ?? []
-  const lines = cells.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
+  const lines = alignedLines(cells)
   const left = undated === 0 ? [] : [`${undated} prices first seen later do not say since when they hold`]
   return [`prices at ${new Date(atMs).toISOString()}`, ...lines, ...left].join('\n')
 }

@@ -1,7 +1,8 @@
 // Runs a gateway until it is told to stop; shared by serve and demo.
 
 import { LOG_LEVELS, type Log } from '#core/telemetry.ts'
-import { ConfigError, type Gateway, startGateway } from '#runtime/node/gateway.ts'
+import { type Gateway, startGateway } from '#runtime/node/gateway.ts'
+import { ConfigError } from '#runtime/node/read-config.ts'
 import { formatProblems } from '#settings/problems.ts'
 import { createLog } from '#telemetry/log.ts'
 

@@ -21,6 +21,7 @@ export const ERRORS = {
   model_not_found: { status: 404, type: 'invalid_request_error', retry: false },
   not_found: { status: 404, type: 'invalid_request_error', retry: false },
   method_not_allowed: { status: 405, type: 'invalid_request_error', retry: false },
+  conflict: { status: 409, type: 'invalid_request_error', retry: false },
   request_timeout: { status: 408, type: 'invalid_request_error', retry: false },
   request_too_large: { status: 413, type: 'invalid_request_error', retry: false },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', retry: false },
@@ -80,7 +81,19 @@ export interface GatewayErrorOptions {
   readonly cause?: unknown
   /** Overrides the table where the case at hand is known better. */
   readonly shouldRetry?: boolean
+  /** Everything that is wrong with what was sent, where there may be several things. */
+  readonly problems?: readonly FieldProblem[]
 }
+
+export interface FieldProblem {
+  readonly field: string
+  readonly message: string
+  readonly found: string
+  readonly allowed: string
+  readonly nearest: string | null
+}
+
+const NONE: readonly FieldProblem[] = Object.freeze([])
 
 /** The one error that ends a request; carries all that the client's error body needs. */
 export class GatewayError extends Error {
@@ -88,6 +101,7 @@ export class GatewayError extends Error {
   readonly param: string | null
   readonly retryAfterMs: number | null
   readonly shouldRetry: boolean
+  readonly problems: readonly FieldProblem[]
 
   constructor(code: ErrorCode, message: string, options: GatewayErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -96,6 +110,7 @@ export class GatewayError extends Error {
     this.param = options.param ?? null
     this.retryAfterMs = options.retryAfterMs ?? null
     this.shouldRetry = options.shouldRetry ?? ERRORS[code].retry
+    this.problems = options.problems ?? NONE
   }
 
   get status(): number {

@@ -132,7 +132,7 @@ export interface DecisionCandidate {
 
 export interface DecisionExclusion {
   readonly target: string
-  /** Machine-readable: `capability`, `context_length`, `breaker_open`, `cooling_down`, `slo_ttft`, `unpriced`, `disabled`; of limits `limit`, `budget`, `unbounded`. */
+  /** Machine-readable: `capability`, `context_length`, `breaker_open`, `cooling_down`, `slo_ttft`, `unpriced`, `disabled`, `provider_not_allowed`, `data_policy`; of limits `limit`, `budget`, `unbounded`. */
   readonly reason: string
   readonly detail: string
 }

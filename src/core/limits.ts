@@ -70,3 +70,11 @@ export const REPORT_KEPT_MS = 10 * 60_000
 export const FILTERED_ROWS_MAX = 200_000
 /** Characters kept of a request's `user`. */
 export const USER_CHARS_MAX = 512
+/** Secrets of one key that are valid at the same time: rotations whose overlap is not over. The oldest ends first. */
+export const KEY_SECRETS_MAX = 4
+/** Keys that were revoked or deleted are kept so long, so that their users are told what happened. */
+export const KEYS_KEPT_MS = 90 * 24 * 60 * 60_000
+/** A shared store of keys that does not answer: what was read of it holds so long, since a key may be revoked by now. */
+export const KEYS_UNCHECKED_MS_MAX = 60_000
+/** Bodies of the admin API; a key with all its lists is far smaller. */
+export const ADMIN_BODY_BYTES_MAX = 256 * 1024

@@ -1,7 +1,10 @@
 // The compiled configuration that the pipeline reads: frozen, replaced whole on reload. No parsing here.
 
 import type { Scope } from './admission.ts'
+import type { DataAttributes, DataPolicy } from './data-policy.ts'
 import type { FxRates } from './fx.ts'
+import type { IpRange } from './ip-ranges.ts'
+import type { KeyFields } from './keys.ts'
 import type { PriceEntry, UnpricedRule } from './price.ts'
 import type { Capability, Provider } from './provider.ts'
 
@@ -17,6 +20,8 @@ export interface Settings {
       readonly bytesMax: number
       readonly drainsMax: number
     }
+    /** Peers whose `x-forwarded-for` is believed. */
+    readonly trustedProxies: readonly IpRange[]
   }
   readonly admin: { readonly token: string | null }
   readonly metrics: { readonly public: boolean }
@@ -28,6 +33,8 @@ export interface Settings {
     /** What an answered request survives: the death of the process, or the loss of power too. */
     readonly durability: 'process' | 'power'
   }
+  /** The pepper of key digests; null: one that was made once and is kept beside the store. */
+  readonly secret: string | null
   readonly currency: string
   /** Of targets without a price, under a budget. */
   readonly unpriced: UnpricedRule
@@ -39,9 +46,13 @@ export interface Settings {
   readonly prices: readonly { readonly pattern: string; readonly entry: PriceEntry }[]
   readonly models: ReadonlyMap<string, ModelSettings>
   readonly policies: ReadonlyMap<string, PolicySettings>
-  readonly keys: readonly KeySettings[]
+  readonly organisations: ReadonlyMap<string, Scope | null>
+  readonly teams: ReadonlyMap<string, TeamSettings>
+  readonly keys: readonly ConfiguredKey[]
   /** What is limited of what serves: providers by name, targets by `PROVIDER/MODEL`. */
   readonly served: ReadonlyMap<string, Scope>
+  /** What targets do with data, by `PROVIDER/MODEL`, where they say more of it than their provider. */
+  readonly targetData: ReadonlyMap<string, DataAttributes>
   /** Lines for the operator: disabled providers and targets, assumptions. */
   readonly notices: readonly string[]
 }
@@ -64,6 +75,7 @@ export interface ProviderSettings {
   readonly allowPrivate: boolean
   /** null: as the folder's facts have it. */
   readonly onClientAbort: OnClientAbort | null
+  readonly data: DataAttributes
   /** False: its key resolved to empty. */
   readonly enabled: boolean
   /** Its account has the free quotas of the list, since then or (null) since each was first used; absent: it has not. */
@@ -107,6 +119,8 @@ export interface PolicySettings {
     readonly baseEjectionMs: number
     readonly maxEjectionMs: number
   }
+  /** What targets must do with data; null: nothing is required. */
+  readonly dataPolicy: DataPolicy | null
   /** `stop`, or the names of providers that may be asked after a refusal by another one's content filter. */
   readonly onModeration: 'stop' | readonly string[]
   readonly timeouts: {
@@ -118,12 +132,28 @@ export interface PolicySettings {
   }
 }
 
-export interface KeySettings {
-  readonly name: string
-  /** SHA-256 of the key, hex; the key itself is not kept. */
-  readonly digest: string
-  /** What the key and its team both allow. null: all models. Entries are model names or `PROVIDER/*`. */
+/** What a key, its team or both at once confine their requests to. */
+export interface Restrictions {
+  /** Model names or `PROVIDER/*`; null: all. */
   readonly models: readonly string[] | null
+  /** null: all. */
+  readonly providers: readonly string[] | null
+  /** Each of these must be met. */
+  readonly dataPolicies: readonly DataPolicy[]
+  /** Each of these lists must hold the client's address. */
+  readonly ipRanges: readonly (readonly IpRange[])[]
+  readonly expiresAtMs: number | null
+}
+
+export interface TeamSettings extends Restrictions {
+  readonly organisation: string | null
+  /** Its own limits and its organisation's. */
+  readonly scopes: readonly Scope[]
+}
+
+/** A key as requests see it, wherever it is kept; restrictions are those of the key and its team together. */
+export interface KeySettings extends Restrictions {
+  readonly name: string
   /** With its team and its organisation among them, so that rows say whom they belong to. */
   readonly tags: Readonly<Record<string, string>>
   readonly team: string | null
@@ -131,4 +161,12 @@ export interface KeySettings {
   readonly organisation: string | null
   /** Its own limits, its team's and its organisation's; empty where nothing is limited. */
   readonly scopes: readonly Scope[]
+}
+
+/** A key of the configuration file. */
+export interface ConfiguredKey extends KeySettings {
+  /** HMAC-SHA-256 of the key under the pepper, hex; the key itself is not kept. */
+  readonly digest: string
+  /** As the file says it. */
+  readonly fields: KeyFields
 }

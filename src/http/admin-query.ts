@@ -1,4 +1,4 @@
-// Query parameters of the admin API, and what is said of those that cannot be meant.
+// What the routes of the admin API read alike: query parameters, and a store that may not answer.
 
 import type { Context } from 'hono'
 import { GatewayError } from '#core/errors.ts'
@@ -6,6 +6,17 @@ import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import { startOfDayMs, zoneOf } from '#core/zones.ts'
 
 const DAY_MS = 24 * 60 * 60_000
+
+/** A store that does not answer is our 503, never an empty report. */
+export async function asked<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (cause) {
+    // A TypeError is a mistake of ours, not a store's silence.
+    if (cause instanceof GatewayError || cause instanceof TypeError) throw cause
+    throw new GatewayError('store_unavailable', 'the store does not answer', { cause, retryAfterMs: 1000 })
+  }
+}
 
 /** @throws GatewayError */
 export function readInstant(context: Context, name: string, timeZone: string): number | null {

@@ -1,4 +1,4 @@
-// The admin API: budgets and requests of the ledger, for operators. Usage stands in usage.ts.
+// The admin API: budgets and requests of the ledger, for operators. Usage stands in usage.ts, keys in admin-keys.ts.
 
 import type { Context, Hono } from 'hono'
 import { GatewayError } from '#core/errors.ts'
@@ -11,13 +11,14 @@ import {
 } from '#core/ledger.ts'
 import type { Log } from '#core/telemetry.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
-import { type AccessOptions, requireAdmin } from './access.ts'
+import { requireAdmin } from './access.ts'
 import { scopeJson } from './admin-budgets.ts'
 import { attemptJson, decisionJson, requestJson } from './admin-json.ts'
-import { oneOf, readInstant, readLimit } from './admin-query.ts'
+import { type KeyRoutesOptions, keyRoutes } from './admin-keys.ts'
+import { asked, oneOf, readInstant, readLimit } from './admin-query.ts'
 import { usageRoutes } from './usage.ts'
 
-export interface AdminOptions extends AccessOptions {
+export interface AdminOptions extends KeyRoutesOptions {
   readonly store: LedgerStore
   readonly log: Log
 }
@@ -28,13 +29,14 @@ type AnyApp = Hono<any>
 const PAGE_ROWS = 100
 
 export function adminRoutes(app: AnyApp, options: AdminOptions): void {
+  keyRoutes(app, options)
   usageRoutes(app, options)
   app.get('/admin/v1/budgets', (context) => {
     requireAdmin(context, options)
-    const { admission, live } = options.deps
+    const { admission, keys, live } = options.deps
     const { settings } = live()
     const after = context.req.query('cursor') ?? ''
-    const ids = new Map(scopesOf(settings).map((scope) => [scope.id, scope]))
+    const ids = new Map(scopesOf(settings, keys).map((scope) => [scope.id, scope]))
     const sorted = [...ids.keys()].filter((id) => id > after).sort()
     const page = sorted.slice(0, readLimit(context, PAGE_ROWS)).flatMap((id) => ids.get(id) ?? [])
     return context.json({
@@ -68,16 +70,6 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
       decision: request.decision === null ? null : decisionJson(request.decision),
     })
   })
-}
-
-/** A store that does not answer is our 503, never an empty report. */
-async function asked<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (cause) {
-    if (cause instanceof GatewayError) throw cause
-    throw new GatewayError('store_unavailable', 'the store does not answer', { cause, retryAfterMs: 1000 })
-  }
 }
 
 async function pageOf(store: LedgerStore, query: RequestQuery): Promise<RequestPage> {

@@ -61,9 +61,13 @@ export function createApp<E extends object>(options: AppOptions<E>): App<E> {
     errorResponse(new GatewayError('not_found', `there is no ${context.req.method} ${context.req.path}`)),
   )
   app.onError((error, context) => {
-    if (error instanceof GatewayError) return errorResponse(error)
     const requestId = requestIds.get(context.req.raw)
-    options.log.error('http.crashed', { request_id: requestId, error: error.stack ?? error.message })
+    if (error instanceof GatewayError) {
+      if (error.status >= 500)
+        options.log.warn('http.failed', { request_id: requestId, error: textOf(error.cause ?? error) })
+      return errorResponse(error)
+    }
+    options.log.error('http.crashed', { request_id: requestId, error: textOf(error) })
     return errorResponse(new GatewayError('internal_error', 'the gateway failed'))
   })
   return {
@@ -77,6 +81,10 @@ export function createApp<E extends object>(options: AppOptions<E>): App<E> {
       return null
     },
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 function errorResponse(error: GatewayError): Response {

@@ -3,6 +3,7 @@
 import type { Context, Hono } from 'hono'
 import { GatewayError } from '#core/errors.ts'
 import { authenticate } from '#pipeline/authenticate.ts'
+import type { Peer } from '#pipeline/client-address.ts'
 import type { Deps } from '#pipeline/context.ts'
 import { listModels } from '#pipeline/models.ts'
 import { CORS_HEADERS, preflight } from './cors.ts'
@@ -11,6 +12,8 @@ export interface ModelsOptions {
   readonly deps: Deps
   /** Epoch seconds; the list has no better date. */
   readonly startedSeconds: number
+  /** Where a request comes from, as the runtime's socket tells. */
+  readonly peerOf: (context: Context) => Peer
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the routes do not look at the runtime's bindings
@@ -25,7 +28,15 @@ export function modelRoutes(app: AnyApp, options: ModelsOptions): void {
   })
   const allowed = (context: Context) => {
     const live = options.deps.live()
-    const key = authenticate(options.deps, live, context.req.header('authorization') ?? null)
+    const key = authenticate(
+      options.deps,
+      live,
+      {
+        authorization: context.req.header('authorization') ?? null,
+        peer: () => options.peerOf(context),
+      },
+      options.deps.clock.nowMs(),
+    )
     return listModels(live, key)
   }
   for (const prefix of ['/v1', '']) {

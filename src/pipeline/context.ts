@@ -18,8 +18,10 @@ import type { HealthBoard } from '#routing/health.ts'
 import type { MemberScan } from '#wire/json-members.ts'
 import type { Need } from '#wire/openai-chat/request.ts'
 import type { DrainDesk } from './abandoned.ts'
+import type { Asker } from './authenticate.ts'
 import type { TokenCache } from './credentials.ts'
 import type { InputGauge } from './input-gauge.ts'
+import type { KeyRing } from './key-ring.ts'
 import type { Live } from './live.ts'
 import type { OutputGauge } from './output-gauge.ts'
 
@@ -40,6 +42,10 @@ export interface Deps {
   readonly hmacSha256: HmacSha256
   /** SHA-256, hex. */
   readonly digest: (text: string) => string
+  /** HMAC-SHA-256 of a key's secret under the pepper in force, hex. */
+  readonly digestKey: (secret: string) => string
+  /** Keys that are not of the configuration. */
+  readonly keys: KeyRing
   /** Requests in flight on this instance, and the bytes of their bodies. */
   readonly load: { inFlight: number; bodyBytes: number }
   /** The configuration in force; a request reads it once and keeps it. */
@@ -50,10 +56,8 @@ export interface Deps {
 export type ClientApi = 'chat' | 'completions'
 
 /** A request as the runtime hands it over. */
-export interface Incoming {
+export interface Incoming extends Asker {
   readonly api: ClientApi
-  /** The `authorization` header, or null. */
-  readonly authorization: string | null
   /** `take` hears of every chunk's bytes and throws when the instance holds too many. @throws GatewayError */
   readonly readBody: (bytesMax: number, take: (bytes: number) => void) => Promise<Uint8Array>
   readonly sink: ClientSink

@@ -4,7 +4,9 @@ import { ERRORS, type GatewayError } from '#core/errors.ts'
 
 export function errorBody(error: GatewayError): string {
   const { type } = ERRORS[error.code]
-  return JSON.stringify({ error: { message: error.message, type, param: error.param, code: error.code } })
+  const { message, param, code, problems } = error
+  const said = problems.length === 0 ? {} : { problems }
+  return JSON.stringify({ error: { message, type, param, code, ...said } })
 }
 
 export function errorHeaders(error: GatewayError): Record<string, string> {

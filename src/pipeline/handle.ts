@@ -22,7 +22,7 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
   deps.metrics.requestStarted()
   try {
     checkLoad(deps)
-    exchange.key = authenticate(deps, exchange.live, incoming.authorization)
+    exchange.key = authenticate(deps, exchange.live, incoming, exchange.startedAtMs)
     const { bodyBytesMax } = exchange.live.settings.server
     const bytes = await incoming.readBody(bodyBytesMax, (length) => takeBytes(deps, exchange, length))
     const call = readCall(incoming.api, bytes)

@@ -1,5 +1,6 @@
-// The configuration in force, compiled for the request path: keys by digest, facts by target.
+// The configuration in force, compiled for the request path: the file's keys by digest, facts by target.
 
+import type { DataAttributes } from '#core/data-policy.ts'
 import { GatewayError } from '#core/errors.ts'
 import { rateAt } from '#core/fx.ts'
 import type { Micro } from '#core/money.ts'
@@ -38,6 +39,7 @@ export interface TargetFacts {
   readonly contextWindow: number | null
   /** Tokens of an answer at most, without its thinking; null: not known. */
   readonly maxOutput: number | null
+  readonly data: DataAttributes
   readonly lacks: (capability: Capability) => boolean
   readonly lacksWhileThinking: (capability: Capability) => boolean
   readonly thinksByDefault: boolean
@@ -150,6 +152,7 @@ function compileFacts(target: TargetSettings, settings: Settings, catalogue: Cat
     contextWindow: target.contextWindow ?? rule.contextWindow ?? listed?.contextWindow ?? null,
     lacks,
     maxOutput: listed?.maxOutput ?? null,
+    data: settings.targetData.get(target.id) ?? providerSettings.data,
     lacksWhileThinking: (capability) =>
       target.capabilities?.includes(capability) !== true &&
       (rule.cannotWhileThinking?.includes(capability) === true ||

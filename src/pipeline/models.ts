@@ -2,7 +2,7 @@
 
 import { editDistance } from '#core/edit-distance.ts'
 import { GatewayError } from '#core/errors.ts'
-import type { KeySettings, PolicySettings, TargetSettings } from '#core/settings.ts'
+import type { KeySettings, ModelSettings, PolicySettings, TargetSettings } from '#core/settings.ts'
 import type { Live } from './live.ts'
 
 export interface ResolvedModel {
@@ -15,11 +15,13 @@ export function resolveModel(live: Live, key: KeySettings, name: string): Resolv
   const model = live.settings.models.get(name)
   if (model !== undefined) {
     if (!isAllowed(key, name)) throw notAllowed(key, name)
+    if (!hasProvider(key, model)) throw providerNotAllowed(key, name)
     return { targets: model.targets, policy: live.policy(model.policy) }
   }
   const direct = live.directTarget(name)
   if (direct === null) throw notFound(live, key, name)
   if (!isAllowed(key, name)) throw notAllowed(key, name)
+  if (!isProviderAllowed(key, direct.provider)) throw providerNotAllowed(key, name)
   return { targets: [direct], policy: live.policy('default') }
 }
 
@@ -30,6 +32,14 @@ export function isAllowed(key: KeySettings, name: string): boolean {
   )
 }
 
+export function isProviderAllowed(key: KeySettings, provider: string): boolean {
+  return key.providers === null || key.providers.includes(provider)
+}
+
+function hasProvider(key: KeySettings, model: ModelSettings): boolean {
+  return model.targets.some((target) => isProviderAllowed(key, target.provider))
+}
+
 /** Names for `GET /v1/models`: the configuration's models, and its targets where the key may name them. */
 export function listModels(
   live: Live,
@@ -37,12 +47,13 @@ export function listModels(
 ): readonly { readonly id: string; readonly ownedBy: string }[] {
   const listed = new Map<string, string>()
   for (const model of live.settings.models.values()) {
-    if (isAllowed(key, model.name)) listed.set(model.name, 'sluice')
+    if (isAllowed(key, model.name) && hasProvider(key, model)) listed.set(model.name, 'sluice')
   }
   for (const model of live.settings.models.values()) {
     for (const target of model.targets) {
       const enabled = live.settings.providers.get(target.provider)?.enabled === true
-      if (enabled && !listed.has(target.id) && isAllowed(key, target.id))
+      if (!enabled || listed.has(target.id)) continue
+      if (isAllowed(key, target.id) && isProviderAllowed(key, target.provider))
         listed.set(target.id, target.provider)
     }
   }
@@ -50,7 +61,12 @@ export function listModels(
 }
 
 function notAllowed(key: KeySettings, name: string): GatewayError {
-  const message = `key "${key.name}" may not use model "${clip(name)}"; it may use ${key.models?.join(', ') ?? 'none'}`
+  const message = `key "${key.name}" may not use model "${clip(name)}"; it may use ${key.models?.join(', ') || 'none'}`
+  return new GatewayError('model_not_allowed', message, { param: 'model' })
+}
+
+function providerNotAllowed(key: KeySettings, name: string): GatewayError {
+  const message = `key "${key.name}" may use no provider of model "${clip(name)}"; it may use ${key.providers?.join(', ') || 'none'}`
   return new GatewayError('model_not_allowed', message, { param: 'model' })
 }
 

@@ -1,15 +1,16 @@
 // Gathers what is known of a model's targets and lets routing decide.
 
+import { unmetBy } from '#core/data-policy.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { Capability } from '#core/provider.ts'
-import type { KeySettings, TargetSettings } from '#core/settings.ts'
+import type { KeySettings, PolicySettings } from '#core/settings.ts'
 import { priceAt } from '#pricing/catalogue.ts'
 import type { Price } from '#pricing/price.ts'
 import { estimateNano } from '#pricing/rate.ts'
 import { type Candidate, makePlan, type Plan } from '#routing/plan.ts'
 import type { Call, Deps } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
-import { nearDirect, noSuchDirect, resolveModel } from './models.ts'
+import { isProviderAllowed, nearDirect, noSuchDirect, resolveModel } from './models.ts'
 import { callFor, isThinking } from './thinking.ts'
 
 export interface PlannedCall extends Plan {
@@ -22,7 +23,10 @@ export interface PlannedCall extends Plan {
 export function planCall(deps: Deps, live: Live, key: KeySettings, call: Call): PlannedCall {
   const { targets, policy } = resolveModel(live, key, call.model)
   const nowMs = deps.clock.nowMs()
-  const candidates = targets.map((target) => readCandidate(deps, live, call, target, nowMs))
+  const candidates = targets.map((target) => {
+    const facts = live.factsOf(target)
+    return readCandidate(deps, live, call, facts, ruledOut(key, policy, facts), nowMs)
+  })
   const plan = makePlan({
     policy,
     candidates,
@@ -44,13 +48,21 @@ function mistyped(live: Live, key: KeySettings, call: Call, plan: Plan): Gateway
   return noSuchDirect(call.model, near, 'no price is known for it')
 }
 
-function readCandidate(deps: Deps, live: Live, call: Call, target: TargetSettings, nowMs: number): Candidate {
-  const facts = live.factsOf(target)
+function readCandidate(
+  deps: Deps,
+  live: Live,
+  call: Call,
+  facts: TargetFacts,
+  ruled: Candidate['ruledOut'],
+  nowMs: number,
+): Candidate {
+  const { target } = facts
   const own = callFor(facts, call)
   const health = deps.health.of(target.id)
   return {
     target,
     enabled: facts.settings.enabled,
+    ruledOut: ruled,
     lacks: lackOf(facts, own),
     contextWindow: facts.contextWindow,
     estimateNano: estimate(live, facts, own, nowMs),
@@ -58,6 +70,21 @@ function readCandidate(deps: Deps, live: Live, call: Call, target: TargetSetting
     ttftP90Ms: health.latency.p90Ms(nowMs),
     samples: health.latency.samples(nowMs),
   }
+}
+
+/** What the key, its team and the policy say of a target, whatever is asked of it. */
+function ruledOut(key: KeySettings, policy: PolicySettings, facts: TargetFacts): Candidate['ruledOut'] {
+  const { provider } = facts.target
+  if (!isProviderAllowed(key, provider)) {
+    return { reason: 'provider_not_allowed', detail: `key "${key.name}" may not use ${provider}` }
+  }
+  const whose = `key "${key.name}"${key.team === null ? '' : ` or team "${key.team}"`}`
+  for (const required of key.dataPolicies) {
+    const unmet = unmetBy(facts.data, required)
+    if (unmet !== null) return { reason: 'data_policy', detail: `${unmet} by ${whose}` }
+  }
+  const unmet = policy.dataPolicy === null ? null : unmetBy(facts.data, policy.dataPolicy)
+  return unmet === null ? null : { reason: 'data_policy', detail: `${unmet} by policy "${policy.name}"` }
 }
 
 /** An unstreamed request to a target that must stream is collected, so it lacks nothing. */
@@ -101,10 +128,24 @@ export function priceOf(
   return live.catalogue.find(query) ?? own
 }
 
+/** Neither waiting nor another request helps: the key or the configuration must change. */
+function ruledOutRefusal(call: Call, candidates: readonly Candidate[]): GatewayError {
+  const said = candidates.map(({ target, ruledOut: rule }) => `${target.id}: ${rule?.detail}`).join('; ')
+  const isPolicy = candidates.some((candidate) => candidate.ruledOut?.reason === 'data_policy')
+  if (!isPolicy) {
+    const message = `no provider of "${call.model}" may be used (${said})`
+    return new GatewayError('model_not_allowed', message, { param: 'model' })
+  }
+  const message = `no target of "${call.model}" does with data what is required (${said})`
+  return new GatewayError('no_target', message, { shouldRetry: false })
+}
+
 /** Why nothing is left, in the words that help most. */
 function refusal(call: Call, plan: Plan, candidates: readonly Candidate[], nowMs: number): GatewayError {
   const { excluded } = plan.decision
-  const able = candidates.filter((candidate) => candidate.enabled)
+  const enabled = candidates.filter((candidate) => candidate.enabled)
+  const able = enabled.filter((candidate) => candidate.ruledOut === null)
+  if (enabled.length > 0 && able.length === 0) return ruledOutRefusal(call, enabled)
   if (able.length === 0) {
     return new GatewayError(
       'no_target',
@@ -112,10 +153,8 @@ function refusal(call: Call, plan: Plan, candidates: readonly Candidate[], nowMs
       { shouldRetry: false },
     )
   }
-  if (
-    call.untranslatable !== null &&
-    excluded.every((entry) => entry.reason === 'capability' || entry.reason === 'disabled')
-  ) {
+  const reasons = excluded.filter(({ target }) => able.some((candidate) => candidate.target.id === target))
+  if (call.untranslatable !== null && reasons.every(({ reason }) => reason === 'capability')) {
     return call.untranslatable
   }
   const lacking = call.needs.find((need) => able.every((candidate) => candidate.lacks(need.capability)))
@@ -123,10 +162,7 @@ function refusal(call: Call, plan: Plan, candidates: readonly Candidate[], nowMs
     const message = `no target of "${call.model}" supports what \`${lacking.param}\` asks for (${lacking.capability})`
     return new GatewayError('unsupported_parameter', message, { param: lacking.param })
   }
-  if (
-    excluded.length > 0 &&
-    excluded.every((entry) => entry.reason === 'context_length' || entry.reason === 'disabled')
-  ) {
+  if (reasons.length > 0 && reasons.every(({ reason }) => reason === 'context_length')) {
     const largest = Math.max(...able.map((candidate) => candidate.contextWindow ?? 0))
     const message = `the request has about ${call.inputTokensEstimate} input tokens; the largest window of "${call.model}" is ${largest}`
     return new GatewayError('context_length_exceeded', message, { param: 'messages' })
@@ -139,6 +175,6 @@ function refusal(call: Call, plan: Plan, candidates: readonly Candidate[], nowMs
     const message = `every target of "${call.model}" is at its provider's rate limit`
     return new GatewayError('upstream_rate_limited', message, { retryAfterMs: soonestMs - nowMs })
   }
-  const reasons = excluded.map((entry) => `${entry.target}: ${entry.reason}`).join('; ')
-  return new GatewayError('no_target', `no target of "${call.model}" can take the request now (${reasons})`)
+  const said = excluded.map((entry) => `${entry.target}: ${entry.reason}`).join('; ')
+  return new GatewayError('no_target', `no target of "${call.model}" can take the request now (${said})`)
 }

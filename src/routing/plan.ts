@@ -10,6 +10,8 @@ import { admits, type BreakerState } from './breaker.ts'
 export interface Candidate {
   readonly target: TargetSettings
   readonly enabled: boolean
+  /** Who asks may not use it, as far as that is known before: why; null: may. */
+  readonly ruledOut: { readonly reason: string; readonly detail: string } | null
   /** Capabilities it is known to lack. */
   readonly lacks: (capability: Capability) => boolean
   readonly contextWindow: number | null
@@ -106,6 +108,7 @@ function sift(input: PlanInput): Sifted {
 function hardExclusion(candidate: Candidate, input: PlanInput, tokens: number): DecisionExclusion | null {
   const target = candidate.target.id
   if (!candidate.enabled) return { target, reason: 'disabled', detail: 'its provider has no key' }
+  if (candidate.ruledOut !== null) return { target, ...candidate.ruledOut }
   for (const need of input.needs) {
     if (candidate.lacks(need.capability))
       return { target, reason: 'capability', detail: `${need.capability} (${need.param})` }

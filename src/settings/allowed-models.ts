@@ -1,12 +1,12 @@
 // `models` of keys and teams: which names they may use.
 
 import { describe, listNames, type Path } from './problems.ts'
-import { indexed, isPlainName, type Scope } from './scope.ts'
+import { indexed, isPlainName, type Names } from './scope.ts'
 import { splitTarget } from './target-name.ts'
 
 /** Reports entries that no model and no provider of this file answers to. */
-export function checkModels(scope: Scope, path: Path, models: readonly (string | undefined)[]): void {
-  const { report, declared } = scope
+export function checkModels(names: Names, path: Path, models: readonly (string | undefined)[]): void {
+  const { report, declared } = names
   for (const [index, entry] of indexed(models)) {
     if (declared.models.has(entry)) continue
     const target = splitTarget(entry)

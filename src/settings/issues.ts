@@ -20,7 +20,14 @@ export interface Found {
   readonly template: Template | null
 }
 
-const SECRET_SETTINGS: ReadonlySet<unknown> = new Set(['key', 'api_key', 'token', 'base_url', 'store'])
+const SECRET_SETTINGS: ReadonlySet<unknown> = new Set([
+  'key',
+  'api_key',
+  'token',
+  'base_url',
+  'store',
+  'secret',
+])
 
 const NOT_YET = 'not supported yet'
 

@@ -1,58 +1,67 @@
 // `keys:` of a configuration → keys by digest. The keys themselves go no further.
 
-import type { KeySettings } from '#core/settings.ts'
-import { checkModels } from './allowed-models.ts'
+import type { ConfiguredKey, KeySettings, TeamSettings } from '#core/settings.ts'
 import { readCounted } from './limits.ts'
 import { describe, describeSecret, formatPath, type Path } from './problems.ts'
+import { checkNamed, readRestrictions, together } from './restrictions.ts'
 import type { Config } from './schema.ts'
-import { indexed, present, type Scope, templateAt } from './scope.ts'
-import { checkNamed, commonModels, type Team } from './teams.ts'
+import { indexed, type Names, type Scope, templateAt } from './scope.ts'
 
 type KeyConfig = NonNullable<Config['keys'][number]>
+
+/** All that may be said of a key but its secret. */
+export type KeyWanted = Omit<KeyConfig, 'key'>
 
 /** Shorter ones can be guessed. */
 const KEY_CHARS_MIN = 12
 
-export function readKeys(scope: Scope, teams: ReadonlyMap<string, Team>): readonly KeySettings[] {
+export function readKeys(
+  scope: Scope,
+  teams: ReadonlyMap<string, TeamSettings>,
+  digest: (key: string) => string,
+): readonly ConfiguredKey[] {
   const names = new Map<string, Path>()
   const digests = new Map<string, Path>()
-  const keys: KeySettings[] = []
+  const keys: ConfiguredKey[] = []
   for (const [index, config] of indexed(scope.config.keys)) {
     const path = ['keys', index]
-    const digest = scope.digest(config.key)
-    checkName(scope, [...path, 'name'], config.name)
+    const digested = digest(config.key)
     checkOnce(scope, [...path, 'name'], names, config.name, describe(config.name))
     if (checkKey(scope, [...path, 'key'], config.key)) {
-      checkOnce(scope, [...path, 'key'], digests, digest, 'the same key')
+      checkOnce(scope, [...path, 'key'], digests, digested, 'the same key')
     }
-    if (config.models !== undefined) checkModels(scope, [...path, 'models'], config.models)
-    if (config.team !== undefined) checkNamed(scope, [...path, 'team'], config.team, scope.declared.teams)
-    keys.push(keyOf(scope, path, config, digest, teams))
+    const { key: _secret, name: _name, ...fields } = config
+    keys.push({ ...readKey(scope, path, config, teams), digest: digested, fields: plain(fields) })
   }
   return keys
 }
 
-function keyOf(
-  scope: Scope,
+/** A key from what is said of it, in the file or elsewhere; what is wrong with it is reported at `path`. */
+export function readKey(
+  names: Names,
   path: Path,
-  config: KeyConfig,
-  digest: string,
-  teams: ReadonlyMap<string, Team>,
+  wanted: KeyWanted,
+  teams: ReadonlyMap<string, TeamSettings>,
 ): KeySettings {
-  const { name, tags, team = null } = config
+  const { name, tags, team = null } = wanted
+  checkName(names, [...path, 'name'], name)
+  if (team !== null) checkNamed(names, [...path, 'team'], team, names.declared.teams)
   const belongsTo = team === null ? null : (teams.get(team) ?? null)
   const organisation = belongsTo?.organisation ?? null
-  const own = readCounted(scope, path, 'key', name, config)
-  const models = config.models === undefined ? null : present(config.models)
+  const own = readCounted(names, path, 'key', name, wanted)
   return {
+    ...together(readRestrictions(names, path, wanted), belongsTo),
     name,
-    digest,
-    models: commonModels(models, belongsTo?.models ?? null),
-    tags: withOwners(scope, [...path, 'tags'], tags, { team, organisation }),
+    tags: withOwners(names, [...path, 'tags'], tags, { team, organisation }),
     team,
     organisation,
-    scopes: [...(own === null ? [] : [own]), ...(belongsTo?.counted ?? [])],
+    scopes: [...(own === null ? [] : [own]), ...(belongsTo?.scopes ?? [])],
   }
+}
+
+/** Without holes and without what is absent. */
+function plain(fields: object): ConfiguredKey['fields'] {
+  return JSON.parse(JSON.stringify(fields)) as ConfiguredKey['fields']
 }
 
 /**
@@ -60,18 +69,18 @@ function keyOf(
  * come and go.
  */
 function withOwners(
-  scope: Scope,
+  { declared: known, report }: Names,
   path: Path,
   tags: KeySettings['tags'],
   owners: { readonly team: string | null; readonly organisation: string | null },
 ): KeySettings['tags'] {
-  const declared = { team: scope.declared.teams, organisation: scope.declared.organisations }
+  const declared = { team: known.teams, organisation: known.organisations }
   const owned: Record<string, string> = { ...tags }
   for (const name of ['team', 'organisation'] as const) {
     const owner = owners[name]
     const said = tags[name]
     if (said !== undefined && said !== owner && (owner !== null || declared[name].has(said))) {
-      scope.report.add([...path, name], {
+      report.add([...path, name], {
         message: `is not whom the key belongs to`,
         found: describe(said),
         allowed: owner === null ? `no name of the file's ${name}s` : `${owner}, or nothing`,
@@ -82,10 +91,10 @@ function withOwners(
   return owned
 }
 
-function checkName(scope: Scope, path: Path, name: string): void {
+function checkName({ report }: Names, path: Path, name: string): void {
   if (/^[^\p{C}]{1,200}$/u.test(name) && name.trim() === name) return
   const allowed = 'up to 200 visible characters'
-  scope.report.add(path, { message: 'is no name for a key', found: describe(name), allowed })
+  report.add(path, { message: 'is no name for a key', found: describe(name), allowed })
 }
 
 function checkOnce(scope: Scope, path: Path, seen: Map<string, Path>, value: string, found: string): void {

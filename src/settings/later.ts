@@ -3,14 +3,10 @@
 
 import type { Path } from './problems.ts'
 
-const DATA_POLICY = ['retention', 'trains_on_data', 'filing_no']
-
 /** By the place they stand in; `*` is any name or index. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  '': ['secret', 'on_store_loss'],
+  '': ['on_store_loss'],
   ledger: ['redis_rows', 'archive'],
-  'providers.*': DATA_POLICY,
-  'models.*.targets.*': ['region', ...DATA_POLICY],
   'policies.*': [
     'max_price',
     'preferred_max_latency',

@@ -5,7 +5,7 @@ import { type Nano, parseDecimal } from '#core/money.ts'
 import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
 import { describe, formatPath, type Path } from './problems.ts'
 import type { Config } from './schema.ts'
-import { indexed, type Scope } from './scope.ts'
+import { indexed, type Names, type Scope } from './scope.ts'
 import { splitTarget } from './target-name.ts'
 
 /** What may be said of rates and money, wherever it stands; a list that was cut may hold nothing. */
@@ -23,7 +23,7 @@ const MONEY_PLACES = 9
 
 /** null: nothing is limited. */
 export function readCounted(
-  scope: Scope,
+  names: Names,
   path: Path,
   kind: ScopeKind,
   name: string,
@@ -34,22 +34,22 @@ export function readCounted(
     tpm: wanted.tpm ?? null,
     concurrency: wanted.concurrency ?? null,
   }
-  const budget = readBudget(scope, path, wanted)
+  const budget = readBudget(names, path, wanted)
   const isLimited = budget !== null || Object.values(limits).some((limit) => limit !== null)
   return isLimited ? { id: `${kind}:${name}`, kind, name, limits, budget } : null
 }
 
-function readBudget(scope: Scope, path: Path, wanted: Wanted): Budget | null {
+function readBudget(names: Names, path: Path, wanted: Wanted): Budget | null {
   if (wanted.max_budget !== undefined) {
     return {
       amountNano: parseDecimal(wanted.max_budget, MONEY_PLACES) as Nano,
-      period: readPeriod(wanted.budget_duration, scope.config.time_zone),
+      period: readPeriod(wanted.budget_duration, names.timeZone),
       isStrict: wanted.budget_mode === 'strict',
     }
   }
   for (const name of ['budget_duration', 'budget_mode'] as const) {
     if (wanted[name] === undefined) continue
-    scope.report.add([...path, name], {
+    names.report.add([...path, name], {
       message: 'has no budget to hold for',
       found: describe(wanted[name]),
       allowed: 'max_budget beside it',

@@ -3,6 +3,7 @@
 
 import type { Provider } from '#core/provider.ts'
 import type { Settings } from '#core/settings.ts'
+import { readTargetData } from './data-policy.ts'
 import { readDocument } from './document.ts'
 import { type Environment, expand, Templates } from './expand.ts'
 import { readRates } from './fx.ts'
@@ -16,7 +17,7 @@ import { type Problem, Report } from './problems.ts'
 import { readProviders } from './providers.ts'
 import { declaredNames, type Scope } from './scope.ts'
 import { readBase } from './server.ts'
-import { readTeams } from './teams.ts'
+import { readOrganisations, readTeams } from './teams.ts'
 
 export type { Problem } from './problems.ts'
 
@@ -28,8 +29,11 @@ export interface LoadInput {
   readonly env: Environment
   /** The regions that a folder's price list speaks of; absent: no list is known. */
   readonly priceRegions?: (folder: string) => readonly string[]
-  /** SHA-256, hex. */
-  readonly digest: (text: string) => string
+  /**
+   * HMAC-SHA-256 of a key, hex, under the pepper that `secret` says; null: the one kept beside the store that the second
+   * argument says.
+   */
+  readonly digest: (key: string, secret: string | null, store: string) => string
 }
 
 export type LoadResult = { readonly settings: Settings } | { readonly problems: readonly Problem[] }
@@ -46,31 +50,35 @@ export function loadSettings(input: LoadInput): LoadResult {
   const scope: Scope = {
     config,
     declared: declaredNames(data),
+    timeZone: config.time_zone,
     report,
     folders: input.providers,
     priceRegions: input.priceRegions ?? (() => []),
     templates,
-    digest: input.digest,
     notices: [],
   }
-  const settings = compile(scope, input.env)
+  const settings = compile(scope, input)
   if (report.problems.length > 0) return { problems: report.problems }
   return { settings: freeze(settings) }
 }
 
 /** Whole only when the report is empty. */
-function compile(scope: Scope, env: Environment): Settings {
+function compile(scope: Scope, { env, digest }: LoadInput): Settings {
   const base = readBase(scope, env)
   const providers = readProviders(scope)
   const fx = readRates(scope)
   const prices = readPrices(scope)
   const models = readModels(scope)
   const policies = readPolicies(scope)
-  const keys = readKeys(scope, readTeams(scope))
+  const organisations = readOrganisations(scope)
+  const teams = readTeams(scope, organisations)
+  const keys = readKeys(scope, teams, (key) => digest(key, base.secret, base.store))
   const served = readServed(scope)
+  const targetData = readTargetData(scope, providers)
   const { notices } = scope
   notices.push(...disabledTargetNotices(models, providers))
-  if (keys.length === 0) notices.push('no keys are configured: every request of an application is refused')
+  if (keys.length === 0)
+    notices.push('no keys stand here: only those made by `sluice keys create` are let in')
   return {
     ...base,
     currency: scope.config.currency,
@@ -80,8 +88,11 @@ function compile(scope: Scope, env: Environment): Settings {
     prices,
     models,
     policies,
+    organisations,
+    teams,
     keys,
     served,
+    targetData,
     notices,
   }
 }

@@ -1,6 +1,7 @@
 // `policies:` of a configuration → the policies in force, the built-in one among them.
 
 import type { PolicySettings } from '#core/settings.ts'
+import { readDataPolicy } from './data-policy.ts'
 import { DEFAULT_POLICY } from './models.ts'
 import { describe, listNames, type Path } from './problems.ts'
 import { type PolicyConfig, policySchema } from './schema.ts'
@@ -62,6 +63,7 @@ function policyOf(name: string, config: PolicyConfig): PolicySettings {
       baseEjectionMs: outlier.base_ejection_ms,
       maxEjectionMs: outlier.max_ejection_ms,
     },
+    dataPolicy: readDataPolicy(config.data_policy),
     onModeration: moderation === 'stop' ? 'stop' : present(moderation.allow),
     timeouts: {
       connectMs: timeouts.connect_ms,

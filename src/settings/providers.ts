@@ -3,6 +3,7 @@
 import type { Provider } from '#core/provider.ts'
 import type { ProviderSettings } from '#core/settings.ts'
 import { isPrivateHost } from './addresses.ts'
+import { providerData } from './data-policy.ts'
 import { readDate } from './dates.ts'
 import { describe, describeSecret, listNames, type Path } from './problems.ts'
 import type { Config } from './schema.ts'
@@ -55,6 +56,7 @@ function readProvider(
     })
   }
   checkRegion(scope, name, config, provider)
+  const region = regionOf(config, provider, baseUrl)
   const isDisabled = provider.keyRequired && apiKey === null
   if (isDisabled) scope.notices.push(disabledNotice(scope, name))
   return {
@@ -62,7 +64,8 @@ function readProvider(
     provider,
     apiKey,
     baseUrl,
-    region: regionOf(config, provider, baseUrl),
+    region,
+    data: providerData(config, region),
     allowPrivate: config.allow_private,
     onClientAbort: config.on_client_abort ?? null,
     enabled: !isDisabled,

@@ -13,7 +13,14 @@ import {
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
 import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
-import { keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
+import {
+  dataPolicySchema,
+  dataShape,
+  keyShape,
+  organisationSchema,
+  servedShape,
+  teamSchema,
+} from './limits-schema.ts'
 
 /** Timers of JavaScript go no further. */
 const DURATION_MS_MAX = 2 ** 31 - 1
@@ -50,6 +57,9 @@ const server = z.strictObject({
     })
     .prefault({})
     .describe('Answers whose client has left and that are read on for their usage: on_client_abort: drain.'),
+  trusted_proxies: list(text)
+    .default([])
+    .describe('Addresses or ranges of proxies whose x-forwarded-for is believed.'),
 })
 
 const provider = z.strictObject({
@@ -62,7 +72,7 @@ const provider = z.strictObject({
   region: z
     .string()
     .optional()
-    .describe('Which of its price lists holds; else read from the host of base_url.'),
+    .describe('Which of its price lists holds, and where data goes; else read from the host of base_url.'),
   free_quota: z
     .union([z.boolean(), z.string()])
     .optional()
@@ -76,6 +86,7 @@ const provider = z.strictObject({
     .describe(
       'When a client leaves: cancel aborts the call and books what came; drain reads on for the usage; estimate aborts it and books what it will be billed for. Absent: cancel where the provider is known to stop billing then, else drain.',
     ),
+  ...dataShape,
   ...servedShape,
 })
 
@@ -200,6 +211,10 @@ const target = z.strictObject({
   priority: z.int().default(0).describe('Lowest first.'),
   context_window: count.optional(),
   capabilities: capabilities.optional().describe('What it can do; absent: what is known of the model.'),
+  region: text
+    .optional()
+    .describe("Where data goes, if not to its provider's region; prices stay that one's."),
+  ...dataShape,
   ...servedShape,
 })
 
@@ -237,6 +252,7 @@ export const policySchema = z.strictObject({
       max_ejection_ms: milliseconds.default(60_000),
     })
     .prefault({}),
+  data_policy: dataPolicySchema.optional().describe('Required of what targets do with data.'),
   on_moderation: z
     .union([z.literal('stop'), z.strictObject({ allow: list(text) })])
     .default('stop')
@@ -254,7 +270,6 @@ export const policySchema = z.strictObject({
 const key = z.strictObject({
   name: text,
   key: z.string().describe('What clients send as `Authorization: Bearer …`; 12 characters or more.'),
-  models: list(text).optional().describe('Model names, PROVIDER/* and PROVIDER/MODEL; absent: all.'),
   tags: z.record(z.string(), z.string()).default({}),
   ...keyShape,
 })
@@ -288,6 +303,10 @@ export const configSchema = z.strictObject({
         .describe('What an answered request survives: the death of the process, or the loss of power too.'),
     })
     .prefault({}),
+  secret: z
+    .string()
+    .optional()
+    .describe('Pepper of key digests, the same on all instances; empty: made once, kept beside the store.'),
   currency: currency.default('CNY').describe('ISO 4217 code of the currency of the books.'),
   unpriced: z
     .enum(UNPRICED_RULES)

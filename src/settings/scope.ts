@@ -15,16 +15,21 @@ export interface Declared {
   readonly teams: ReadonlySet<string>
 }
 
-export interface Scope {
-  readonly config: Config
+/** What a check of names needs: those there are, and where to say that one is not among them. */
+export interface Names {
   readonly declared: Declared
+  /** Of calendar budgets. */
+  readonly timeZone: string
   readonly report: Report
+}
+
+export interface Scope extends Names {
+  readonly config: Config
   /** The folders of providers/. */
   readonly folders: ReadonlyMap<string, Provider>
   /** The regions that a folder's price list speaks of. */
   readonly priceRegions: (folder: string) => readonly string[]
   readonly templates: Templates
-  readonly digest: (text: string) => string
   readonly notices: string[]
 }
 

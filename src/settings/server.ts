@@ -7,15 +7,16 @@ import type { Environment } from './expand.ts'
 import { allowedAt } from './json-schema.ts'
 import { LATER_STORES } from './later.ts'
 import { describe, describeSecret, listNames, type Path, type Report } from './problems.ts'
+import { readRanges } from './restrictions.ts'
 import { configSchema } from './schema.ts'
 import { type Scope, templateAt } from './scope.ts'
 
 const DAY_MS = 86_400_000
 
-export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store' | 'timeZone' | 'ledger'>
+export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store' | 'timeZone' | 'ledger' | 'secret'>
 
 export function readBase(scope: Scope, env: Environment): Base {
-  const { server, admin, metrics, store, ledger, time_zone: timeZone } = scope.config
+  const { server, admin, metrics, store, ledger, secret, time_zone: timeZone } = scope.config
   const { report } = scope
   checkHost(report, ['server', 'host'], server.host)
   checkTimeZone(scope, ['time_zone'], timeZone)
@@ -36,6 +37,7 @@ export function readBase(scope: Scope, env: Environment): Base {
         bytesMax: server.abandoned.bytes_max,
         drainsMax: server.abandoned.drains_max,
       },
+      trustedProxies: readRanges(scope, ['server', 'trusted_proxies'], server.trusted_proxies),
     },
     admin: {
       token: fromEnv(env, 'SLUICE_ADMIN_TOKEN', (value, path) => checkToken(report, path, value)) ?? token,
@@ -48,7 +50,23 @@ export function readBase(scope: Scope, env: Environment): Base {
       retentionMs: Number.parseInt(ledger.retention, 10) * DAY_MS,
       durability: ledger.durability,
     },
+    secret: readSecret(scope, secret),
   }
+}
+
+/** It is made by people; what a machine made is longer. */
+const SECRET_CHARS_MIN = 12
+
+function readSecret(scope: Scope, secret: string | undefined): string | null {
+  if (secret === undefined || secret === '') return null
+  if (secret.length < SECRET_CHARS_MIN) {
+    scope.report.add(['secret'], {
+      message: 'is too short',
+      found: describeSecret(secret),
+      allowed: `${SECRET_CHARS_MIN} characters or more, or nothing`,
+    })
+  }
+  return secret
 }
 
 type EnvPath = `env ${string}`

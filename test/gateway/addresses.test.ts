@@ -4,7 +4,7 @@
 import { lookup } from 'node:dns/promises'
 import { hostname } from 'node:os'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ConfigError } from '#runtime/node/gateway.ts'
+import { ConfigError } from '#runtime/node/read-config.ts'
 import { answer } from '../support/chat-bytes.ts'
 import { startLocalGateway } from '../support/gateway.ts'
 import { configOf, openAiCompatible } from '../support/gateway-config.ts'

@@ -3,9 +3,7 @@
 
 import type { BudgetPeriod, Scope, ScopeKind } from '#core/admission.ts'
 import type { LedgerStore, UsageGroup, UsageReport } from '#core/ledger.ts'
-import type { Settings } from '#core/settings.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
-import { scopesOf } from '#pipeline/scopes.ts'
 import type { DatedAmount } from '#store/admission/budget-meter.ts'
 import type { AdmissionDesk } from '#store/admission/desk.ts'
 import { periodAt, periodText } from '#store/admission/periods.ts'
@@ -21,10 +19,10 @@ const LEDGER_LAG_MS = 1_000
 const TURN_SCOPES = 500
 
 export interface BudgetBooks {
-  /** Fills the purses that a configuration needs and that are not filled yet. */
-  seed(settings: Settings): Promise<void>
+  /** Fills the purses of these scopes that are not filled yet. */
+  seed(scopes: readonly Scope[]): Promise<void>
   /** The same while requests run: counts rather twice what was spent this second than not at all. */
-  seedRunning(settings: Settings): Promise<void>
+  seedRunning(scopes: readonly Scope[]): Promise<void>
   close(): void
 }
 
@@ -33,12 +31,12 @@ export function openBudgetBooks(
   store: LedgerStore,
   metrics: Metrics,
   log: Log,
-  settingsInForce: () => Settings,
+  scopesInForce: () => readonly Scope[],
 ): BudgetBooks {
   let isWhole = true
-  async function seed(settings: Settings): Promise<void> {
-    const missing = desk.unseeded(scopesOf(settings))
-    isWhole = true
+  async function seed(scopes: readonly Scope[]): Promise<void> {
+    const missing = desk.unseeded(scopes)
+    if (missing.length === 0) return
     try {
       const spent = new SpentReader(store)
       const amounts = await Promise.all(missing.map((scope) => spent.of(scope)))
@@ -51,7 +49,7 @@ export function openBudgetBooks(
   async function reconcile(): Promise<void> {
     const spent = new SpentReader(store)
     // Before the ledger is asked: what moves from here on is left for the next time.
-    const quiet = scopesOf(settingsInForce()).flatMap((scope) => {
+    const quiet = scopesInForce().flatMap((scope) => {
       const reading = scope.budget === null ? null : desk.quietReading(scope)
       return reading === null ? [] : [{ scope, reading }]
     })
@@ -65,20 +63,25 @@ export function openBudgetBooks(
       log.warn('budgets.unread', { message: String(error) })
     }
   }
+  function retry(): void {
+    if (isWhole) return
+    isWhole = true
+    void seed(scopesInForce())
+  }
   const timers = [
     setInterval(() => {
       metrics.admission(desk.state)
-      if (!isWhole) void seed(settingsInForce())
+      retry()
     }, RETRY_MS),
     setInterval(() => void reconcile(), RECONCILE_MS),
   ]
   for (const timer of timers) timer.unref()
   return {
     seed,
-    async seedRunning(settings) {
-      if (desk.unseeded(scopesOf(settings)).length === 0) return
+    async seedRunning(scopes) {
+      if (desk.unseeded(scopes).length === 0) return
       await new Promise((resolve) => setTimeout(resolve, LEDGER_LAG_MS))
-      await seed(settings)
+      await seed(scopes)
     },
     close() {
       for (const timer of timers) clearInterval(timer)

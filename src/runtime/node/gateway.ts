@@ -1,10 +1,10 @@
 // The gateway on Node: reads the configuration, wires the ports, listens, reloads, drains.
 
-import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { HttpBindings } from '@hono/node-server'
 import { getRequestListener } from '@hono/node-server'
+import type { Scope } from '#core/admission.ts'
 import type { AttemptRow } from '#core/ledger.ts'
 import type { Settings } from '#core/settings.ts'
 import type { Log } from '#core/telemetry.ts'
@@ -15,24 +15,30 @@ import { TokenCache } from '#pipeline/credentials.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
 import { OutputGauge } from '#pipeline/output-gauge.ts'
-import { priceNotices } from '#pipeline/price-notices.ts'
 import { boundOfRecovered } from '#pipeline/recovered.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { BalanceBook } from '#pricing/balance-book.ts'
-import { buildCatalogue, type Catalogue } from '#pricing/catalogue.ts'
-import { checkOverrides, type OverrideProblem } from '#pricing/check.ts'
 import { rate } from '#pricing/rate.ts'
 import { HealthBoard } from '#routing/health.ts'
-import { loadSettings, noProviderEnabled, type Problem } from '#settings/load.ts'
+import { noProviderEnabled } from '#settings/load.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
-import { configureBalances, followBalances } from './balances.ts'
+import { followBalances } from './balances.ts'
 import { openBudgetBooks } from './budgets.ts'
-import { nodeInference, serveInference } from './inference.ts'
+import { nodeInference, peerOf, serveInference } from './inference.ts'
+import { createKeyRing, createNodeKeys } from './keys.ts'
 import { openLedger, pathOfStore } from './ledger.ts'
 import { PriceCopies, withCopies } from './price-copies.ts'
-import { type PriceList, PriceLists, regionsIn } from './price-lists.ts'
+import { PriceLists } from './price-lists.ts'
 import { findProviderFolders, type ProviderFolders, priceFileOf } from './providers.ts'
+import {
+  ConfigError,
+  catalogueOf,
+  createPepper,
+  type Environment,
+  readConfig,
+  refuseTakenNames,
+} from './read-config.ts'
 import { seedRates } from './recent-rates.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
 import { createNodeUpstream } from './upstream.ts'
@@ -45,7 +51,7 @@ const TURNS_MAX = 100
 
 export interface GatewayOptions {
   readonly configPath: string
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   readonly log: Log
 }
 
@@ -57,67 +63,15 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-/** The configuration cannot be used. */
-export class ConfigError extends Error {
-  readonly problems: readonly Problem[]
-
-  constructor(problems: readonly Problem[]) {
-    super('the configuration has problems')
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
-}
-
-/** Reads and checks a configuration as the gateway would. @throws ConfigError */
-export async function readConfig(
-  path: string,
-  env: GatewayOptions['env'],
-  folders: ProviderFolders,
-  balances = new BalanceBook(),
-): Promise<Live> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    const message = `the configuration file cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`
-    throw new ConfigError([
-      { path, found: 'nothing', allowed: 'a YAML or JSON file', nearest: null, message },
-    ])
-  }
-  const { providers, lists } = folders
-  const loaded = loadSettings({ text, providers, priceRegions: regionsIn(lists), env, digest })
-  if ('problems' in loaded) throw new ConfigError(loaded.problems)
-  const { settings } = loaded
-  const wrong = checkOverrides(settings.prices, (name) => listOf(folders, settings, name))
-  if (wrong.length > 0) throw new ConfigError(wrong.map(overrideProblem))
-  configureBalances(balances, settings)
-  const live = compileLive(settings, catalogueOf(settings, lists, balances))
-  const notices = [...settings.notices, ...priceNotices(live, clock.nowMs())]
-  return compileLive({ ...settings, notices }, live.catalogue)
-}
-
-function catalogueOf(settings: Settings, lists: readonly PriceList[], balances: BalanceBook): Catalogue {
-  const { prices: overrides, currency } = settings
-  return buildCatalogue({ lists, overrides, currency, balances })
-}
-
-/** The price list that a provider of the configuration goes by. */
-function listOf({ lists }: ProviderFolders, { providers }: Settings, name: string): PriceList['entries'] {
-  const id = providers.get(name)?.provider.id
-  return lists.find(({ provider }) => provider === id)?.entries ?? []
-}
-
-function overrideProblem({ pattern, problem }: OverrideProblem): Problem {
-  const allowed = 'a price that its vendor could mean'
-  return { path: `prices["${pattern}"]`, message: problem, found: 'this entry', allowed, nearest: null }
-}
-
 /** @throws ConfigError, and Error when nothing can be served or the port is in use */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { log } = options
   const folders = await findProviderFolders()
   const balances = new BalanceBook([], false)
-  let live = await readConfig(options.configPath, options.env, folders, balances)
+  const pepper = createPepper(options.env)
+  const read = (lists: ProviderFolders): Promise<Live> =>
+    readConfig(options.configPath, options.env, lists, balances, pepper)
+  let live = await read(folders)
   const { settings } = live
   const missing = noProviderEnabled(settings)
   if (missing !== null) throw new Error(missing)
@@ -136,10 +90,26 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const upstream = createNodeUpstream()
   const desk = new AdmissionDesk(clock)
-  const budgets = openBudgetBooks(desk, ledger.store, metrics, log, () => live.settings)
-  await budgets.seed(settings)
+  pepper.keep(settings.store)
+  const ring = createKeyRing()
+  const scopesInForce = (): readonly Scope[] => scopesOf(live.settings, ring)
+  const budgets = openBudgetBooks(desk, ledger.store, metrics, log, scopesInForce)
+  let onPepper = async (): Promise<void> => {
+    live = await read(folders)
+  }
+  const keys = createNodeKeys(ring, {
+    shared: ledger.keys,
+    pepper,
+    live: () => live,
+    budgets,
+    log,
+    onPepper: () => onPepper(),
+  })
+  await keys.open()
+  refuseTakenNames(live, ring)
+  await budgets.seed(scopesInForce())
   const balanceReader = await followBalances(balances, ledger.balances, ledger.isShared, log)
-  await seedRates(desk, ledger.store, settings, log)
+  await seedRates(desk, ledger.store, live.settings, ring, log)
   const deps: Deps = {
     clock,
     random,
@@ -155,6 +125,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     drains: new DrainDesk(settings.server.abandoned, metrics),
     hmacSha256,
     digest,
+    digestKey: (secret) => pepper.digest(secret, live.settings.secret, settings.store),
+    keys: ring,
     load: { inFlight: 0, bodyBytes: 0 },
     live: () => live,
   }
@@ -177,12 +149,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const reload = async (): Promise<void> => {
     try {
       const current = { ...folders, lists: prices.lists }
-      const next = await readConfig(options.configPath, options.env, current, balances)
-      await budgets.seedRunning(next.settings)
+      const next = await read(current)
+      refuseTakenNames(next, ring)
+      await budgets.seedRunning(scopesOf(next.settings, ring))
       applyReload(deps, live, next, log)
       // Prices may have changed while the ledger was asked.
       live = compileLive(next.settings, catalogueOf(next.settings, prices.lists, balances))
-      desk.keep(scopesOf(next.settings))
+      desk.keep(scopesInForce())
       metrics.settingsReloaded(clock.nowMs())
       log.info('settings.reloaded', { models: next.settings.models.size, keys: next.settings.keys.length })
       for (const notice of next.settings.notices) log.warn('settings.notice', { notice })
@@ -193,15 +166,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
   }
   let reloading = Promise.resolve()
-  const watcher = watchFile(options.configPath, () => {
-    // One after the other, so that the file's last state is the one in force.
+  // One after the other, so that the file's last state is the one in force.
+  const reloadNext = (): Promise<void> => {
     reloading = reloading.then(reload)
-  })
+    return reloading
+  }
+  onPepper = reloadNext
+  const watcher = watchFile(options.configPath, () => void reloadNext())
   let isReady = true
   const app = createApp<HttpBindings>({
     deps,
     log,
     store: ledger.store,
+    keyDesk: keys.desk,
+    peerOf: (context) => peerOf(context.env.incoming as IncomingMessage),
     inference: nodeInference(deps),
     isReady: () => isReady,
     storeTrouble: ledger.trouble,
@@ -226,6 +204,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       watcher.close()
       prices.close()
       await copied
+      keys.close()
       budgets.close()
       balanceReader.close()
       sayGoodbye(server)
@@ -249,11 +228,12 @@ function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
     deps.tokens.invalidate(name)
     for (const id of targets) if (id.startsWith(`${name}/`)) deps.health.forget(id)
   }
-  for (const fixed of ['server', 'store', 'ledger'] as const) {
-    if (JSON.stringify(before.settings[fixed]) !== JSON.stringify(after.settings[fixed])) {
-      log.warn('settings.needs_restart', { setting: fixed })
-    }
-  }
+  const [now, then] = [before.settings, after.settings]
+  if (now.server.host !== then.server.host || now.server.port !== then.server.port)
+    log.warn('settings.needs_restart', { setting: 'server' })
+  if (now.store !== then.store) log.warn('settings.needs_restart', { setting: 'store' })
+  if (JSON.stringify(now.ledger) !== JSON.stringify(then.ledger))
+    log.warn('settings.needs_restart', { setting: 'ledger' })
 }
 
 /** An attempt that a crash cut off: charged for the tokens it was opened with, marked as recovered. */

@@ -8,6 +8,7 @@ import { GatewayError } from '#core/errors.ts'
 import { REQUEST_BODY_MS_MAX } from '#core/limits.ts'
 import type { ClientSink } from '#core/ports.ts'
 import { CORS_HEADERS } from '#http/cors.ts'
+import type { Peer } from '#pipeline/client-address.ts'
 import type { ClientApi, Deps } from '#pipeline/context.ts'
 import { handle } from '#pipeline/handle.ts'
 
@@ -34,9 +35,19 @@ export function serveInference(
   void handle(deps, {
     api,
     authorization: request.headers.authorization ?? null,
+    peer: () => peerOf(request),
     readBody: (bytesMax, take) => readBody(request, response, bytesMax, take),
     sink: new NodeSink(request, response),
   })
+}
+
+export function peerOf(request: IncomingMessage): Peer {
+  const forwarded = request.headers['x-forwarded-for']
+  return {
+    address: request.socket.remoteAddress ?? null,
+    // Node joins several by itself; its types know that of few.
+    forwardedFor: forwarded === undefined ? null : String(forwarded),
+  }
 }
 
 class NodeSink implements ClientSink {

@@ -11,11 +11,13 @@ import type { Settings } from '#core/settings.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import { faultOf, type StoreFault } from '#store/fault.ts'
 import { withOwnRows } from '#store/own-rows.ts'
+import { createRedisKeyStore } from '#store/redis/key-store.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
 import { openSqliteLedger, type SqliteLedger } from '#store/sqlite/store.ts'
 import { openNodeAppendLog } from './append-log.ts'
 import { type Checkpointer, startCheckpointer } from './checkpointer.ts'
+import type { SharedKeys } from './keys.ts'
 import { checkAfterCrash, keepWithin } from './ledger-care.ts'
 import { openLedgerFile } from './ledger-file.ts'
 import { openReports, type Reports } from './reports.ts'
@@ -34,6 +36,7 @@ export interface NodeLedger {
   readonly balances: () => Promise<readonly BalanceUsed[]>
   /** Other instances write to it too. */
   readonly isShared: boolean
+  readonly keys: SharedKeys
   readonly describe: string
   /** What keeps rows in memory; null: nothing does. */
   readonly trouble: () => LedgerTrouble | null
@@ -71,7 +74,7 @@ interface Opened {
 
 /** @throws StoreFileError when the files cannot be used */
 export function openLedger(options: LedgerOptions): NodeLedger {
-  const isRedis = /^rediss?:/.test(options.url)
+  const isRedis = isRedisUrl(options.url)
   const opened = open(options, isRedis)
   return isRedis ? withRedis(opened, options) : alone(opened, options)
 }
@@ -90,7 +93,7 @@ function open(options: LedgerOptions, isRedis: boolean): Opened {
       clock,
       log: appendLog,
       schedule: setImmediate,
-      makeInstance: () => randomBytes(8).toString('hex'),
+      makeInstance: makeName,
       shipping: isRedis,
       durability: settings.durability,
       backUp: file.backUp,
@@ -137,7 +140,19 @@ function open(options: LedgerOptions, isRedis: boolean): Opened {
 /** The database of this instance, by which its other files are called; null: in memory. */
 export function pathOfStore(url: string, journalPath: string | undefined): string | null {
   if (url === 'memory:') return null
-  return /^rediss?:/.test(url) ? (journalPath ?? JOURNAL_PATH) : url.replace(/^sqlite:(\/\/(?=\/))?/, '')
+  return isRedisUrl(url) ? (journalPath ?? JOURNAL_PATH) : url.replace(/^sqlite:(\/\/(?=\/))?/, '')
+}
+
+const makeName = (): string => randomBytes(8).toString('hex')
+
+/** Where the secret of a store is kept that was given none: beside its file. null: nowhere, it forgets anyway. */
+export function secretPath(url: string, journalPath: string | undefined): string | null {
+  const path = pathOfStore(url, journalPath)
+  return path === null ? null : `${path}.secret`
+}
+
+function isRedisUrl(url: string): boolean {
+  return /^rediss?:/.test(url)
 }
 
 function troubleOf({ journal }: SqliteLedger): LedgerTrouble | null {
@@ -167,6 +182,7 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
     isShared: false,
     describe: `sqlite ${opened.path}`,
     trouble: () => troubleOf(ledger),
+    keys: { store: ledger.keys, secret: null },
     async close() {
       clearInterval(timer)
       await opened.close()
@@ -177,6 +193,7 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
 function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
   const { ledger } = opened
   const store = createRedisStore({ url: options.url })
+  const keys = createRedisKeyStore({ url: options.url, makeLife: makeName })
   let wasUp: boolean | null = null
   const shipper = createShipper({
     journal: ledger.outbox,
@@ -196,12 +213,14 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     store: withOwnRows(store, ledger.store),
     balances: async () => [...(await ledger.store.balances()), ...(await store.balances())],
     isShared: true,
+    keys: { store: keys, secret: (proposed) => keys.secret(proposed) },
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     trouble: () => troubleOf(ledger),
     async close() {
       const left = await shipper.stop(FLUSH_MS)
       if (left > 0) options.log.warn('store.rows_left', { rows: left })
       await store.close()
+      await keys.close()
       await opened.close()
     },
   }

@@ -1,10 +1,12 @@
 // What the last minute before this process used of its rates, from the ledger: a restart must not open every window
 // anew.
 
+import type { Scope } from '#core/admission.ts'
 import type { LedgerStore, RequestRow } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Settings } from '#core/settings.ts'
 import type { Log } from '#core/telemetry.ts'
+import type { KeyRing } from '#pipeline/key-ring.ts'
 import { scopesOf, servedScopes } from '#pipeline/scopes.ts'
 import type { AdmissionDesk } from '#store/admission/desk.ts'
 import { clock } from './system.ts'
@@ -17,12 +19,17 @@ export async function seedRates(
   desk: AdmissionDesk,
   store: LedgerStore,
   settings: Settings,
+  keys: KeyRing,
   log: Log,
 ): Promise<void> {
-  const hasRates = scopesOf(settings).some(({ limits }) => limits.rpm !== null || limits.tpm !== null)
+  const hasRates = scopesOf(settings, keys).some(({ limits }) => limits.rpm !== null || limits.tpm !== null)
   if (!hasRates) return
+  const ofFile = new Map(settings.keys.map((key) => [key.name, key.scopes]))
+  const callersOf = ({ key }: RequestRow): readonly Scope[] =>
+    ofFile.get(key ?? '') ?? keys.named(key ?? '', settings)?.scopes ?? []
   try {
-    for (const row of await recentRequests(store)) await seedRequest(desk, store, settings, row)
+    for (const row of await recentRequests(store))
+      await seedRequest(desk, store, settings, row, callersOf(row))
   } catch (error) {
     log.warn('rates.unread', { message: String(error) })
   }
@@ -47,10 +54,10 @@ async function seedRequest(
   store: LedgerStore,
   settings: Settings,
   row: RequestRow,
+  callers: readonly Scope[],
 ): Promise<void> {
   const detail = row.attempts === 0 ? null : await store.request(row.id)
   if (detail === null) return
-  const callers = settings.keys.find((key) => key.name === row.key)?.scopes ?? []
   for (const scope of callers) desk.seedRate(scope, 1, 0, clock.nowMs() - row.timeMs)
   for (const attempt of detail.attempts) {
     const { usage, target, startedAtMs } = attempt

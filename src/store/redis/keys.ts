@@ -1,4 +1,4 @@
-// Every Redis key of the ledger. One hash tag, so that all of them lie in one slot and a script may touch any of
+// Every Redis key of the ledger and of the keys of clients. One hash tag, so that all of them lie in one slot and a script may touch any of
 // them in a cluster too.
 
 import { REDIS_STREAM_ROWS_MAX } from '#core/limits.ts'
@@ -29,4 +29,18 @@ export const KEYS = {
   day: (dayMs: number) => `${TAG}:day:${dayMs}`,
   /** Hash: hour and balance → thousandths used. No TTL, for a quota is not given twice. Written by apply. */
   balances: `${TAG}:balances`,
+  /** Hash: id → key of a client as JSON, with digests and without secrets. No TTL, purged. Written by key-put, key-purge. */
+  clientKeys: `${TAG}:keys`,
+  /** Hash: name → id, without deleted keys. No TTL. Written by key-put, key-purge. */
+  clientKeyNames: `${TAG}:keys:names`,
+  /** Sorted set, all scores 0: ids without those of deleted keys. No TTL. Written by key-put, key-purge. */
+  clientKeyIds: `${TAG}:keys:ids`,
+  /** Sorted set: id by the revision of its last write. No TTL. Written by key-put, key-purge. */
+  clientKeyChanges: `${TAG}:keys:changes`,
+  /** Sorted set: id by the moment it was revoked or deleted. No TTL. Written by key-put, key-purge. */
+  clientKeysEnded: `${TAG}:keys:ended`,
+  /** Hash: life (a name that a flushed server has no more), revision. No TTL. Written by key-put. */
+  clientKeysMeta: `${TAG}:keys:meta`,
+  /** String: the pepper of digests where no instance was told one. No TTL. Set once. */
+  secret: `${TAG}:secret`,
 } as const

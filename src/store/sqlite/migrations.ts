@@ -148,4 +148,22 @@ ALTER TABLE attempt_group ADD COLUMN users TEXT;
 `,
   },
   BALANCE_MIGRATION,
+  {
+    number: 11,
+    sql: `
+-- Keys that are made while the gateway runs. text: the whole key as JSON, with digests and without secrets. revision:
+-- one more with every write to the table. ended_at_ms: when it was revoked or deleted.
+CREATE TABLE api_key (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  revision INTEGER NOT NULL UNIQUE,
+  is_deleted INTEGER NOT NULL,
+  ended_at_ms INTEGER,
+  text TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX api_key_name ON api_key (name) WHERE is_deleted = 0;
+CREATE INDEX api_key_ended ON api_key (ended_at_ms) WHERE ended_at_ms IS NOT NULL;
+`,
+  },
 ]

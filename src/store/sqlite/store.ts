@@ -1,6 +1,7 @@
 // The ledger in one SQLite file and its log: this instance's journal, and a store on the same tables. How rows are
 // written and read stands in the files beside.
 
+import type { KeyStore } from '#core/keys.ts'
 import type { AttemptRow, LedgerStore, ReportProgress } from '#core/ledger.ts'
 import type { Clock } from '#core/ports.ts'
 import type { AppendLog } from './append-log.ts'
@@ -10,6 +11,7 @@ import { LedgerBook } from './book.ts'
 import { type CounterDrift, rebuildDay, rebuildHour } from './counter-check.ts'
 import type { SqlDriver } from './driver.ts'
 import { SqliteJournal } from './journal.ts'
+import { createSqliteKeyStore } from './key-store.ts'
 import { migrate } from './migrate.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { LedgerOutbox } from './outbox.ts'
@@ -39,6 +41,8 @@ export interface SqliteLedgerOptions {
 export interface SqliteLedger {
   readonly journal: SqliteJournal
   readonly store: LedgerStore
+  /** Keys of this file; closed with it. */
+  readonly keys: KeyStore
   readonly outbox: LedgerOutbox
   readonly instance: string
   /** One more at each opening. */
@@ -135,6 +139,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
 
   return {
     journal,
+    keys: createSqliteKeyStore(driver),
     outbox,
     instance,
     epoch,

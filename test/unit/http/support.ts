@@ -1,8 +1,13 @@
 // The routes over a ledger in memory, asked without a socket.
 
+import { makeSecret } from '#core/key-secret.ts'
 import type { LedgerRow, LedgerStore } from '#core/ledger.ts'
 import { createApp } from '#http/app.ts'
 import type { Deps } from '#pipeline/context.ts'
+import { KeyDesk } from '#pipeline/key-desk.ts'
+import { KeyRing } from '#pipeline/key-ring.ts'
+import { compileStoredKey } from '#settings/stored-keys.ts'
+import { createMemoryKeyStore } from '#store/key-memory.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { batchOf } from '../../support/ledger-rows.ts'
@@ -21,6 +26,8 @@ interface Options {
   readonly store?: LedgerStore
   readonly isReady?: boolean
   readonly storeTrouble?: { readonly fault: string; readonly isFull: boolean }
+  /** Address of the client's socket. */
+  readonly peer?: string
 }
 
 export interface Answer {
@@ -31,7 +38,12 @@ export interface Answer {
 }
 
 export interface Asker {
-  readonly ask: (path: string, headers?: Readonly<Record<string, string>>, method?: string) => Promise<Answer>
+  readonly ask: (
+    path: string,
+    headers?: Readonly<Record<string, string>>,
+    method?: string,
+    body?: unknown,
+  ) => Promise<Answer>
   readonly logged: string[]
 }
 
@@ -48,6 +60,21 @@ export async function openApp(options: Options = {}): Promise<Asker> {
   })
   const store = options.store ?? createMemoryStore()
   if (options.rows !== undefined) await store.apply(batchOf(options.rows))
+  const ring = new KeyRing(compileStoredKey, () => 0)
+  ring.checked(true)
+  let made = 0
+  const keyDesk = new KeyDesk({
+    store: createMemoryKeyStore(),
+    ring,
+    clock: realClock,
+    live: () => live,
+    compile: compileStoredKey,
+    makeId: () => `key_${String(++made).padStart(4, '0')}`,
+    makeSecret: () => makeSecret((count) => crypto.getRandomValues(new Uint8Array(count))),
+    digest,
+    pepperName: () => 'p',
+    prepare: async () => undefined,
+  })
   const logged: string[] = []
   let reports = 1
   const log = (event: string): void => void logged.push(event)
@@ -55,6 +82,8 @@ export async function openApp(options: Options = {}): Promise<Asker> {
     deps: {
       live: () => live,
       digest,
+      digestKey: digest,
+      keys: ring,
       metrics: createMetrics(),
       clock: {
         ...realClock,
@@ -62,6 +91,8 @@ export async function openApp(options: Options = {}): Promise<Asker> {
       },
       random: { requestId: () => `req_${reports++}`, unit: () => 0 },
     } as unknown as Deps,
+    keyDesk,
+    peerOf: () => ({ address: options.peer ?? '127.0.0.1', forwardedFor: null }),
     log: { debug: log, info: log, warn: log, error: log },
     store,
     inference: (_context, api) => new Response(`inference ${api}`),
@@ -72,18 +103,22 @@ export async function openApp(options: Options = {}): Promise<Asker> {
   })
   return {
     logged,
-    async ask(path, headers = {}, method = 'GET') {
-      const request = new Request(`http://gateway.test${path}`, { method })
+    async ask(path, headers = {}, method = 'GET', body = undefined) {
+      const text = typeof body === 'string' ? body : JSON.stringify(body)
+      const request = new Request(`http://gateway.test${path}`, {
+        method,
+        ...(body === undefined ? {} : { body: text }),
+      })
       // A Request has no place for `host`, which a server's own header table has.
       for (const [name, value] of Object.entries(headers)) request.headers.set(name, value)
       const response = await app.hono.fetch(request, {})
-      const text = await response.text()
+      const said = await response.text()
       const isJson = response.headers.get('content-type')?.includes('application/json') === true
       return {
         status: response.status,
         headers: response.headers,
-        text,
-        body: isJson ? (JSON.parse(text) as Record<string, unknown>) : {},
+        text: said,
+        body: isJson ? (JSON.parse(said) as Record<string, unknown>) : {},
       }
     },
   }

@@ -3,16 +3,24 @@ import { GatewayError } from '#core/errors.ts'
 import { authenticate } from '#pipeline/authenticate.ts'
 import type { Deps } from '#pipeline/context.ts'
 import { headerText } from '#pipeline/head.ts'
+import { KeyRing } from '#pipeline/key-ring.ts'
+import { compileStoredKey } from '#settings/stored-keys.ts'
 import { config, digest, vendor } from '../settings/fixtures.ts'
 import { liveWith } from './support.ts'
 
 const live = liveWith([vendor], { ...config(), keys: [{ name: 'demo', key: 'sk-demo-0123456789' }] })
-const deps = { digest } as unknown as Deps
+const ring = new KeyRing(compileStoredKey, () => 0)
+ring.checked(true)
+const deps = { digestKey: digest, keys: ring } as unknown as Deps
+const asker = (authorization: string | null) => ({
+  authorization,
+  peer: () => ({ address: '127.0.0.1', forwardedFor: null }),
+})
 
 describe('the key of a request', () => {
   test.each(['Bearer sk-demo-0123456789', 'bearer sk-demo-0123456789', 'BEARER   sk-demo-0123456789 '])(
     '%j is known',
-    (authorization) => expect(authenticate(deps, live, authorization).name).toBe('demo'),
+    (authorization) => expect(authenticate(deps, live, asker(authorization), 0).name).toBe('demo'),
   )
 
   test.each([
@@ -29,7 +37,7 @@ describe('the key of a request', () => {
     `Bearer ${digest('sk-demo-0123456789')}`,
   ])('%j is a 401 that does not repeat it', (authorization) => {
     try {
-      authenticate(deps, live, authorization)
+      authenticate(deps, live, asker(authorization), 0)
       expect.unreachable()
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error

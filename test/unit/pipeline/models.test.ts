@@ -22,7 +22,10 @@ const live: Live = liveWith([vendor, hosted], {
 
 const key = (models: readonly string[] | null): KeySettings => ({
   name: 'demo',
-  digest: 'd',
+  providers: null,
+  dataPolicies: [],
+  ipRanges: [],
+  expiresAtMs: null,
   models,
   tags: {},
   team: null,

@@ -12,7 +12,10 @@ import { encode, FakeClock, liveWith } from './support.ts'
 
 const KEY: KeySettings = {
   name: 'demo',
-  digest: 'd',
+  providers: null,
+  dataPolicies: [],
+  ipRanges: [],
+  expiresAtMs: null,
   models: null,
   tags: {},
   team: null,

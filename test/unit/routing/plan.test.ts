@@ -14,6 +14,7 @@ const POLICY: PolicySettings = {
   onNoCandidate: 'fastest',
   retry: { attempts: 3, onStatusCodes: [429, 500], respectRetryAfter: true },
   outlierDetection: { consecutive5xx: 3, baseEjectionMs: 5_000, maxEjectionMs: 60_000 },
+  dataPolicy: null,
   onModeration: 'stop',
   timeouts: { connectMs: 1, ttftMs: null, idleMs: 1, totalMs: 1 },
 }
@@ -35,6 +36,7 @@ function candidate(id: string, given: Given = {}): Candidate {
   return {
     target,
     enabled: given.enabled ?? true,
+    ruledOut: null,
     lacks: (capability) => lacks.includes(capability),
     contextWindow: window,
     estimateNano: price === null ? null : (BigInt(price) as Nano),

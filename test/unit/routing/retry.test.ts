@@ -11,6 +11,7 @@ const POLICY: PolicySettings = {
   onNoCandidate: 'fastest',
   retry: { attempts: 3, onStatusCodes: [408, 429, 500, 502, 503, 504], respectRetryAfter: true },
   outlierDetection: { consecutive5xx: 3, baseEjectionMs: 5_000, maxEjectionMs: 60_000 },
+  dataPolicy: null,
   onModeration: 'stop',
   timeouts: { connectMs: 1, ttftMs: null, idleMs: 1, totalMs: 1 },
 }

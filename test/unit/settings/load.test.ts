@@ -47,6 +47,7 @@ describe('a small configuration', () => {
       onNoCandidate: 'fastest',
       retry: { attempts: 3, onStatusCodes: [408, 429, 500, 502, 503, 504], respectRetryAfter: true },
       outlierDetection: { consecutive5xx: 3, baseEjectionMs: 5_000, maxEjectionMs: 60_000 },
+      dataPolicy: null,
       onModeration: 'stop',
       timeouts: { connectMs: 2_000, ttftMs: null, idleMs: 60_000, totalMs: 600_000 },
     })
@@ -106,6 +107,10 @@ test('every setting in force arrives where the pipeline reads it', () => {
             priority: -1,
             context_window: 128_000,
             capabilities: ['tools', 'vision'],
+            region: 'lab-2',
+            retention: 'none',
+            trains_on_data: false,
+            filing_no: 'Beijing-1',
           },
         ],
       },
@@ -117,6 +122,7 @@ test('every setting in force arrives where the pipeline reads it', () => {
         on_no_candidate: 'reject',
         retry: { attempts: 10, on_status_codes: [500], respect_retry_after: false },
         outlier_detection: { consecutive_5xx: 1, base_ejection_ms: 2, max_ejection_ms: 3 },
+        data_policy: { region: ['lab', 'cn'], retention: '30d', trains_on_data: false, filing_no: true },
         on_moderation: { allow: ['lab'] },
         timeouts: { connect_ms: 4, ttft_ms: 5, idle_ms: 6, total_ms: 7 },
       },
@@ -169,6 +175,7 @@ test('every setting in force arrives where the pipeline reads it', () => {
     region: 'intl',
     allowPrivate: false,
     onClientAbort: 'estimate',
+    data: { region: 'intl', retentionMs: null, trainsOnData: null, filingNo: null },
     enabled: true,
   })
   expect(settings.providers.get('lab')).toMatchObject({
@@ -188,6 +195,9 @@ test('every setting in force arrives where the pipeline reads it', () => {
       capabilities: ['tools', 'vision'],
     },
   ])
+  expect(settings.targetData).toEqual(
+    new Map([['lab/a/b:c', { region: 'lab-2', retentionMs: 0, trainsOnData: false, filingNo: 'Beijing-1' }]]),
+  )
   expect(settings.policies.get('own')).toEqual({
     name: 'own',
     sort: 'weighted',
@@ -195,6 +205,12 @@ test('every setting in force arrives where the pipeline reads it', () => {
     onNoCandidate: 'reject',
     retry: { attempts: 10, onStatusCodes: [500], respectRetryAfter: false },
     outlierDetection: { consecutive5xx: 1, baseEjectionMs: 2, maxEjectionMs: 3 },
+    dataPolicy: {
+      regions: ['lab', 'cn'],
+      retentionMsMax: 30 * 24 * 3_600_000,
+      trainsOnData: false,
+      filingNos: 'any',
+    },
     onModeration: ['lab'],
     timeouts: { connectMs: 4, ttftMs: 5, idleMs: 6, totalMs: 7 },
   })

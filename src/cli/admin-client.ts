@@ -1,0 +1,62 @@
+// The admin API of a running gateway, for commands.
+
+export interface AdminAddress {
+  /** Without a trailing slash. */
+  readonly url: string
+  /** null: a gateway on this machine that asks for none. */
+  readonly token: string | null
+}
+
+type Json = Record<string, unknown>
+
+const URL_DEFAULT = 'http://127.0.0.1:8787'
+const ANSWER_MS_MAX = 30_000
+
+/** `--url` and `--token` go over SLUICE_URL and SLUICE_ADMIN_TOKEN. */
+export function adminAddress(values: { readonly url?: string; readonly token?: string }): AdminAddress {
+  const url = values.url ?? (process.env['SLUICE_URL'] || URL_DEFAULT)
+  const token = values.token ?? process.env['SLUICE_ADMIN_TOKEN'] ?? ''
+  return { url: url.replace(/\/+$/, ''), token: token === '' ? null : token }
+}
+
+/** `path` is behind `/admin/v1`. @throws Error with what the gateway says, or that it does not answer */
+export async function askAdmin(
+  { url, token }: AdminAddress,
+  method: string,
+  path: string,
+  options: { readonly body?: Json; readonly ifVersion?: number } = {},
+): Promise<Json> {
+  const { body, ifVersion } = options
+  const response = await fetch(`${url}/admin/v1${path}`, {
+    method,
+    headers: {
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(ifVersion === undefined ? {} : { 'if-match': `"${ifVersion}"` }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(ANSWER_MS_MAX),
+  }).catch((error: unknown) => {
+    throw new Error(
+      `no gateway answers at ${url} (${reasonOf(error)}): is it running? --url or SLUICE_URL says where`,
+    )
+  })
+  const text = await response.text()
+  if (response.ok) return text === '' ? {} : (JSON.parse(text) as Json)
+  throw new Error(messageOf(text) ?? `${url} answered ${response.status}`)
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : null
+  if (cause instanceof Error) return 'code' in cause ? String(cause.code) : cause.message
+  return error instanceof Error ? error.message : String(error)
+}
+
+function messageOf(text: string): string | null {
+  try {
+    const { error } = JSON.parse(text) as { error?: { message?: unknown; code?: unknown } }
+    return typeof error?.message === 'string' ? `${error.message} (${String(error.code)})` : null
+  } catch {
+    return null
+  }
+}
