@@ -1,7 +1,7 @@
 // Keys outlive the process; their secrets are nowhere but with who was shown them.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { askKeys, makeKey } from '../support/admin-keys.ts'
 import { answer } from '../support/chat-bytes.ts'
@@ -68,7 +68,9 @@ test('no secret is found in files, logs, metrics and answers after the one that 
   texts.push(await gateway.metrics())
   await gateway.kill('SIGTERM')
   texts.push(gateway.output())
-  const names = readdirSync(gateway.folder)
+  const names = readdirSync(gateway.folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(gateway.folder, join(entry.parentPath, entry.name)))
   for (const name of names) texts.push(readFileSync(join(gateway.folder, name), 'latin1'))
   expect(names).toContain('sluice.db.secret')
   for (const secret of secrets)

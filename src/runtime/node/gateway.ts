@@ -65,6 +65,17 @@ export interface Gateway {
 
 /** @throws ConfigError, and Error when nothing can be served or the port is in use */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const opened = new AsyncDisposableStack()
+  try {
+    return await open(options, opened)
+  } catch (error) {
+    // A port in use must leave no file locked and no thread running.
+    await opened.disposeAsync()
+    throw error
+  }
+}
+
+async function open(options: GatewayOptions, opened: AsyncDisposableStack): Promise<Gateway> {
   const { log } = options
   const folders = await findProviderFolders()
   const balances = new BalanceBook([], false)
@@ -88,12 +99,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log,
     estimate: (row) => recoverRow(live, row),
   })
+  opened.defer(() => ledger.close())
   const upstream = createNodeUpstream()
+  opened.defer(() => upstream.close())
   const desk = new AdmissionDesk(clock)
   pepper.keep(settings.store)
   const ring = createKeyRing()
   const scopesInForce = (): readonly Scope[] => scopesOf(live.settings, ring)
   const budgets = openBudgetBooks(desk, ledger.store, metrics, log, scopesInForce)
+  opened.defer(() => budgets.close())
   let onPepper = async (): Promise<void> => {
     live = await read(folders)
   }
@@ -105,10 +119,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log,
     onPepper: () => onPepper(),
   })
+  opened.defer(() => keys.close())
   await keys.open()
   refuseTakenNames(live, ring)
   await budgets.seed(scopesInForce())
   const balanceReader = await followBalances(balances, ledger.balances, ledger.isShared, log)
+  opened.defer(() => balanceReader.close())
   await seedRates(desk, ledger.store, live.settings, ring, log)
   const deps: Deps = {
     clock,
@@ -143,9 +159,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       void copies.write(changed)
     },
   })
+  opened.defer(() => prices.close())
   const copied = Promise.all(
     listsAtStart.filter(({ provider }) => !kept.has(provider)).map((list) => copies.write(list)),
   )
+  opened.defer(async () => void (await copied))
   const reload = async (): Promise<void> => {
     try {
       const current = { ...folders, lists: prices.lists }
@@ -173,6 +191,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
   onPepper = reloadNext
   const watcher = watchFile(options.configPath, () => void reloadNext())
+  opened.defer(() => watcher.close())
   let isReady = true
   const app = createApp<HttpBindings>({
     deps,
@@ -201,17 +220,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     store: ledger.describe,
     async close() {
       isReady = false
-      watcher.close()
-      prices.close()
-      await copied
-      keys.close()
-      budgets.close()
-      balanceReader.close()
       sayGoodbye(server)
       await drain(server, deps, live.settings.server.drainMs)
       await untilAllEnded(deps)
-      await upstream.close()
-      await ledger.close()
+      await opened.disposeAsync()
     },
   }
 }
