@@ -253,7 +253,10 @@ export async function startBench(options: BenchOptions = {}): Promise<Bench> {
   const gateway = await startLocalGateway({
     config: configOf({
       providers: Object.fromEntries(
-        TARGETS.map((target) => [target.name, { ...target.provider(upstream(target)), allow_private: true }]),
+        TARGETS.map((target) => [
+          target.name,
+          { ...target.provider(upstream(target)), allow_private: true, on_client_abort: 'cancel' },
+        ]),
       ),
       targets: TARGETS.map(idOf),
       prices: Object.fromEntries(TARGETS.map(({ name }) => [`${name}/*`, priceOf('2', '8')])),
