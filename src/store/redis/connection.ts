@@ -22,6 +22,8 @@ export interface RedisConnectionOptions {
 export class RedisConnection {
   readonly redis: Redis
   readonly #commandTimeoutMs: number
+  /** Shared by all that wait. */
+  #opening: Promise<void> | null = null
 
   constructor(options: RedisConnectionOptions) {
     this.#commandTimeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS
@@ -58,10 +60,17 @@ export class RedisConnection {
     this.redis.disconnect()
   }
 
+  #ready(): Promise<void> | null {
+    if (this.redis.status === 'ready') return null
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = null
+    })
+    return this.#opening
+  }
+
   /** Waits for the connection as long as for a command. */
-  async #ready(): Promise<void> {
+  async #open(): Promise<void> {
     const { redis } = this
-    if (redis.status === 'ready') return
     if (redis.status === 'end') throw new Error('the connection is closed')
     if (redis.status === 'wait') {
       // Its failure is heard as an event below and by the listener of errors.
