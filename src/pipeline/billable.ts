@@ -33,7 +33,9 @@ export function billableOf(gauges: Gauges, call: Call, facts: TargetFacts, end: 
       ? NOTHING
       : estimated(gauges, call, facts, end, { ...NO_USAGE, lacks: 'both' }, null)
   const doubt = said.doubt ?? contradictionOf(said, end.state)
-  if (said.lacks !== undefined || doubt === 'zero' || doubt === 'behind')
+  // A zero that is the last word on a whole answer is what the bill says, however odd; the row says that it is.
+  const isBelieved = doubt === 'zero' && isWhole(end) && isLastFigure(end.state)
+  if (said.lacks !== undefined || (doubt === 'zero' && !isBelieved) || doubt === 'behind')
     return estimated(gauges, call, facts, end, said, doubt)
   // An answer that did not end may have grown since the upstream last said how long it was.
   if (end.billsOn) return estimated(gauges, call, facts, end, said, null)
@@ -82,9 +84,12 @@ function contradictionOf(said: TokenUsage, state: AnswerState): UsageDoubt | nul
   if (said.outputTokens === 0 && state.outputBytes > 0) return 'zero'
   // The one figure at the end of an answer is believed, whatever it is; one that came early, or one of several that do
   // not add up to what came (some count each chunk by itself), is not.
-  const isLast = state.usageFigures === 1 && state.usageAtBytes === state.outputBytes
   const isPossible = Math.floor(state.outputBytes / TOKEN_BYTES_MAX) <= said.outputTokens
-  return isLast || isPossible ? null : 'behind'
+  return isLastFigure(state) || isPossible ? null : 'behind'
+}
+
+function isLastFigure(state: AnswerState): boolean {
+  return state.usageFigures === 1 && state.usageAtBytes === state.outputBytes
 }
 
 /** The upstream was done: nothing can come to its bill any more. */

@@ -106,12 +106,12 @@ export const SHAPES: readonly Shape[] = [
   {
     name: 'no output for text that was there',
     steps: [ROLE_EVENT, TEXT, FINISH_EVENT, usageOnly(figures(100, 0)), DONE],
-    want: { input: 100, output: 10, source: 'estimated', contradiction: 'zero' },
+    want: { input: 100, output: 0, source: 'provider', contradiction: 'zero' },
   },
   {
-    name: 'nothing at all for text that was there',
+    name: 'PEERS 7: nothing at all for text that was there',
     steps: [ROLE_EVENT, TEXT, FINISH_EVENT, usageOnly(figures(0, 0, { total_tokens: 0 })), DONE],
-    want: { output: 10, source: 'estimated', contradiction: 'zero' },
+    want: { input: 0, output: 0, source: 'provider', contradiction: 'zero' },
   },
   {
     name: 'PEERS 7: zero output for an answer of nothing is zero',
@@ -163,7 +163,7 @@ export const SHAPES: readonly Shape[] = [
   {
     name: 'counts in quotes',
     steps: [ROLE_EVENT, TEXT, FINISH_EVENT, usageOnly(figures('100', '18')), DONE],
-    want: { input: 100, output: 18, source: 'provider', contradiction: 'malformed' },
+    want: { output: 10, source: 'estimated', contradiction: 'malformed' },
   },
   {
     name: 'nothing that is a count',

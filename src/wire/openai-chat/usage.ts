@@ -53,7 +53,7 @@ interface Totals {
   readonly lacks: 'input' | 'output' | 'both' | null
 }
 
-/** A figure that is missing is the rest of the total, where there is one; digits in quotes are a number all the same. */
+/** A figure that is missing is the rest of the total, where there is one. */
 function readTotals(
   prompt: unknown,
   completion: unknown,
@@ -61,8 +61,8 @@ function readTotals(
   cached: number,
   reasoning: number,
 ): Totals {
-  const said = count(prompt) ?? digits(prompt)
-  const answered = count(completion) ?? digits(completion)
+  const said = count(prompt)
+  const answered = count(completion)
   const inputTokens = said ?? restOf(total, answered)
   const outputTokens = answered ?? restOf(total, said)
   const isMalformed = isNoCount(prompt) || isNoCount(completion)
@@ -106,10 +106,6 @@ function restOf(total: number | null, part: number | null): number | null {
 
 const isAbsent = (value: unknown): boolean => value === undefined || value === null
 const isNoCount = (value: unknown): boolean => !isAbsent(value) && count(value) === null
-
-function digits(value: unknown): number | null {
-  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : null
-}
 
 const NOTHING = Object.freeze({})
 

@@ -168,9 +168,9 @@ describe('figures that contradict each other', () => {
       { inputTokens: 0, outputTokens: 0, doubt: 'malformed', lacks: 'both' },
     ],
     [
-      'digits in quotes are a number',
+      'digits in quotes are no number',
       { prompt_tokens: '10', completion_tokens: 5 },
-      { inputTokens: 10, outputTokens: 5, doubt: 'malformed' },
+      { inputTokens: 0, outputTokens: 5, doubt: 'malformed', lacks: 'input' },
     ],
     ['a part that is absent is lacking', { prompt_tokens: 10 }, { inputTokens: 10, lacks: 'output' }],
     [
