@@ -161,7 +161,7 @@ describe('a gateway that ends while an answer is read on', () => {
     expect(detail.attempts).toHaveLength(1)
     expect(detail.attempts[0]).toMatchObject({
       outcome: 'interrupted',
-      usage: { source: 'recovered', error_bound: { output_tokens: 500 } },
+      usage: { source: 'recovered', error_bound: { output_tokens: 400 } },
     })
     expect(await counted(second, 'sluice_usage_estimates_total', { reason: 'recovered' })).toBe(1)
     expect(await counted(second, 'sluice_holds_cny')).toBe(0)
