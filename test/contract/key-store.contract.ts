@@ -214,7 +214,7 @@ export function keyStoreContract(name: string, open: () => Promise<OpenKeyStore>
             await tested.close()
           }
         }),
-        { numRuns: 60 },
+        { seed: 27, numRuns: 150 },
       )
     })
   })

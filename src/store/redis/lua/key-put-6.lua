@@ -33,7 +33,8 @@ else
   redis.call('HSET', KEYS[2], name, id)
   redis.call('ZADD', KEYS[3], 0, id)
 end
-if ARGV[6] ~= '' then redis.call('ZADD', KEYS[5], ARGV[6], id) end
+if ARGV[6] ~= '' then redis.call('ZADD', KEYS[5], ARGV[6], id)
+else redis.call('ZREM', KEYS[5], id) end
 redis.call('HSETNX', KEYS[6], 'life', ARGV[7])
 local revision = redis.call('HINCRBY', KEYS[6], 'revision', 1)
 redis.call('ZADD', KEYS[4], revision, id)
