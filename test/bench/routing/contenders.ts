@@ -1,0 +1,11 @@
+// Every policy that the benchmark knows by name.
+
+import { BASELINES } from './policies/baselines.ts'
+import type { Contender } from './policies/contender.ts'
+import { ORACLES } from './policies/oracles.ts'
+
+export const CONTENDERS: readonly Contender[] = [...ORACLES, ...BASELINES]
+
+export function findContender(name: string): Contender | undefined {
+  return CONTENDERS.find((contender) => contender.name === name)
+}
