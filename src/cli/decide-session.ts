@@ -97,7 +97,7 @@ export function createDecideSession({ live, seed }: DecideOptions): DecideSessio
       case 'failed':
         return planner.failed(key, target, readError(line), readMs(line, 'retry_after_ms'), at)
       case 'cancelled':
-        return planner.cancelled(key, target)
+        return planner.cancelled(key, target, at)
       default: {
         const inputTokens = readCount(line, 'input_tokens')
         const cachedTokens = readOptionalCount(line, 'cached_tokens', 0)

@@ -89,6 +89,8 @@ export class Planner {
       answeredAtMs: 0,
       levelAtAnswer: 0,
       isLearnt: false,
+      fullness: null,
+      sharedFullness: null,
     }
     call.running.push(attempt)
     state.sent(attempt, call.request, nowMs)
@@ -141,19 +143,19 @@ export class Planner {
   }
 
   /** The client left, or the other one of two won. */
-  cancelled(id: string, target: string): void {
+  cancelled(id: string, target: string, nowMs: number): void {
     const call = this.#calls.get(id)
     const attempt = call === undefined ? undefined : runningAt(call, target)
     if (call === undefined || attempt === undefined) return
     call.running.splice(call.running.indexOf(attempt), 1)
-    attempt.target.cancelled(attempt)
+    attempt.target.cancelled(attempt, nowMs)
   }
 
   /** A request has ended otherwise than by an answer. */
-  abandoned(id: string): void {
+  abandoned(id: string, nowMs: number): void {
     const call = this.#calls.get(id)
     if (call === undefined) return
-    for (const attempt of call.running) attempt.target.cancelled(attempt)
+    for (const attempt of call.running) attempt.target.cancelled(attempt, nowMs)
     this.#calls.close(id)
   }
 

@@ -9,23 +9,29 @@ export interface QuotaLimits {
   readonly concurrency: number | null
 }
 
-/** Without a `retry-after` the wait doubles from refusal to refusal. */
+/** How full the buckets were when a request was sent. */
+export interface Fullness {
+  readonly requests: number
+  readonly tokens: number
+}
+
+/** Without a `retry-after` the wait doubles from refusal to refusal, where the limits do not explain them. */
 const COOLDOWN_MS = 1_000
 const COOLDOWN_MS_MAX = 30_000
 /** A refused prompt that alone takes this share of the bucket says little about small ones. */
-const LARGE_SHARE = 0.3
-/** With this share in use, a refusal is what the mirror would have said, too. */
-const EXPECTED_SHARE = 0.75
+const LARGE_SHARE = 0.25
+/** When something will end nobody knows; ask again soon. */
+const BUSY_MS = 100
 
 export class Quota {
   readonly requests: Bucket
   readonly tokens: Bucket
-  readonly #concurrency: number
   /** Somebody has said how much it lets through. */
   readonly isDeclared: boolean
   running = 0
   cooldownSinceMs = 0
   cooldownUntilMs = 0
+  readonly #concurrency: number
   /** In a cooldown prompts below this many tokens may still go. */
   #refusedTokensMin = 0
   #refusals = 0
@@ -37,51 +43,47 @@ export class Quota {
     this.isDeclared = limits.rpm !== null || limits.tpm !== null
   }
 
-  /** Until a request of so many tokens may go; Infinity: it is larger than has ever passed. */
+  /** Until a request of so many tokens may go; Infinity: it is larger than what fits. */
   waitMs(tokens: number, nowMs: number): number {
-    const cooling = nowMs < this.cooldownUntilMs && tokens >= this.#refusedTokensMin
-    const cooldownMs = cooling ? this.cooldownUntilMs - nowMs : 0
+    const isCooling = nowMs < this.cooldownUntilMs && tokens >= this.#refusedTokensMin
+    const cooldownMs = isCooling ? this.cooldownUntilMs - nowMs : 0
     const limitMs = Math.max(this.requests.waitMs(1, nowMs), this.tokens.waitMs(tokens, nowMs))
-    // When something will end nobody knows; ask again soon.
-    const busyMs = this.running >= this.#concurrency ? 100 : 0
-    return Math.max(cooldownMs, limitMs, busyMs)
+    return Math.max(cooldownMs, limitMs, this.running >= this.#concurrency ? BUSY_MS : 0)
   }
 
-  sent(tokens: number, nowMs: number): void {
+  sent(tokens: number, nowMs: number): Fullness {
     this.running++
-    this.requests.take(1, nowMs)
-    this.tokens.take(tokens, nowMs)
+    return { requests: this.requests.take(1, nowMs), tokens: this.tokens.take(tokens, nowMs) }
   }
 
-  /** `unused`: of the tokens that were taken. */
-  ended(unused: number): void {
+  /** Limits on tokens count those of answers, too, once they are known. */
+  ended(outputTokens: number, nowMs: number): void {
     this.running--
-    this.tokens.giveBack(unused)
+    if (outputTokens > 0) this.tokens.take(outputTokens, nowMs)
   }
 
-  passed(tokens: number): void {
+  passed(fullness: Fullness): void {
     this.#refusals = 0
-    this.requests.passed(1)
-    this.tokens.passed(tokens)
+    this.requests.passed(fullness.requests)
+    this.tokens.passed(fullness.tokens)
   }
 
   refused(tokens: number, nowMs: number, retryAfterMs: number | null): void {
     // A refused request uses nothing up.
     this.requests.giveBack(1)
     this.tokens.giveBack(tokens)
-    const requestsUsed = this.requests.usedShare(nowMs)
-    const tokensUsed = this.tokens.usedShare(nowMs) + tokens / this.tokens.capacity
-    const isLarge = tokens / this.tokens.capacity >= LARGE_SHARE
-    if (tokensUsed >= requestsUsed) this.tokens.refused(tokens, nowMs)
-    else this.requests.refused(1, nowMs)
-    const expected = Math.max(requestsUsed, tokensUsed) >= EXPECTED_SHARE
-    const backoffMs = Math.min(COOLDOWN_MS * 2 ** Math.min(this.#refusals, 10), COOLDOWN_MS_MAX)
+    const requestsExcess = this.requests.excess(1, nowMs)
+    const tokensExcess = this.tokens.excess(tokens, nowMs)
+    const isExplained = Math.max(requestsExcess, tokensExcess) > 0
+    if (isExplained && tokensExcess >= requestsExcess) this.tokens.refused(tokens, nowMs)
+    else if (isExplained) this.requests.refused(1, nowMs)
     this.#refusals++
+    const doublings = isExplained ? 0 : Math.min(this.#refusals - 1, 10)
+    const backoffMs = Math.min(COOLDOWN_MS * 2 ** doublings, COOLDOWN_MS_MAX)
+    const untilMs = nowMs + (retryAfterMs ?? backoffMs)
     this.cooldownSinceMs = nowMs
-    this.cooldownUntilMs = Math.max(
-      this.cooldownUntilMs,
-      nowMs + (retryAfterMs ?? (expected ? Math.min(backoffMs, 2 * COOLDOWN_MS) : backoffMs)),
-    )
-    this.#refusedTokensMin = isLarge ? tokens / 2 : 0
+    if (untilMs <= this.cooldownUntilMs) return
+    this.cooldownUntilMs = untilMs
+    this.#refusedTokensMin = this.tokens.shareOf(tokens) >= LARGE_SHARE ? tokens / 2 : 0
   }
 }

@@ -13,7 +13,7 @@ import {
 } from './breaker.ts'
 import { Odds } from './odds.ts'
 import { type Expected, PrefixLog, UNSEEN } from './prefixes.ts'
-import type { Quota } from './quota.ts'
+import type { Fullness, Quota } from './quota.ts'
 import type { PlannerRequest } from './request.ts'
 import { SpeedModel } from './speed.ts'
 import { type LatencyPrior, TtftModel, type Waiting } from './ttft.ts'
@@ -32,6 +32,8 @@ export interface Attempt extends Waiting {
   levelAtAnswer: number
   /** The shape has been taught by it. */
   isLearnt: boolean
+  fullness: Fullness | null
+  sharedFullness: Fullness | null
 }
 
 /** Below this share of its time, what the cache may save does not matter to the shape. */
@@ -93,8 +95,8 @@ export class TargetState {
 
   sent(attempt: Attempt, request: PlannerRequest, nowMs: number): void {
     this.#breaker = onSent(this.breaker(nowMs))
-    this.quota.sent(attempt.inputTokens, nowMs)
-    this.sharedQuota?.sent(attempt.inputTokens, nowMs)
+    attempt.fullness = this.quota.sent(attempt.inputTokens, nowMs)
+    attempt.sharedFullness = this.sharedQuota?.sent(attempt.inputTokens, nowMs) ?? null
     this.inFlight++
     if (attempt.isExploring) this.exploring++
     attempt.ttft.sent(attempt)
@@ -111,8 +113,8 @@ export class TargetState {
     this.#breaker = onSuccess(this.#breaker)
     this.failures.observe(false, nowMs)
     this.refusals.observe(false, nowMs)
-    this.quota.passed(attempt.inputTokens)
-    this.sharedQuota?.passed(attempt.inputTokens)
+    if (attempt.fullness !== null) this.quota.passed(attempt.fullness)
+    if (attempt.sharedFullness !== null) this.sharedQuota?.passed(attempt.sharedFullness)
     this.succeededAtMs = nowMs
     if (attempt.logUsualMiss - attempt.logUsualHit < CACHE_MATTERS_SHARE) this.#learnShape(attempt, 0)
   }
@@ -120,8 +122,8 @@ export class TargetState {
   finished(attempt: Attempt, cachedTokens: number, outputTokens: number, nowMs: number): void {
     this.firstToken(attempt, nowMs)
     this.#ended(attempt)
-    this.quota.ended(-outputTokens)
-    this.sharedQuota?.ended(-outputTokens)
+    this.quota.ended(outputTokens, nowMs)
+    this.sharedQuota?.ended(outputTokens, nowMs)
     if (!attempt.isLearnt) this.#learnShape(attempt, cachedTokens)
     this.prefixes.learn(attempt.expected, cachedTokens)
     this.speed.learn(outputTokens, nowMs - attempt.answeredAtMs)
@@ -136,8 +138,8 @@ export class TargetState {
   ): void {
     attempt.ttft.noLongerWaits(attempt)
     this.#ended(attempt)
-    this.quota.ended(0)
-    this.sharedQuota?.ended(0)
+    this.quota.ended(0, nowMs)
+    this.sharedQuota?.ended(0, nowMs)
     if (kind === 'rate_limit') {
       this.refusals.observe(true, nowMs)
       const blamed = this.sharedQuota !== null && !this.quota.isDeclared ? this.sharedQuota : this.quota
@@ -153,11 +155,11 @@ export class TargetState {
     this.#breaker = onFailure(this.breaker(nowMs), kind, rules, nowMs, retryAfterMs)
   }
 
-  cancelled(attempt: Attempt): void {
+  cancelled(attempt: Attempt, nowMs: number): void {
     attempt.ttft.noLongerWaits(attempt)
     this.#ended(attempt)
-    this.quota.ended(0)
-    this.sharedQuota?.ended(0)
+    this.quota.ended(0, nowMs)
+    this.sharedQuota?.ended(0, nowMs)
     this.#breaker = onNeutral(this.#breaker)
   }
 
