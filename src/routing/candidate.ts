@@ -39,6 +39,8 @@ export interface Candidate {
   tpotChance: number
   failureChance: number
   refusalChance: number
+  /** P(no content until it is given up), given that it does not fail at once. */
+  hangChance: number
   /** P(within the SLO). */
   chance: number
   /** Expected time to first token. */
@@ -65,12 +67,16 @@ export function blankCandidate(target: PlannerTarget, state: TargetState): Candi
     tpotChance: 1,
     failureChance: 0,
     refusalChance: 0,
+    hangChance: 0,
     chance: 0,
     ttftMs: 0,
     utility: 0,
     rank: 0,
   }
 }
+
+/** Where the policy does not say it. */
+const TIMEOUT_MS = 15_000
 
 /** Fills in all that does not hang on the other candidates. `barMs`: what is left of the time to first token. */
 export function estimate(candidate: Candidate, request: PlannerRequest, barMs: number, nowMs: number): void {
@@ -85,6 +91,8 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
     hitShare === 0
       ? missChance
       : missChance + hitShare * (ttft.chance(level, logUsualHit, barMs) - missChance)
+  const timeoutMs = policy.timeouts.ttftMs ?? TIMEOUT_MS
+  candidate.hangChance = 1 - ttft.chance(level, logUsualMiss, timeoutMs)
   candidate.tpotChance = policy.slo.tpotMs === null ? 1 : state.speed.chance(policy.slo.tpotMs)
   candidate.failureChance = state.failures.expected(nowMs)
   candidate.refusalChance = state.refusals.expected(nowMs)

@@ -28,6 +28,7 @@ export function findExploration(
     if (candidate === choice || candidate.rank !== choice.rank) continue
     const { state } = candidate
     if (state.exploring > 0 || nowMs < state.nextProbeAtMs) continue
+    if (state.ttft(isThinking).isOverdue(nowMs)) continue
     if (!(costOf(candidate) < CHEAPER * costOf(choice))) continue
     const inTime = state.ttft(isThinking).usualChance(candidate.logUsualMiss, barMs)
     const utility = worth * inTime * candidate.tpotChance * (1 - USUAL_FAILURES) - costOf(candidate)

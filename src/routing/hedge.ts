@@ -7,6 +7,9 @@ import type { TtftModel } from './ttft.ts'
 /** Of the second target's expected time, so much is left for it when it is asked. */
 const LEFT = [1.1, 1.35, 1.7, 2.2, 3]
 
+/** Of requests whose first target would have been in time, the second is quicker in about so many. */
+const OVERTAKES = 0.5
+
 export interface FirstAttempt {
   readonly ttft: TtftModel
   readonly logUsualHit: number
@@ -40,9 +43,10 @@ export function hedgeGain(
   if (silent <= 0) return 0
   const inTime = (chanceBy(first, level, barMs) - chanceBy(first, level, atMs)) / silent
   const rescued = (1 - inTime) * secondChance
-  // The loser's prompt is billed, and the winner may be dearer than the first would have been.
-  const extra = inTime * second.inputCost + (1 - inTime) * (first.inputCost + Math.max(0, costOf(second) - first.cost))
-  return worth * rescued - extra
+  // One of the two prompts is billed for nothing, and the winner may be the dearer one.
+  const wins = 1 - inTime + OVERTAKES * inTime * secondChance
+  const extra = (1 - wins) * second.inputCost + wins * (first.inputCost + costOf(second) - first.cost)
+  return worth * rescued - 1.5 * extra
 }
 
 /** When to ask; null: there is no time for a second target. */

@@ -3,18 +3,24 @@
 
 import { normalCdf, normalDensity } from './normal.ts'
 
-const BINS = 40
+const BINS = 41
 const STEP = 0.14
 const ZERO_BIN = 12
+/** The last one: it takes requests and never answers. */
+const HANG_BIN = BINS - 1
 /** exp(-1.68) to exp(3.78): from a fifth to 44 times of what is usual. */
-export const LEVELS = Float64Array.from({ length: BINS }, (_, bin) => (bin - ZERO_BIN) * STEP)
+const LEVELS = Float64Array.from({ length: BINS }, (_, bin) =>
+  bin === HANG_BIN ? Number.POSITIVE_INFINITY : (bin - ZERO_BIN) * STEP,
+)
+const SLOWEST = (HANG_BIN - ZERO_BIN) * STEP
 
 /** Drift of a factor whose spread is about 0.22 over five minutes (ROUTING.md 2c). */
 const DRIFT_PER_MS = 3.2e-7
 /** A level is forgotten in about this time: slow-downs and outages last minutes. */
 const RETURN_MS = 300_000
-/** Share of time in which targets are slow; jumps to a slow level come at this over RETURN_MS. */
-const SLOW_SHARE = 0.08
+/** Shares of time in which targets are slow or hang; jumps there come at this over RETURN_MS. */
+const SLOW_SHARE = 0.06
+const HANG_SHARE = 0.02
 const ADVANCE_MS_MIN = 100
 
 /** Of the answers around their level. */
@@ -29,7 +35,7 @@ export interface Noise {
 const TAIL_FROM = 0.6
 const TAIL_TO = 2.6
 /** Requests that never answer while the target is well. */
-const HANG_SHARE = 0.003
+const STUCK_SHARE = 0.003
 const DENSITY_FLOOR = 1e-4
 
 const USUAL = usual()
@@ -37,10 +43,11 @@ const USUAL = usual()
 function usual(): Float64Array {
   const weights = LEVELS.map((level) => normalDensity(level / 0.3))
   const total = weights.reduce((sum, weight) => sum + weight, 0)
-  const slowBins = LEVELS.filter((level) => level > 0.5).length
+  const slowBins = LEVELS.filter((level) => level > 0.5).length - 1
   return weights.map((weight, bin) => {
+    if (bin === HANG_BIN) return HANG_SHARE
     const slow = (LEVELS[bin] ?? 0) > 0.5 ? SLOW_SHARE / slowBins : 0
-    return ((1 - SLOW_SHARE) * weight) / total + slow
+    return ((1 - SLOW_SHARE - HANG_SHARE) * weight) / total + slow
   })
 }
 
@@ -91,9 +98,9 @@ export class LevelFilter {
     for (let left = share; left > 0; left -= 0.25) {
       const move = Math.min(left, 0.25)
       let before = weights[0] ?? 0
-      for (let bin = 0; bin < BINS; bin++) {
+      for (let bin = 0; bin < HANG_BIN; bin++) {
         const here = weights[bin] ?? 0
-        const after = weights[bin + 1] ?? here
+        const after = bin + 1 < HANG_BIN ? (weights[bin + 1] ?? here) : here
         weights[bin] = here + move * (before - 2 * here + after)
         before = here
       }
@@ -122,15 +129,15 @@ export class LevelFilter {
 
 export function meanLevel(weights: Float64Array): number {
   let sum = 0
-  for (let bin = 0; bin < BINS; bin++) sum += (weights[bin] ?? 0) * (LEVELS[bin] ?? 0)
-  return sum
+  for (let bin = 0; bin < HANG_BIN; bin++) sum += (weights[bin] ?? 0) * (LEVELS[bin] ?? 0)
+  return sum + (weights[HANG_BIN] ?? 0) * SLOWEST
 }
 
 /** Weighs `weights` by one request that has waited for `logRatio` times the expected and has no answer. */
 export function weighSilence(weights: Float64Array, logRatio: number, noise: Noise): void {
   let total = 0
   for (let bin = 0; bin < BINS; bin++) {
-    const silent = (1 - noiseCdf(logRatio - (LEVELS[bin] ?? 0), noise)) * (1 - HANG_SHARE) + HANG_SHARE
+    const silent = (1 - noiseCdf(logRatio - (LEVELS[bin] ?? 0), noise)) * (1 - STUCK_SHARE) + STUCK_SHARE
     const weight = (weights[bin] ?? 0) * silent
     weights[bin] = weight
     total += weight

@@ -23,6 +23,9 @@ const QUICK_FAILURES = 0.6
 const LATE_WORTH = 0.06
 const LATE_TIMES = 3
 
+/** A request that hangs until it is given up is worse than one that misses the SLO by a little. */
+const HANG_WORTH = 1
+
 export interface Scoring {
   readonly request: PlannerRequest
   /** Left of the time to first token. */
@@ -77,7 +80,9 @@ function setUtilities(candidates: readonly Candidate[], scoring: Scoring): void 
     const quick = candidate.refusalChance + QUICK_FAILURES * candidate.failureChance
     const rescued = fallback === null || isLast ? 0 : quick * (FALLBACK_KEEPS * worth * fallback.chance - costOf(fallback))
     const lost = isLast || fallback === null ? 2 * worth * (candidate.failureChance + candidate.refusalChance) : 0
-    candidate.utility = worth * candidate.chance - costOf(candidate) * (1 - quick) + rescued - lost
+    const hung = fallback === null ? 0 : candidate.hangChance * (candidate.inputCost + costOf(fallback) + HANG_WORTH * worth)
+    candidate.utility =
+      worth * candidate.chance - costOf(candidate) * (1 - quick - candidate.hangChance) + rescued - lost - hung
     if (areAllLate) candidate.utility += worth * LATE_WORTH * lateChance(candidate, scoring)
   }
 }

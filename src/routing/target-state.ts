@@ -136,7 +136,8 @@ export class TargetState {
     retryAfterMs: number | null,
     nowMs: number,
   ): void {
-    attempt.ttft.noLongerWaits(attempt)
+    if (kind === 'timeout') attempt.ttft.gaveUp(attempt, nowMs)
+    else attempt.ttft.noLongerWaits(attempt)
     this.#ended(attempt)
     this.quota.ended(0, nowMs)
     this.sharedQuota?.ended(0, nowMs)
@@ -156,7 +157,7 @@ export class TargetState {
   }
 
   cancelled(attempt: Attempt, nowMs: number): void {
-    attempt.ttft.noLongerWaits(attempt)
+    attempt.ttft.gaveUp(attempt, nowMs)
     this.#ended(attempt)
     this.quota.ended(0, nowMs)
     this.sharedQuota?.ended(0, nowMs)

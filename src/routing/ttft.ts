@@ -100,6 +100,24 @@ export class TtftModel {
     return barMs <= 0 ? 0 : noiseCdf(Math.log(barMs) - logUsual, this.noise)
   }
 
+  /** It was given up without an answer: its silence until then stays evidence. */
+  gaveUp(request: Waiting, nowMs: number): void {
+    const isStuckAlone = request.sentAtMs < this.#answeredSentAtMs
+    if (!isStuckAlone && !request.hasBytes && this.#waiting.includes(request)) {
+      this.level.advance(nowMs)
+      const logRatio = Math.log(Math.max(nowMs - request.sentAtMs, 1)) - request.logUsualMiss
+      weighSilence(this.level.weights, logRatio, this.noise)
+    }
+    this.noLongerWaits(request)
+  }
+
+  /** Something that was sent there is overdue: what it is like will soon be known without asking. */
+  isOverdue(nowMs: number): boolean {
+    return this.#waiting.some(
+      ({ sentAtMs, logUsualMiss }) => Math.log(Math.max(nowMs - sentAtMs, 1)) > logUsualMiss + OVERDUE,
+    )
+  }
+
   /** Returns the level it speaks of. */
   answered(attempt: Waiting, ttftMs: number, nowMs: number): number {
     this.noLongerWaits(attempt)
@@ -163,6 +181,9 @@ export class TtftModel {
 
 /** So many answers teach the usual time alone; a level against a guess would be none. */
 const WARM_UP = 5
+
+/** On the logarithm: 1.6 times the usual. */
+const OVERDUE = 0.5
 
 /** A request that was sent, as the estimate sees it. */
 export interface Waiting {
