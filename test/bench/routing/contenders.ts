@@ -3,8 +3,9 @@
 import { BASELINES } from './policies/baselines.ts'
 import type { Contender } from './policies/contender.ts'
 import { ORACLES } from './policies/oracles.ts'
+import { PROTOTYPES } from './policies/prototype.ts'
 
-export const CONTENDERS: readonly Contender[] = [...ORACLES, ...BASELINES]
+export const CONTENDERS: readonly Contender[] = [...ORACLES, ...BASELINES, ...PROTOTYPES]
 
 export function findContender(name: string): Contender | undefined {
   return CONTENDERS.find((contender) => contender.name === name)
