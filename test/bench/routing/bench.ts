@@ -4,9 +4,10 @@
 import { writeFileSync } from 'node:fs'
 import { type BenchOptions, HELP, readOptions, TUNED_SEEDS } from './options.ts'
 import type { Contender } from './policies/contender.ts'
-import { formatTable, LEGEND, type Row } from './report.ts'
-import { measure, Yardsticks } from './runs.ts'
+import { formatTable, LEGEND } from './report.ts'
+import { measure, measureCeiling, Yardsticks } from './runs.ts'
 import type { Setup } from './setups.ts'
+import { formatVerdicts, judge, type Row } from './verdicts.ts'
 
 interface Result {
   readonly setup: Setup
@@ -40,28 +41,45 @@ function runSetup(setup: Setup, options: BenchOptions): readonly Row[] {
   const rows = options.contenders.flatMap((contender) =>
     valuesFor(contender, options).map(
       (multiple): Row => ({
-        policy:
-          contender.hasValue && contender.kind !== 'oracle'
-            ? `${contender.name} ×${multiple}`
-            : contender.name,
+        policy: isSwept(contender) ? `${contender.name} ×${multiple}` : contender.name,
+        name: contender.name,
+        kind: contender.kind,
+        multiple,
         runs: options.seeds.map((seed) => measure(setup, seed, contender, multiple, yardsticks)),
       }),
     ),
   )
-  print(setup, 'held-out', rows, (seed) => !TUNED_SEEDS.includes(seed))
-  print(setup, 'tuned', rows, (seed) => TUNED_SEEDS.includes(seed))
+  const heldOut = options.seeds.filter((seed) => !TUNED_SEEDS.includes(seed))
+  const tuned = options.seeds.filter((seed) => TUNED_SEEDS.includes(seed))
+  print(setup, 'tuned', rows, tuned)
+  print(setup, 'held-out', rows, heldOut)
+  const judgedSeeds = heldOut.length > 0 ? heldOut : tuned
+  const judged = rows.map((row) => ofSeeds(row, judgedSeeds))
+  const ceiling: Row = {
+    ...{ policy: 'state-oracle-λ', name: 'state-oracle-λ', kind: 'oracle', multiple: 1 },
+    runs: measureCeiling(setup, judgedSeeds, yardsticks),
+  }
+  for (const { kind, name } of options.contenders)
+    if (kind === 'candidate') console.log(`\n${formatVerdicts(name, judge(setup, judged, name, ceiling))}`)
   return rows
 }
 
-/** Of a sweep, an oracle takes no part: it is the yardstick at λ × 1. */
-function valuesFor(contender: Contender, options: BenchOptions): readonly number[] {
-  return contender.hasValue && contender.kind !== 'oracle' ? options.values : [1]
+/** In a sweep only candidates take part: the others are the yardsticks, at λ × 1. */
+function isSwept(contender: Contender): boolean {
+  return contender.hasValue && contender.kind === 'candidate'
 }
 
-function print(setup: Setup, kind: string, rows: readonly Row[], isShown: (seed: number) => boolean): void {
-  const shown = rows.map(({ policy, runs }) => ({ policy, runs: runs.filter((run) => isShown(run.seed)) }))
-  const seeds = shown[0]?.runs.map((run) => run.seed) ?? []
+function valuesFor(contender: Contender, options: BenchOptions): readonly number[] {
+  return isSwept(contender) ? options.values : [1]
+}
+
+function ofSeeds(row: Row, seeds: readonly number[]): Row {
+  return { ...row, runs: row.runs.filter((run) => seeds.includes(run.seed)) }
+}
+
+function print(setup: Setup, kind: string, rows: readonly Row[], seeds: readonly number[]): void {
   if (seeds.length === 0) return
+  const shown = rows.map((row) => ofSeeds(row, seeds))
   console.log(`\n${formatTable(`${setup.name}: ${setup.about}; ${kind} seeds ${seeds.join(', ')}`, shown)}`)
 }
 

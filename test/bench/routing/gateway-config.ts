@@ -15,8 +15,11 @@ const ATTEMPTS_MAX = 4
 /** Of `models` in the configuration, and of `model` in the request lines. */
 export const MODEL = 'chat'
 
+/** What an ablation takes away, or sets otherwise, in the policy. */
+export type PolicyChange = Readonly<Record<string, unknown>>
+
 /** As `--config` takes it: JSON is YAML. */
-export function gatewayConfig(world: World, valueCny: number): string {
+export function gatewayConfig(world: World, valueCny: number, change: PolicyChange = {}): string {
   const { setup, targets } = world
   const providers = new Set(targets.map((target) => target.id.split('/')[0] ?? ''))
   const config = {
@@ -35,7 +38,7 @@ export function gatewayConfig(world: World, valueCny: number): string {
     ),
     prices: Object.fromEntries(targets.map((target, index) => [target.id, priceOf(world, target, index)])),
     models: { [MODEL]: { policy: 'bench', targets: targets.map(targetOf) } },
-    policies: { bench: policyOf(setup, valueCny) },
+    policies: { bench: { ...policyOf(setup, valueCny), ...change } },
   }
   return `${JSON.stringify(config, null, 2)}\n`
 }

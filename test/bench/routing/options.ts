@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import { CONTENDERS, findContender } from './contenders.ts'
+import { commandContender } from './policies/command.ts'
 import type { Contender } from './policies/contender.ts'
 import { findSetup, SETUPS, type Setup } from './setups.ts'
 
@@ -18,7 +19,9 @@ Plays traces through routing policies in a simulated world of priced targets, an
                            .map((setup) => setup.name)
                            .join(', ')})
   --policy NAME[,NAME]   ${CONTENDERS.map((contender) => contender.name).join(', ')}
-                         (default: all)
+                         (default: all but those that begin with planner-)
+  --command COMMAND      a policy of its own that speaks the replay protocol on stdin and stdout; {config}, {seed} and
+                         {value} are replaced by the run's (a configuration of the gateway, the seed, CNY per met SLO)
   --seeds N[,N]          (default: ${[...TUNED_SEEDS, ...HELD_OUT_SEEDS].join(',')}; ${TUNED_SEEDS.join(',')} are for tuning and shown apart)
   --value M[,M]          what a met SLO is worth, as multiples of λ = 5 × the clairvoyant's mean cost (default: 1)
   --json FILE            writes every run there
@@ -42,6 +45,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       setup: { type: 'string', multiple: true },
       policy: { type: 'string', multiple: true },
       seeds: { type: 'string', multiple: true },
+      command: { type: 'string' },
       value: { type: 'string', multiple: true },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -51,9 +55,11 @@ export function readOptions(args: readonly string[]): BenchOptions {
   const contenders = split(values.policy).map((name) => known('policy', name, findContender(name)))
   const seeds = split(values.seeds).map((text) => numberOf('seeds', text, true))
   const multiples = split(values.value).map((text) => numberOf('value', text, false))
+  const extra = values.command === undefined ? [] : [commandContender('command', values.command)]
+  const usual = extra.length > 0 ? [] : CONTENDERS.filter(({ name }) => !name.startsWith('planner-'))
   return {
     setups: setups.length > 0 ? setups : SETUPS.filter((setup) => setup.isDefault),
-    contenders: contenders.length > 0 ? contenders : CONTENDERS,
+    contenders: [...(contenders.length > 0 ? contenders : usual), ...extra],
     seeds: seeds.length > 0 ? seeds : [...TUNED_SEEDS, ...HELD_OUT_SEEDS],
     values: multiples.length > 0 ? multiples : [1],
     jsonPath: values.json ?? null,

@@ -31,6 +31,18 @@ export class Yardsticks {
   }
 }
 
+/** The state oracle's figures, whether or not it was asked for. */
+export function measureCeiling(
+  setup: Setup,
+  seeds: readonly number[],
+  yardsticks: Yardsticks,
+): readonly Summary[] {
+  return seeds.map((seed) => {
+    const yardstick = yardsticks.of(setup, seed)
+    return summarise(yardstick.stateOracle, yardstick, 0)
+  })
+}
+
 /** `multiple` of λ is the value that the contender is told. */
 export function measure(
   setup: Setup,

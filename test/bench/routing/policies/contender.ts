@@ -14,6 +14,7 @@ export interface Contender {
   readonly name: string
   /** Whether `valueCny` changes what it does, so that a sweep of values makes sense. */
   readonly hasValue: boolean
-  readonly kind: 'oracle' | 'baseline' | 'planner'
+  /** A candidate is judged by the figures to reach. */
+  readonly kind: 'oracle' | 'baseline' | 'candidate'
   readonly make: (run: Run) => Policy
 }

@@ -252,6 +252,6 @@ function bucketOf(inputTokens: number): number {
 }
 
 export const PROTOTYPES: readonly Contender[] = [
-  { name: 'prototype', hasValue: true, kind: 'baseline', make: (run) => new Prototype(run, true) },
-  { name: 'prototype-no-hedge', hasValue: true, kind: 'baseline', make: (run) => new Prototype(run, false) },
+  { name: 'prototype', hasValue: true, kind: 'candidate', make: (run) => new Prototype(run, true) },
+  { name: 'prototype-no-hedge', hasValue: true, kind: 'candidate', make: (run) => new Prototype(run, false) },
 ]
