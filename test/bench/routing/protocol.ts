@@ -6,7 +6,8 @@ export interface RequestLine {
   readonly id: string
   readonly model: string
   readonly input_tokens: number
-  readonly prefix_hashes?: readonly string[]
+  /** Each names its whole prefix, of 512 tokens more than the one before. */
+  readonly prefix_hashes?: readonly number[]
   readonly tried?: readonly string[]
 }
 

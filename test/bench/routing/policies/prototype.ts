@@ -21,7 +21,7 @@ const PREFIX_TTL_MS = 300_000
 interface Open {
   readonly arrivedAt: number
   readonly inputTokens: number
-  readonly hashes: readonly string[]
+  readonly hashes: readonly number[]
   readonly attempts: Map<number, { uncachedTokens: number; expectedCached: number; loadBefore: number }>
   isProbe: boolean
 }
@@ -41,7 +41,7 @@ class Prototype implements Policy {
   readonly #indexOf: ReadonlyMap<string, number>
   readonly #open = new Map<string, Open>()
   readonly #output = new Float64Array(32).fill(OUTPUT_TOKENS_AT_FIRST)
-  readonly #heldUntil: readonly Map<string, number>[]
+  readonly #heldUntil: readonly Map<number, number>[]
   readonly #hitShare: Float64Array
   #requests = 0
   #hedges = 0
@@ -229,7 +229,7 @@ class Prototype implements Policy {
   #expectedCached(open: Open, target: number, at: number): number {
     const held = this.#heldUntil[target]
     let blocks = 0
-    while (blocks < open.hashes.length && (held?.get(open.hashes[blocks] ?? '') ?? 0) > at) blocks += 1
+    while (blocks < open.hashes.length && (held?.get(open.hashes[blocks] ?? -1) ?? 0) > at) blocks += 1
     return Math.min(blocks * BLOCK_TOKENS, open.inputTokens) * (this.#hitShare[target] ?? 0)
   }
 
