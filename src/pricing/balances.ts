@@ -104,6 +104,13 @@ function usable(balances: readonly Balance[], atMs: number): readonly Balance[] 
     .toSorted((a, b) => (a.validity.toMs === b.validity.toMs ? 0 : a.validity.toMs - b.validity.toMs))
 }
 
+/** Whether something is left that pays for more of an item. */
+export function holdsFor(balances: readonly Balance[], item: CostItem, atMs: number): boolean {
+  return balances.some(
+    ({ unit, remaining, validity }) => remaining > 0 && COVERED[unit].has(item) && holdsAt(validity, atMs),
+  )
+}
+
 /** `PROVIDER/MODEL` or `PROVIDER/*` and what is left there. */
 export interface BalanceSource {
   readonly pattern: string

@@ -1,6 +1,6 @@
 // `policies:` of a configuration → the policies in force, the built-in one among them.
 
-import type { PolicySettings } from '#core/settings.ts'
+import type { Percentiles, PolicySettings } from '#core/settings.ts'
 import { DEFAULT_POLICY } from './models.ts'
 import { describe, listNames, type Path } from './problems.ts'
 import { type PolicyConfig, policySchema } from './schema.ts'
@@ -45,12 +45,34 @@ function checkModeration(scope: Scope, path: Path, config: PolicyConfig): void {
   }
 }
 
+function percentilesOf(bar: PolicyConfig['preferred_max_latency']): Percentiles | null {
+  if (bar === undefined) return null
+  return typeof bar === 'number' ? { p50: bar } : bar
+}
+
 function policyOf(name: string, config: PolicyConfig): PolicySettings {
-  const { retry, outlier_detection: outlier, on_moderation: moderation, timeouts } = config
+  const { slo, max_price: price, hedge, retry, outlier_detection: outlier, on_moderation: moderation, timeouts } = config
   return {
     name,
     sort: config.sort,
-    slo: { ttftMs: config.slo.ttft_ms ?? null },
+    slo: {
+      ttftMs: slo.ttft_ms ?? null,
+      ttftMsPer1kInput: slo.ttft_ms_per_1k_input,
+      tpotMs: slo.tpot_ms ?? null,
+      attainment: slo.attainment,
+      value: slo.value,
+    },
+    maxPrice:
+      price === undefined ? null : { input: price.input ?? null, output: price.output ?? null },
+    preferredMaxLatency: percentilesOf(config.preferred_max_latency),
+    preferredMinThroughput: percentilesOf(config.preferred_min_throughput),
+    affinity: config.affinity,
+    explore: { maxShare: config.explore.max_share },
+    hedge: {
+      enabled: hedge.enabled,
+      maxExtraCost: hedge.max_extra_cost,
+      maxShare: hedge.max_share,
+    },
     onNoCandidate: config.on_no_candidate,
     retry: {
       attempts: retry.attempts,

@@ -1,0 +1,343 @@
+// The planner: where each attempt of each request goes, from what has been observed of the targets. Instants and
+// chance come in; nothing here reads a clock or draws at random by itself.
+
+import type { FailureKind } from '#core/errors.ts'
+import { Allowance } from './allowance.ts'
+import { type Call, Calls, runningAt, ttftBarMs } from './call.ts'
+import { blankCandidate, type Candidate, estimate, estimateUsual } from './candidate.ts'
+import { chosen, EXPLORE_CHANCE, explored, findExploration } from './explore.ts'
+import { hedgeGain, hedgeTimeMs } from './hedge.ts'
+import { OutputLength } from './output-length.ts'
+import type { PlannerDecision, PlannerRequest, PlannerTarget } from './request.ts'
+import { costOf, rank } from './score.ts'
+import { sift, type Sifted, soonestMs } from './sift.ts'
+import type { Attempt, TargetState } from './target-state.ts'
+import { Targets } from './targets.ts'
+import { Worth, type WorthState } from './worth.ts'
+
+export interface PlannerOptions {
+  /** In [0, 1); seeded where decisions are to be repeated. */
+  readonly random: () => number
+}
+
+/** So many explorations or hedges may come at once: an outage does not keep to shares. */
+const EXPLORE_BURST = 4
+const HEDGE_BURST = 12
+
+export class Planner {
+  readonly #random: () => number
+  readonly #targets = new Targets()
+  readonly #calls = new Calls()
+  readonly #outputs = new Map<string, OutputLength>()
+  readonly #books = new Map<string, PolicyBook>()
+  readonly #retries = new Allowance(10)
+  readonly #sifted: Sifted = { usable: [], pool: [] }
+
+  constructor(options: PlannerOptions) {
+    this.#random = options.random
+  }
+
+  /** Where the next attempt of a request goes. */
+  decide(request: PlannerRequest, nowMs: number): PlannerDecision {
+    const call = this.#calls.open(request, nowMs)
+    const { policy } = request
+    const barMs = ttftBarMs(request) - (nowMs - call.arrivedAtMs)
+    const book = this.#bookOf(request)
+    if (call.attempts >= policy.retry.attempts) return this.#refuse(call, book, null)
+    this.#sift(call, nowMs)
+    const { usable } = this.#sifted
+    if (usable.length === 0) {
+      const waitMs = soonestMs(this.#sifted, nowMs - call.arrivedAtMs)
+      return this.#refuse(call, book, waitMs)
+    }
+    const outputTokens = this.#outputOf(request.model).expect(request.inputTokens, request.outputTokensMax)
+    for (const candidate of usable) {
+      candidate.outputTokens = outputTokens
+      estimate(candidate, request, barMs, nowMs)
+    }
+    if (call.attempts === 0) this.#observeField(book, usable)
+    call.worth = book.worth.value(policy.slo)
+    const isLast = call.attempts + 1 >= policy.retry.attempts
+    const scoring = { request, barMs, worth: call.worth, isLast, nowMs, random: this.#random }
+    if (!rank(usable, scoring)) return this.#refuse(call, book, null)
+    const explored = isLast ? 1 : this.#explore(call, book, usable, barMs, nowMs)
+    call.attempts++
+    return this.#decision(call, usable, barMs, explored, nowMs)
+  }
+
+  /** An attempt was sent, first, retry or hedge. */
+  attemptStarted(id: string, target: string, nowMs: number): void {
+    const call = this.#calls.get(id)
+    const facts = call?.request.targets.find((candidate) => candidate.id === target)
+    if (call === undefined || facts === undefined) return
+    const state = this.#targets.of(facts)
+    const candidate = blankCandidate(facts, state)
+    estimateUsual(candidate, call.request, nowMs)
+    const attempt: Attempt = {
+      target: state,
+      ttft: state.ttft(call.request.isThinking),
+      sentAtMs: nowMs,
+      logUsualHit: candidate.logUsualHit,
+      logUsualMiss: candidate.logUsualMiss,
+      hitShare: candidate.hitShare,
+      inputTokens: call.request.inputTokens,
+      expected: candidate.expected,
+      inFlightBefore: state.inFlight,
+      isExploring: call.exploring === target,
+      hasBytes: false,
+      answered: false,
+      answeredAtMs: 0,
+      levelAtAnswer: 0,
+      isLearnt: false,
+      fullness: null,
+      sharedFullness: null,
+    }
+    call.running.push(attempt)
+    state.sent(attempt, call.request, nowMs)
+  }
+
+  /** The first byte of an answer, before any content: it does not hang, and may be thinking. */
+  firstByte(id: string, target: string): void {
+    const call = this.#calls.get(id)
+    const attempt = call === undefined ? undefined : runningAt(call, target)
+    if (attempt !== undefined) attempt.hasBytes = true
+  }
+
+  /** The first content of an answer. */
+  firstToken(id: string, target: string, nowMs: number): void {
+    const call = this.#calls.get(id)
+    const attempt = call === undefined ? undefined : runningAt(call, target)
+    attempt?.target.firstToken(attempt, nowMs)
+  }
+
+  /** An answer has ended; its usage is known. */
+  finished(
+    id: string,
+    target: string,
+    usage: { readonly cachedTokens: number; readonly outputTokens: number },
+    nowMs: number,
+  ): void {
+    const call = this.#calls.get(id)
+    const attempt = call === undefined ? undefined : runningAt(call, target)
+    if (call === undefined || attempt === undefined) return
+    attempt.target.finished(attempt, usage.cachedTokens, usage.outputTokens, nowMs)
+    const { request } = call
+    this.#outputOf(request.model).learn(request.inputTokens, usage.outputTokens)
+    const { tpotMs } = request.policy.slo
+    const tpot = (nowMs - attempt.answeredAtMs) / Math.max(1, usage.outputTokens - 1)
+    const isQuick = attempt.answeredAtMs - call.arrivedAtMs <= ttftBarMs(request)
+    this.#bookOf(request).worth.ended(isQuick && (tpotMs === null || tpot <= tpotMs), request.policy.slo)
+    this.#calls.close(id)
+  }
+
+  failed(id: string, target: string, kind: FailureKind, retryAfterMs: number | null, nowMs: number): void {
+    const call = this.#calls.get(id)
+    const attempt = call === undefined ? undefined : runningAt(call, target)
+    if (call === undefined || attempt === undefined) return
+    call.running.splice(call.running.indexOf(attempt), 1)
+    const { policy, targets } = call.request
+    attempt.target.failed(attempt, kind, policy.outlierDetection, retryAfterMs, nowMs)
+    if (kind !== 'context_length') return
+    const facts = targets.find((candidate) => candidate.id === target)
+    call.windowMin = Math.max(call.windowMin, facts?.contextWindow ?? 0)
+  }
+
+  /** The client left, or the other one of two won. */
+  cancelled(id: string, target: string, nowMs: number): void {
+    const call = this.#calls.get(id)
+    const attempt = call === undefined ? undefined : runningAt(call, target)
+    if (call === undefined || attempt === undefined) return
+    call.running.splice(call.running.indexOf(attempt), 1)
+    attempt.target.cancelled(attempt, nowMs)
+  }
+
+  /** A request has ended otherwise than by an answer. */
+  abandoned(id: string, nowMs: number): void {
+    const call = this.#calls.get(id)
+    if (call === undefined) return
+    for (const attempt of call.running) attempt.target.cancelled(attempt, nowMs)
+    this.#calls.close(id)
+  }
+
+  /** A second target for a request that is still without an answer; null: not worth it now. */
+  hedge(id: string, nowMs: number): string | null {
+    const call = this.#calls.get(id)
+    const first = call?.running[0]
+    if (call === undefined || first === undefined || call.running.length > 1) return null
+    if (first.answered || call.isHedged || !call.request.policy.hedge.enabled) return null
+    const { request, worth } = call
+    const book = this.#bookOf(request)
+    if (!book.hedges.has(1)) return null
+    const barMs = ttftBarMs(request) - (nowMs - call.arrivedAtMs)
+    this.#sift(call, nowMs)
+    const firstCost = this.#costOf(call, first, nowMs)
+    const level = first.ttft.levelNow(nowMs)
+    const atMs = nowMs - first.sentAtMs
+    let best: Candidate | null = null
+    let most = 0
+    for (const candidate of this.#sifted.usable) {
+      if (candidate.state === first.target) continue
+      candidate.outputTokens = firstCost.outputTokens
+      estimate(candidate, request, barMs, nowMs)
+      const gain = hedgeGain({ ...first, ...firstCost }, level, candidate, candidate.chance, worth, atMs, atMs + barMs)
+      if (gain <= most || !book.hedgeSpend.has(costOf(candidate))) continue
+      most = gain
+      best = candidate
+    }
+    if (best === null) return null
+    call.isHedged = true
+    book.hedges.spend(1)
+    book.hedgeSpend.spend(first.inputTokens > 0 ? firstCost.inputCost : 0)
+    return best.target.id
+  }
+
+  /** What requests under a policy are worth now, by the policy's name. */
+  worth(request: PlannerRequest): WorthState {
+    return this.#bookOf(request).worth.state(request.policy.slo)
+  }
+
+  #sift(call: Call, nowMs: number): void {
+    sift(this.#sifted, call, this.#targets, this.#retries, nowMs)
+  }
+
+  /** What dual ascent and the shares of exploration and hedging go by. */
+  #observeField(book: PolicyBook, usable: readonly Candidate[]): void {
+    let leastCost = Number.POSITIVE_INFINITY
+    let bestChance = 0
+    for (const candidate of usable) {
+      const cost = costOf(candidate)
+      if (cost < leastCost) leastCost = cost
+      if (candidate.chance > bestChance) bestChance = candidate.chance
+    }
+    book.worth.decided(leastCost, bestChance)
+    book.explorations.earn(book.exploreShare)
+    book.hedges.earn(book.hedgeShare)
+  }
+
+  /** Puts a target to be explored first; returns the probability of what was then chosen. */
+  #explore(call: Call, book: PolicyBook, usable: Candidate[], barMs: number, nowMs: number): number {
+    const { request } = call
+    call.exploring = null
+    const choice = usable[0] as Candidate
+    if (request.policy.sort !== 'value' || !book.explorations.has(1)) {
+      chosen(choice)
+      return 1
+    }
+    const found = findExploration(usable, call.worth, barMs, request.isThinking, nowMs)
+    if (found === null || this.#random() >= EXPLORE_CHANCE) {
+      chosen(choice)
+      return found === null ? 1 : 1 - EXPLORE_CHANCE
+    }
+    usable.splice(usable.indexOf(found), 1)
+    usable.unshift(found)
+    call.exploring = found.target.id
+    book.explorations.spend(1)
+    explored(found, nowMs)
+    return EXPLORE_CHANCE
+  }
+
+  #decision(
+    call: Call,
+    usable: readonly Candidate[],
+    barMs: number,
+    propensity: number,
+    nowMs: number,
+  ): PlannerDecision {
+    const { request } = call
+    const first = usable[0] as Candidate
+    const book = this.#bookOf(request)
+    book.hedgeSpend.earn(book.hedgeCostShare * costOf(first))
+    return {
+      id: request.id,
+      order: usable.map((candidate) => candidate.target.id),
+      waitMs: null,
+      explore: call.exploring !== null,
+      propensity,
+      hedgeAfterMs: this.#hedgeAfterMs(call, usable, barMs, nowMs),
+      expectedCost: first.cost,
+      pSlo: first.chance,
+    }
+  }
+
+  #hedgeAfterMs(call: Call, usable: readonly Candidate[], barMs: number, nowMs: number): number | null {
+    const [first, second] = usable
+    const { policy, isThinking } = call.request
+    if (!policy.hedge.enabled || call.isHedged || first === undefined || second === undefined) return null
+    if (barMs === Number.POSITIVE_INFINITY) return null
+    const ttft = first.state.ttft(isThinking)
+    const other = second.state.ttft(isThinking)
+    const level = other.levelNow(nowMs)
+    const sure = second.tpotChance * (1 - second.failureChance) * (1 - second.refusalChance)
+    const chanceIn = (ms: number): number => sure * other.chance(level, second.logUsualMiss, ms)
+    return hedgeTimeMs({ ...first, ttft }, ttft.levelNow(nowMs), second, chanceIn, call.worth, barMs)
+  }
+
+  #costOf(call: Call, attempt: Attempt, nowMs: number) {
+    const { request } = call
+    const facts = request.targets.find((candidate) => candidate.id === attempt.target.id)
+    const outputTokens = this.#outputOf(request.model).expect(request.inputTokens, request.outputTokensMax)
+    const cached = attempt.hitShare * attempt.expected.tokens
+    return {
+      outputTokens,
+      cost: facts?.quote.cost(nowMs, request.inputTokens, cached, outputTokens) ?? 0,
+      inputCost: facts?.quote.cost(nowMs, request.inputTokens, cached, 0) ?? 0,
+    }
+  }
+
+  #refuse(call: Call, book: PolicyBook, waitMs: number | null): PlannerDecision {
+    if (waitMs === null) {
+      book.worth.ended(false, call.request.policy.slo)
+      this.#calls.close(call.request.id)
+    }
+    return {
+      id: call.request.id,
+      order: [],
+      waitMs,
+      explore: false,
+      propensity: 1,
+      hedgeAfterMs: null,
+      expectedCost: 0,
+      pSlo: 0,
+    }
+  }
+
+  #outputOf(model: string): OutputLength {
+    let length = this.#outputs.get(model)
+    if (length === undefined) {
+      length = new OutputLength()
+      this.#outputs.set(model, length)
+    }
+    return length
+  }
+
+  #bookOf({ policy, model }: PlannerRequest): PolicyBook {
+    const key = `${policy.name} ${model}`
+    let book = this.#books.get(key)
+    if (book === undefined) {
+      book = {
+        worth: new Worth(),
+        explorations: new Allowance(EXPLORE_BURST, EXPLORE_BURST),
+        hedges: new Allowance(HEDGE_BURST, HEDGE_BURST),
+        hedgeSpend: new Allowance(Number.POSITIVE_INFINITY),
+        exploreShare: policy.explore.maxShare,
+        hedgeShare: policy.hedge.maxShare,
+        hedgeCostShare: policy.hedge.maxExtraCost,
+      }
+      this.#books.set(key, book)
+    }
+    return book
+  }
+}
+
+/** What is kept for one policy and model. */
+interface PolicyBook {
+  readonly worth: Worth
+  readonly explorations: Allowance
+  readonly hedges: Allowance
+  readonly hedgeSpend: Allowance
+  readonly exploreShare: number
+  readonly hedgeShare: number
+  readonly hedgeCostShare: number
+}
+
+export type { PlannerDecision, PlannerRequest, PlannerTarget, TargetState }

@@ -1,0 +1,69 @@
+// What one request within the SLO is worth: declared, or found by dual ascent so that the attainment is met. What
+// cannot be reached is reported, and not paid for.
+
+import type { Slo } from '#core/settings.ts'
+
+/** In mean costs of a request. */
+const START = 5
+const LEAST = 0.05
+const MOST = 20
+/** A miss raises the worth by this much, a hit lowers it by as much less as the attainment asks for. */
+const STEP = 0.1
+const RATE = 0.01
+const SAMPLES_MIN = 200
+/** The last point of what is reachable is the dearest. */
+const SPARED = 0.01
+
+export interface WorthState {
+  /** Of one request within, book currency. */
+  readonly value: number
+  readonly isDeclared: boolean
+  /** Share of requests that were within, of late. */
+  readonly attained: number
+  /** The same, had cost been no matter. */
+  readonly reachable: number
+  /** The attainment cannot be met now, whatever it may cost. */
+  readonly isUnreachable: boolean
+}
+
+export class Worth {
+  #multiple = START
+  #meanCost = 0
+  #decided = 0
+  #ended = 0
+  #attained = 0
+  #reachable = 0
+
+  value(slo: Slo): number {
+    return slo.value === 'auto' ? this.#multiple * this.#meanCost : slo.value
+  }
+
+  /** `leastCost`: of the cheapest able target; `bestChance`: of the surest. */
+  decided(leastCost: number, bestChance: number): void {
+    this.#decided++
+    this.#reachable += (bestChance - this.#reachable) * Math.max(RATE, 1 / this.#decided)
+    if (leastCost > 0) this.#meanCost += (leastCost - this.#meanCost) * Math.max(RATE, 1 / this.#decided)
+  }
+
+  ended(isWithin: boolean, slo: Slo): void {
+    this.#ended++
+    this.#attained += ((isWithin ? 1 : 0) - this.#attained) * Math.max(RATE, 1 / this.#ended)
+    const aim = this.#isUnreachable(slo) ? Math.max(0, this.#reachable - SPARED) : slo.attainment
+    this.#multiple *= Math.exp(STEP * (aim - (isWithin ? 1 : 0)))
+    this.#multiple = Math.min(MOST, Math.max(LEAST, this.#multiple))
+  }
+
+  state(slo: Slo): WorthState {
+    return {
+      value: this.value(slo),
+      isDeclared: slo.value !== 'auto',
+      attained: this.#attained,
+      reachable: this.#reachable,
+      isUnreachable: this.#isUnreachable(slo),
+    }
+  }
+
+  #isUnreachable(slo: Slo): boolean {
+    return this.#decided >= SAMPLES_MIN && this.#reachable - SPARED < slo.attainment
+  }
+}
