@@ -7,6 +7,7 @@ import type { Contender } from './policies/contender.ts'
 import { formatTable, LEGEND } from './report.ts'
 import { measure, measureCeiling, Yardsticks } from './runs.ts'
 import type { Setup } from './setups.ts'
+import type { Summary } from './summary.ts'
 import { formatVerdicts, judge, type Row } from './verdicts.ts'
 
 interface Result {
@@ -14,7 +15,7 @@ interface Result {
   readonly rows: readonly Row[]
 }
 
-function main(): number {
+async function main(): Promise<number> {
   const options = readOptionsOrExplain()
   if (options === null) return 2
   if (options.isHelp) {
@@ -22,7 +23,8 @@ function main(): number {
     return 0
   }
   console.log(LEGEND)
-  const results = options.setups.map((setup): Result => ({ setup, rows: runSetup(setup, options) }))
+  const results: Result[] = []
+  for (const setup of options.setups) results.push({ setup, rows: await runSetup(setup, options) })
   if (options.jsonPath !== null) writeFileSync(options.jsonPath, `${JSON.stringify(results, null, 2)}\n`)
   return 0
 }
@@ -36,19 +38,16 @@ function readOptionsOrExplain(): BenchOptions | null {
   }
 }
 
-function runSetup(setup: Setup, options: BenchOptions): readonly Row[] {
+async function runSetup(setup: Setup, options: BenchOptions): Promise<readonly Row[]> {
   const yardsticks = new Yardsticks()
-  const rows = options.contenders.flatMap((contender) =>
-    valuesFor(contender, options).map(
-      (multiple): Row => ({
-        policy: isSwept(contender) ? `${contender.name} ×${multiple}` : contender.name,
-        name: contender.name,
-        kind: contender.kind,
-        multiple,
-        runs: options.seeds.map((seed) => measure(setup, seed, contender, multiple, yardsticks)),
-      }),
-    ),
-  )
+  const rows: Row[] = []
+  for (const contender of options.contenders)
+    for (const multiple of valuesFor(contender, options)) {
+      const runs: Summary[] = []
+      for (const seed of options.seeds) runs.push(await measure(setup, seed, contender, multiple, yardsticks))
+      const { name, kind } = contender
+      rows.push({ policy: isSwept(contender) ? `${name} ×${multiple}` : name, name, kind, multiple, runs })
+    }
   const heldOut = options.seeds.filter((seed) => !TUNED_SEEDS.includes(seed))
   const tuned = options.seeds.filter((seed) => TUNED_SEEDS.includes(seed))
   print(setup, 'tuned', rows, tuned)
@@ -57,7 +56,7 @@ function runSetup(setup: Setup, options: BenchOptions): readonly Row[] {
   const judged = rows.map((row) => ofSeeds(row, judgedSeeds))
   const ceiling: Row = {
     ...{ policy: 'state-oracle-λ', name: 'state-oracle-λ', kind: 'oracle', multiple: 1 },
-    runs: measureCeiling(setup, judgedSeeds, yardsticks),
+    runs: await measureCeiling(setup, judgedSeeds, yardsticks),
   }
   for (const { kind, name } of options.contenders)
     if (kind === 'candidate') console.log(`\n${formatVerdicts(name, judge(setup, judged, name, ceiling))}`)
@@ -66,7 +65,7 @@ function runSetup(setup: Setup, options: BenchOptions): readonly Row[] {
 
 /** In a sweep only candidates take part: the others are the yardsticks, at λ × 1. */
 function isSwept(contender: Contender): boolean {
-  return contender.hasValue && contender.kind === 'candidate'
+  return contender.hasValue && (contender.kind === 'candidate' || contender.kind === 'ablation')
 }
 
 function valuesFor(contender: Contender, options: BenchOptions): readonly number[] {
@@ -84,7 +83,7 @@ function print(setup: Setup, kind: string, rows: readonly Row[], seeds: readonly
 }
 
 try {
-  process.exitCode = main()
+  process.exitCode = await main()
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error))
   process.exitCode = 1

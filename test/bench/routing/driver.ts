@@ -1,7 +1,7 @@
 // Plays a trace through a policy: the part of the gateway that sends, waits, retries and cancels, in virtual time.
 
 import { EventQueue } from './event-queue.ts'
-import { asDecision, asHedge, type Decision, type Line, type Policy } from './protocol.ts'
+import { asDecision, asHedge, type Decision, type Line, MODEL, type Policy } from './protocol.ts'
 import { RunRecord } from './run-record.ts'
 import { emptyOutcome, type Outcome, type World } from './world.ts'
 
@@ -255,7 +255,7 @@ function requestLine(request: Request, inputTokens: number, at: number): Line {
     type: 'request',
     at,
     id: request.id,
-    model: 'chat',
+    model: MODEL,
     input_tokens: inputTokens,
     ...(request.prefixHashes === undefined ? {} : { prefix_hashes: request.prefixHashes }),
     ...(request.tried.length === 0 ? {} : { tried: [...request.tried] }),

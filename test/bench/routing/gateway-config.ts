@@ -1,6 +1,7 @@
 // A run's targets as a configuration of the gateway, so that its planner knows of the world what an operator would
 // declare: prices with their bands, limits, windows and the SLO. Of speed and caches it says nothing.
 
+import { MODEL } from './protocol.ts'
 import type { Setup } from './setups.ts'
 import { PRICE_FACTOR } from './shifts.ts'
 import type { PriceTier, SimulatedTarget } from './targets.ts'
@@ -11,9 +12,6 @@ const SHANGHAI_MS = 8 * 60 * MINUTE_MS
 /** Long past the end of any run. */
 const BAND_MINUTES = 480
 const ATTEMPTS_MAX = 4
-
-/** Of `models` in the configuration, and of `model` in the request lines. */
-export const MODEL = 'chat'
 
 /** What an ablation takes away, or sets otherwise, in the policy. */
 export type PolicyChange = Readonly<Record<string, unknown>>

@@ -8,7 +8,7 @@ import { findSetup, SETUPS, type Setup } from './setups.ts'
 
 /** Policies are tuned on the first and judged on the second. */
 export const TUNED_SEEDS: readonly number[] = [1, 2]
-export const HELD_OUT_SEEDS: readonly number[] = [11, 12, 13]
+const HELD_OUT_SEEDS: readonly number[] = [11, 12, 13]
 
 export const HELP = `usage: npm run bench:routing -- [OPTIONS]
 
@@ -19,7 +19,7 @@ Plays traces through routing policies in a simulated world of priced targets, an
                            .map((setup) => setup.name)
                            .join(', ')})
   --policy NAME[,NAME]   ${CONTENDERS.map((contender) => contender.name).join(', ')}
-                         (default: all but those that begin with planner-)
+                         (default: all but the ablations)
   --command COMMAND      a policy of its own that speaks the replay protocol on stdin and stdout; {config}, {seed} and
                          {value} are replaced by the run's (a configuration of the gateway, the seed, CNY per met SLO)
   --seeds N[,N]          (default: ${[...TUNED_SEEDS, ...HELD_OUT_SEEDS].join(',')}; ${TUNED_SEEDS.join(',')} are for tuning and shown apart)
@@ -55,8 +55,8 @@ export function readOptions(args: readonly string[]): BenchOptions {
   const contenders = split(values.policy).map((name) => known('policy', name, findContender(name)))
   const seeds = split(values.seeds).map((text) => numberOf('seeds', text, true))
   const multiples = split(values.value).map((text) => numberOf('value', text, false))
-  const extra = values.command === undefined ? [] : [commandContender('command', values.command)]
-  const usual = extra.length > 0 ? [] : CONTENDERS.filter(({ name }) => !name.startsWith('planner-'))
+  const extra = values.command === undefined ? [] : [commandContender(values.command)]
+  const usual = extra.length > 0 ? [] : CONTENDERS.filter(({ kind }) => kind !== 'ablation')
   return {
     setups: setups.length > 0 ? setups : SETUPS.filter((setup) => setup.isDefault),
     contenders: [...(contenders.length > 0 ? contenders : usual), ...extra],

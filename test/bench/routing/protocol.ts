@@ -1,5 +1,8 @@
 // The lines of the replay protocol (`sluice decide`), as objects. `at` is Unix time in virtual milliseconds.
 
+/** What all requests ask for; the configuration knows it by this name. */
+export const MODEL = 'chat'
+
 export interface RequestLine {
   readonly type: 'request'
   readonly at: number

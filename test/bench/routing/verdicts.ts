@@ -1,5 +1,6 @@
 // Whether a candidate reaches the figures asked of the planner, from the held-out seeds of a set-up.
 
+import type { ContenderKind } from './policies/contender.ts'
 import type { Setup } from './setups.ts'
 import { type Figure, reactionOf, type Summary, spreadOf } from './summary.ts'
 
@@ -8,7 +9,7 @@ export interface Row {
   readonly policy: string
   /** Of the contender, without the value. */
   readonly name: string
-  readonly kind: 'oracle' | 'baseline' | 'candidate'
+  readonly kind: ContenderKind
   /** Multiple of λ that it was told; 1 where it has no value. */
   readonly multiple: number
   readonly runs: readonly Summary[]
@@ -31,6 +32,7 @@ const LEAVE_SECONDS_MAX = 10
 const RETURN_SECONDS_MAX = 120
 const EXPLORED_SHARE_MAX = 0.05
 const CALIBRATION_ERROR_MAX = 0.03
+const DECISION_MICROS_MAX = { p50: 30, p99: 200 }
 
 const mean = (row: Row, figure: Figure): number => spreadOf(row.runs, figure).mean
 
@@ -49,6 +51,7 @@ export function judge(setup: Setup, rows: readonly Row[], name: string, ceiling:
     firstHang(setup, row),
     exploration(rows, row),
     calibration(row),
+    speed(row),
   ]
 }
 
@@ -156,6 +159,18 @@ function calibration(row: Row): Verdict {
     figure: `calibration error ≤ ${CALIBRATION_ERROR_MAX}`,
     found: Number.isNaN(error) ? 'nothing was predicted' : error.toFixed(3),
     isReached: Number.isNaN(error) ? null : error <= CALIBRATION_ERROR_MAX,
+  }
+}
+
+/** The fastest run counts: the others shared the machine. */
+function speed(row: Row): Verdict {
+  const times = row.runs.map((run) => run.decisionMicros).filter((time) => time !== null)
+  const p50 = Math.min(...times.map((time) => time.p50))
+  const p99 = Math.min(...times.map((time) => time.p99))
+  return {
+    figure: `a decision takes p50 ≤ ${DECISION_MICROS_MAX.p50} µs and p99 ≤ ${DECISION_MICROS_MAX.p99} µs`,
+    found: `p50 ${p50.toFixed(1)} µs, p99 ${p99.toFixed(1)} µs`,
+    isReached: times.length === 0 ? null : p50 <= DECISION_MICROS_MAX.p50 && p99 <= DECISION_MICROS_MAX.p99,
   }
 }
 

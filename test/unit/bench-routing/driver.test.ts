@@ -16,20 +16,20 @@ const VALUE_CNY = 0.0045
 const SEED = 11
 
 const contenderNamed = (name: string): Contender => findContender(name) as Contender
-const run = (name: string, setup = 'code'): RunRecord =>
+const run = (name: string, setup = 'code'): Promise<RunRecord> =>
   play(setupNamed(setup), SEED, contenderNamed(name), VALUE_CNY)
 
 describe('luck', () => {
-  test('the same seed gives the same run', () => {
-    const [one, other] = [run('prototype'), run('prototype')]
+  test.each(['prototype', 'planner'])('the same seed gives the same run of the %s', async (name) => {
+    const [one, other] = [await run(name), await run(name)]
     expect(one.costCny).toBe(other.costCny)
     expect(one.ttftMs).toEqual(other.ttftMs)
     expect(one.firstTarget).toEqual(other.firstTarget)
   })
 
-  test('another seed gives another run', () => {
-    const other = play(setupNamed('code'), 12, contenderNamed('random'), VALUE_CNY)
-    expect(other.costCny).not.toBe(run('random').costCny)
+  test('another seed gives another run', async () => {
+    const other = await play(setupNamed('code'), 12, contenderNamed('random'), VALUE_CNY)
+    expect(other.costCny).not.toBe((await run('random')).costCny)
   })
 
   test('what a policy did before does not change the luck of an attempt', () => {
@@ -46,30 +46,31 @@ describe('luck', () => {
 })
 
 describe('oracles', () => {
-  test('see more than any baseline', () => {
-    const clairvoyant = run('oracle')
-    const knowing = run('state-oracle-λ')
+  test('see more than any baseline', async () => {
+    const clairvoyant = await run('oracle')
+    const knowing = await run('state-oracle-λ')
+    const best = await run('oracle-λ')
     expect(attainmentOf(clairvoyant)).toBeGreaterThan(0.995)
     for (const name of ['random', 'cheapest-static', 'fastest-static', 'openrouter-1/p²', 'disc-ucb']) {
-      const baseline = run(name)
+      const baseline = await run(name)
       const regret = (record: RunRecord): number =>
         record.costCny / record.count - VALUE_CNY * attainmentOf(record)
       expect(attainmentOf(baseline)).toBeLessThan(attainmentOf(clairvoyant))
       expect(regret(baseline)).toBeGreaterThan(regret(knowing))
-      expect(regret(knowing)).toBeGreaterThan(regret(run('oracle-λ')))
+      expect(regret(knowing)).toBeGreaterThan(regret(best))
     }
   })
 
-  test('a clairvoyant meets no failure, and the state oracle keeps its word', () => {
-    expect(run('oracle').retries).toBe(0)
-    const { predicted, predictedMet } = run('state-oracle-λ')
+  test('a clairvoyant meets no failure, and the state oracle keeps its word', async () => {
+    expect((await run('oracle')).retries).toBe(0)
+    const { predicted, predictedMet } = await run('state-oracle-λ')
     expect(calibrationError(predicted, predictedMet)).toBeLessThan(0.015)
   })
 })
 
-describe('the protocol', () => {
-  const { lines, answers, make } = recorded((given) => contenderNamed('prototype').make(given))
-  const record = play(
+describe('the protocol', async () => {
+  const { lines, answers, make } = recorded(contenderNamed('prototype'))
+  const record = await play(
     setupNamed('mooncake'),
     SEED,
     { name: 'recorded', hasValue: true, kind: 'candidate', make },

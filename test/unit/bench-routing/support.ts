@@ -1,6 +1,6 @@
 // Small worlds, and policies that write down what they are told.
 
-import type { Run } from '../../bench/routing/policies/contender.ts'
+import type { Contender, Run } from '../../bench/routing/policies/contender.ts'
 import type { Answer, Line, Policy } from '../../bench/routing/protocol.ts'
 import { findSetup, type Setup } from '../../bench/routing/setups.ts'
 
@@ -11,8 +11,8 @@ export function setupNamed(name: string): Setup {
 }
 
 /** Wraps a policy and keeps every line and answer. */
-export function recorded(make: (run: Run) => Policy): {
-  readonly make: (run: Run) => Policy
+export function recorded({ make }: Contender): {
+  readonly make: (run: Run) => Promise<Policy>
   readonly lines: Line[]
   readonly answers: (Answer | null)[]
 } {
@@ -21,8 +21,8 @@ export function recorded(make: (run: Run) => Policy): {
   return {
     lines,
     answers,
-    make: (run) => {
-      const policy = make(run)
+    make: async (run) => {
+      const policy = await make(run)
       return {
         handle: (line) => {
           lines.push(line)

@@ -5,7 +5,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gatewayConfig, type PolicyChange } from '../gateway-config.ts'
+import { gatewayConfig } from '../gateway-config.ts'
 import type { Answer, Line, Policy } from '../protocol.ts'
 import type { Contender } from './contender.ts'
 
@@ -14,15 +14,15 @@ const READ_BYTES = 65_536
 const PENDING_CHARACTERS_MAX = 8192
 
 /** In `command`, `{config}`, `{seed}` and `{value}` stand for this run's. */
-export function commandContender(name: string, command: string, change: PolicyChange = {}): Contender {
+export function commandContender(command: string): Contender {
   return {
-    name,
+    name: 'command',
     hasValue: true,
     kind: 'candidate',
     make: ({ world, seed, valueCny }) => {
       const folder = mkdtempSync(join(tmpdir(), 'sluice-routing-'))
       const config = join(folder, 'config.json')
-      writeFileSync(config, gatewayConfig(world, valueCny, change))
+      writeFileSync(config, gatewayConfig(world, valueCny))
       const filled = command
         .replaceAll('{config}', config)
         .replaceAll('{seed}', String(seed))
@@ -44,7 +44,7 @@ class CommandPolicy implements Policy {
   constructor(command: string, folder: string) {
     const [stdin, stdout] = [join(folder, 'in'), join(folder, 'out')]
     this.#folder = folder
-    execFileSync('mkfifo', [stdin, stdout])
+    execFileSync('sh', ['-c', 'mkfifo "$@"', 'sh', stdin, stdout])
     // Opening a named pipe waits for the other end: the shell opens both ends of its own in this order.
     this.#child = spawn('sh', ['-c', `exec < ${stdin} > ${stdout}; ${command}`], {
       stdio: ['ignore', 'ignore', 'inherit'],

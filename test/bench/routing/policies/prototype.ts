@@ -253,5 +253,5 @@ function bucketOf(inputTokens: number): number {
 
 export const PROTOTYPES: readonly Contender[] = [
   { name: 'prototype', hasValue: true, kind: 'candidate', make: (run) => new Prototype(run, true) },
-  { name: 'prototype-no-hedge', hasValue: true, kind: 'candidate', make: (run) => new Prototype(run, false) },
+  { name: 'prototype-no-hedge', hasValue: true, kind: 'ablation', make: (run) => new Prototype(run, false) },
 ]
