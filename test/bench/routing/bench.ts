@@ -2,6 +2,9 @@
 // with 1 when a policy broke the protocol, and with 2 when it was called wrongly.
 
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { findContender } from './contenders.ts'
+import { measureDecideRate } from './decide-rate.ts'
 import { type BenchOptions, HELP, readOptions, TUNED_SEEDS } from './options.ts'
 import type { Contender } from './policies/contender.ts'
 import { formatTable, LEGEND } from './report.ts'
@@ -9,6 +12,9 @@ import { measure, measureCeiling, Yardsticks } from './runs.ts'
 import type { Setup } from './setups.ts'
 import type { Summary } from './summary.ts'
 import { formatVerdicts, judge, type Row } from './verdicts.ts'
+
+const SLUICE = join(import.meta.dirname, '../../../src/cli/sluice.ts')
+const DECIDE = `exec ${process.execPath} ${SLUICE} decide --config {config} --seed {seed}`
 
 interface Result {
   readonly setup: Setup
@@ -20,6 +26,10 @@ async function main(): Promise<number> {
   if (options === null) return 2
   if (options.isHelp) {
     console.log(HELP)
+    return 0
+  }
+  if (options.isRate) {
+    await printRate(options)
     return 0
   }
   console.log(LEGEND)
@@ -61,6 +71,17 @@ async function runSetup(setup: Setup, options: BenchOptions): Promise<readonly R
   for (const { kind, name } of options.contenders)
     if (kind === 'candidate') console.log(`\n${formatVerdicts(name, judge(setup, judged, name, ceiling))}`)
   return rows
+}
+
+async function printRate({ command, setups, seeds }: BenchOptions): Promise<void> {
+  const [setup, seed, planner] = [setups[0], seeds[0], findContender('planner')]
+  if (setup === undefined || seed === undefined || planner === undefined) return
+  const { valueCny } = await new Yardsticks().of(setup, seed)
+  const rate = await measureDecideRate(command ?? DECIDE, setup, seed, valueCny, planner)
+  const perSecond = (value: number): string => `${Math.round(value).toLocaleString('en')} answers/s`
+  console.log(
+    `${setup.name}, seed ${seed}, ${rate.answers.toLocaleString('en')} answers: pipelined ${perSecond(rate.pipelinedPerSecond)} (20,000 asked for), lock-step ${perSecond(rate.lockStepPerSecond)} (5,000 asked for)`,
+  )
 }
 
 /** In a sweep only candidates take part: the others are the yardsticks, at λ × 1. */

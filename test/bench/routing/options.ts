@@ -24,6 +24,7 @@ Plays traces through routing policies in a simulated world of priced targets, an
                          {value} are replaced by the run's (a configuration of the gateway, the seed, CNY per met SLO)
   --seeds N[,N]          (default: ${[...TUNED_SEEDS, ...HELD_OUT_SEEDS].join(',')}; ${TUNED_SEEDS.join(',')} are for tuning and shown apart)
   --value M[,M]          what a met SLO is worth, as multiples of λ = 5 × the clairvoyant's mean cost (default: 1)
+  --rate                 how many answers a second the command (or sluice decide) gives, and nothing else
   --json FILE            writes every run there
 
 example: npm run bench:routing -- --setup code,pool --policy disc-ucb --seeds 11,12,13 --value 0.25,1,4`
@@ -34,6 +35,8 @@ export interface BenchOptions {
   readonly seeds: readonly number[]
   readonly values: readonly number[]
   readonly jsonPath: string | null
+  readonly command: string | null
+  readonly isRate: boolean
   readonly isHelp: boolean
 }
 
@@ -47,6 +50,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       seeds: { type: 'string', multiple: true },
       command: { type: 'string' },
       value: { type: 'string', multiple: true },
+      rate: { type: 'boolean', default: false },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -63,6 +67,8 @@ export function readOptions(args: readonly string[]): BenchOptions {
     seeds: seeds.length > 0 ? seeds : [...TUNED_SEEDS, ...HELD_OUT_SEEDS],
     values: multiples.length > 0 ? multiples : [1],
     jsonPath: values.json ?? null,
+    command: values.command ?? null,
+    isRate: values.rate,
     isHelp: values.help,
   }
 }
