@@ -1,7 +1,7 @@
 // Plays a trace through a policy: the part of the gateway that sends, waits, retries and cancels, in virtual time.
 
 import { EventQueue } from './event-queue.ts'
-import { asDecision, asHedge, type Decision, type Line, type Policy } from './protocol.ts'
+import { asDecision, asHedge, type Decision, type Line, MODEL, type Policy } from './protocol.ts'
 import { RunRecord } from './run-record.ts'
 import { emptyOutcome, type Outcome, type World } from './world.ts'
 
@@ -24,7 +24,7 @@ interface Attempt {
 
 interface Request {
   readonly id: string
-  readonly prefixHashes: readonly string[] | undefined
+  readonly prefixHashes: readonly number[] | undefined
   readonly tried: string[]
   /** Attempts waiting for their first token. */
   waiting: number[]
@@ -72,7 +72,7 @@ export class Driver {
     const prefix = this.#world.trace.prefixes?.[index]
     this.#requests.push({
       id: `r${index}`,
-      prefixHashes: prefix === undefined ? undefined : Array.from(prefix, String),
+      prefixHashes: prefix === undefined ? undefined : Array.from(prefix),
       tried: [],
       waiting: [],
       attempts: 0,
@@ -103,7 +103,7 @@ export class Driver {
     const hedgeAfterMs = decision.hedge_after_ms
     if (hedgeAfterMs === undefined || hedgeAfterMs === null || outcome.afterMs <= hedgeAfterMs) return
     this.#hedgeAsked[index] = request.asked
-    this.#events.push(at + Math.max(0, hedgeAfterMs), EVENT.hedge, index)
+    this.#events.push(at + Math.max(0, Math.ceil(hedgeAfterMs)), EVENT.hedge, index)
   }
 
   #wait(index: number, decision: Decision, at: number): void {
@@ -113,7 +113,7 @@ export class Driver {
       return
     }
     this.#record.waits += 1
-    this.#events.push(at + Math.max(WAIT_MS_MIN, waitMs), EVENT.again, index)
+    this.#events.push(at + Math.max(WAIT_MS_MIN, Math.ceil(waitMs)), EVENT.again, index)
   }
 
   #start(index: number, target: number, isHedge: boolean, at: number): Outcome {
@@ -255,7 +255,7 @@ function requestLine(request: Request, inputTokens: number, at: number): Line {
     type: 'request',
     at,
     id: request.id,
-    model: 'chat',
+    model: MODEL,
     input_tokens: inputTokens,
     ...(request.prefixHashes === undefined ? {} : { prefix_hashes: request.prefixHashes }),
     ...(request.tried.length === 0 ? {} : { tried: [...request.tried] }),

@@ -28,7 +28,7 @@ export class PrefixCache {
 }
 
 /** The tier whose bound holds the input prices all of it, past the last bound the last. */
-export function tierFor(target: SimulatedTarget, inputTokens: number): PriceTier {
+function tierFor(target: SimulatedTarget, inputTokens: number): PriceTier {
   const tiers = target.tiers
   let index = 0
   while (index < tiers.length - 1 && inputTokens > (tiers[index]?.tokensUpTo ?? 0)) index += 1

@@ -1,12 +1,16 @@
 // The lines of the replay protocol (`sluice decide`), as objects. `at` is Unix time in virtual milliseconds.
 
+/** What all requests ask for; the configuration knows it by this name. */
+export const MODEL = 'chat'
+
 export interface RequestLine {
   readonly type: 'request'
   readonly at: number
   readonly id: string
   readonly model: string
   readonly input_tokens: number
-  readonly prefix_hashes?: readonly string[]
+  /** Each names its whole prefix, of 512 tokens more than the one before. */
+  readonly prefix_hashes?: readonly number[]
   readonly tried?: readonly string[]
 }
 

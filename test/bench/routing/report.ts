@@ -1,11 +1,7 @@
 // The table of a set-up. No judgement here.
 
-import { type Figure, type MedianAndMost, reactionOf, type Summary, spreadOf, worstHang } from './summary.ts'
-
-export interface Row {
-  readonly policy: string
-  readonly runs: readonly Summary[]
-}
+import { type Figure, type MedianAndMost, reactionOf, spreadOf, worstHang } from './summary.ts'
+import type { Row } from './verdicts.ts'
 
 interface Column {
   readonly head: string

@@ -88,7 +88,8 @@ export const SETUPS: readonly Setup[] = [
   {
     ...USUAL,
     name: 'more',
-    about: 'code, and the cheapest target hangs for 2 minutes, the next one triples its price at half-time',
+    about:
+      'code with all shifts on the 4 cheapest; the cheapest hangs for 2 minutes, the next triples its price',
     trace: 'azure-code',
     targets: MIXED_POOL,
     shifts: 'more',

@@ -25,14 +25,15 @@ export const PRICE_FACTOR = 3
 const LENGTH_MINUTES: Record<ShiftKind, number> = { slow: 10, outage: 5, storm: 5, hang: 2, price: 60 }
 
 /** Among this many of the cheapest targets, since nobody notices what happens to one that is not used. */
-const CHEAP_TARGETS = 6
+const CHEAP_TARGETS = { usual: 6, extra: 4 }
 
 /** A typical request, for telling cheap targets from dear ones. */
 const TYPICAL = { inputTokens: 2000, outputTokens: 100 }
 
 /**
  * Two slow-downs, an outage and a storm, in slots that do not overlap, in an order and on distinct cheap targets that
- * the seed chooses. `extra` adds a hang of two minutes and a price that triples, on the cheapest two targets.
+ * the seed chooses. `isExtra` puts them on the four cheapest, and adds a hang of two minutes and a price that triples on
+ * the cheapest two.
  */
 export function planShifts(
   targets: readonly SimulatedTarget[],
@@ -41,7 +42,7 @@ export function planShifts(
   lengthMs: number,
   isExtra: boolean,
 ): readonly Shift[] {
-  const cheap = cheapestFirst(targets).slice(0, CHEAP_TARGETS)
+  const cheap = cheapestFirst(targets).slice(0, isExtra ? CHEAP_TARGETS.extra : CHEAP_TARGETS.usual)
   const places = shuffle(cheap, seed, 1)
   const kinds = shuffle<ShiftKind>(['slow', 'slow', 'outage', 'storm'], seed, 2)
   const slotMs = (lengthMs - 3 * MINUTE_MS) / kinds.length

@@ -31,6 +31,8 @@ export interface Summary {
   readonly reaction: Reaction
   readonly wallMs: number
   readonly requests: number
+  /** null where it was not timed. */
+  readonly decisionMicros: { readonly p50: number; readonly p99: number } | null
 }
 
 export interface Yardstick {
@@ -68,6 +70,7 @@ export function summarise(run: RunRecord, yardstick: Yardstick, wallMs: number):
     reaction: readReaction(run, stateOracle),
     wallMs,
     requests: run.count,
+    decisionMicros: null,
   }
 }
 

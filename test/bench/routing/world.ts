@@ -114,11 +114,10 @@ export class World {
     return false
   }
 
-  /** Neither outage nor hang, and the prompt fits its window, its burst and, on an idle target, the timeout. */
+  /** Neither outage nor hang, and the prompt fits its window, its burst and, with room to spare, the timeout. */
   isUp(target: number, inputTokens: number, at: number): boolean {
     if (this.isOn('outage', target, at) || this.isOn('hang', target, at)) return false
-    const idleMs = this.#physics.idleMs(this.targets[target] as SimulatedTarget, inputTokens)
-    if (idleMs * (this.isOn('slow', target, at) ? SLOW_FACTOR : 1) > TTFT_TIMEOUT_MS) return false
+    if (this.medianMs(target, inputTokens, at) > TTFT_TIMEOUT_MS / 2) return false
     return (
       inputTokens <= (this.targets[target]?.contextWindow ?? 0) &&
       this.waitMs(target, inputTokens, at) < Infinity

@@ -8,7 +8,7 @@ const WINDOW_MS = 5 * 60_000
 const HOUR_MS = 60 * 60_000
 
 /** The candidate for which `read` is least; the first of equals. */
-export function leastOf(candidates: readonly number[], read: (target: number) => number): number {
+function leastOf(candidates: readonly number[], read: (target: number) => number): number {
   let best = candidates[0] ?? 0
   let bestValue = Number.POSITIVE_INFINITY
   for (const candidate of candidates) {
@@ -21,7 +21,7 @@ export function leastOf(candidates: readonly number[], read: (target: number) =>
   return best
 }
 
-export function weightedPick(
+function weightedPick(
   candidates: readonly number[],
   weigh: (target: number) => number,
   random: () => number,

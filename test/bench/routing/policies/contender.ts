@@ -10,10 +10,13 @@ export interface Run {
   readonly valueCny: number
 }
 
+export type ContenderKind = 'oracle' | 'baseline' | 'candidate' | 'ablation'
+
 export interface Contender {
   readonly name: string
   /** Whether `valueCny` changes what it does, so that a sweep of values makes sense. */
   readonly hasValue: boolean
-  readonly kind: 'oracle' | 'baseline' | 'planner'
-  readonly make: (run: Run) => Policy
+  /** A candidate is judged by the figures to reach; an ablation is one that lacks something, and is not. */
+  readonly kind: ContenderKind
+  readonly make: (run: Run) => Policy | Promise<Policy>
 }
