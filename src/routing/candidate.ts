@@ -77,6 +77,12 @@ export function blankCandidate(target: PlannerTarget, state: TargetState): Candi
 
 /** Where the policy does not say it. */
 const TIMEOUT_MS = 15_000
+const THINKING_TIMEOUT_MS = 180_000
+
+/** When an attempt without content is given up. */
+export function timeoutMsOf({ policy, isThinking }: PlannerRequest): number {
+  return policy.timeouts.ttftMs ?? (isThinking ? THINKING_TIMEOUT_MS : TIMEOUT_MS)
+}
 
 /** Fills in all that does not hang on the other candidates. `barMs`: what is left of the time to first token. */
 export function estimate(candidate: Candidate, request: PlannerRequest, barMs: number, nowMs: number): void {
@@ -91,8 +97,7 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
     hitShare === 0
       ? missChance
       : missChance + hitShare * (ttft.chance(level, logUsualHit, barMs) - missChance)
-  const timeoutMs = policy.timeouts.ttftMs ?? TIMEOUT_MS
-  candidate.hangChance = 1 - ttft.chance(level, logUsualMiss, timeoutMs)
+  candidate.hangChance = 1 - ttft.chance(level, logUsualMiss, timeoutMsOf(request))
   candidate.tpotChance = policy.slo.tpotMs === null ? 1 : state.speed.chance(policy.slo.tpotMs)
   candidate.failureChance = state.failures.expected(nowMs)
   candidate.refusalChance = state.refusals.expected(nowMs)

@@ -6,7 +6,7 @@ import { costOf } from './score.ts'
 /** So much cheaper, or nothing is won. */
 const CHEAPER = 0.97
 const GAP_MS_MIN = 5_000
-const GAP_MS_MAX = 60_000
+const GAP_MS_MAX = 30_000
 /** A target that is due is tried with this probability by each request that could. */
 export const EXPLORE_CHANCE = 0.5
 /** Failures of a target that is well. */

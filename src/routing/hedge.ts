@@ -1,14 +1,18 @@
 // When a second target is worth asking before the first one has answered, and whether it still is when the time comes.
 
 import type { Candidate } from './candidate.ts'
-import { costOf } from './score.ts'
+import { costOf, HANG_WORTH } from './score.ts'
 import type { TtftModel } from './ttft.ts'
 
 /** Of the second target's expected time, so much is left for it when it is asked. */
 const LEFT = [1.1, 1.35, 1.7, 2.2, 3]
-
 /** Of requests whose first target would have been in time, the second is quicker in about so many. */
 const OVERTAKES = 0.5
+/**
+ * A hedge is to earn so many times what it costs: it takes room in limits from those who come next, which no price
+ * says.
+ */
+const EARNINGS = 2
 
 export interface FirstAttempt {
   readonly ttft: TtftModel
@@ -19,53 +23,58 @@ export interface FirstAttempt {
   readonly cost: number
 }
 
-/** P(the first token is there by then), from the time it was sent. */
-function chanceBy(first: FirstAttempt, level: Float64Array, ms: number): number {
+/** A request whose first target has not answered. Times are from when the first was asked. */
+export interface Hedging {
+  readonly first: FirstAttempt
+  /** Of the first target. */
+  readonly level: Float64Array
+  /** Of one request within the SLO. */
+  readonly worth: number
+  readonly barMs: number
+  /** It is given up then. */
+  readonly timeoutMs: number
+}
+
+/** P(the first token is there by then). */
+function chanceBy({ first, level }: Hedging, ms: number): number {
   const miss = first.ttft.chance(level, first.logUsualMiss, ms)
   if (first.hitShare === 0) return miss
   return miss + first.hitShare * (first.ttft.chance(level, first.logUsualHit, ms) - miss)
 }
 
 /**
- * What asking `second` at `atMs` gains, book currency, given that the first is silent until then. `barMs` is what the
- * first had when it was sent.
+ * What asking `second` at `atMs` gains, book currency, given that the first is silent until then. `secondChance` is
+ * that it answers within the SLO.
  */
-export function hedgeGain(
-  first: FirstAttempt,
-  level: Float64Array,
-  second: Candidate,
-  secondChance: number,
-  worth: number,
-  atMs: number,
-  barMs: number,
-): number {
-  const silent = 1 - chanceBy(first, level, atMs)
+export function hedgeGain(hedging: Hedging, second: Candidate, secondChance: number, atMs: number): number {
+  const { first, worth, barMs, timeoutMs } = hedging
+  const byNow = chanceBy(hedging, atMs)
+  const silent = 1 - byNow
   if (silent <= 0) return 0
-  const inTime = (chanceBy(first, level, barMs) - chanceBy(first, level, atMs)) / silent
+  const inTime = (chanceBy(hedging, barMs) - byNow) / silent
+  const hung = (1 - chanceBy(hedging, timeoutMs)) / silent
   const rescued = (1 - inTime) * secondChance
-  // One of the two prompts is billed for nothing, and the winner may be the dearer one.
+  // One of the two prompts is billed for nothing, and the winner may be the dearer one. After a hang there would be a
+  // second attempt all the same.
   const wins = 1 - inTime + OVERTAKES * inTime * secondChance
   const extra = (1 - wins) * second.inputCost + wins * (first.inputCost + costOf(second) - first.cost)
-  return worth * rescued - 1.5 * extra
+  return worth * (rescued + HANG_WORTH * hung) - EARNINGS * extra * (1 - hung)
 }
 
-/** When to ask; null: there is no time for a second target. */
+/** When to ask; null: there is no time for a second target. `chanceIn`: of the second, with so much time left. */
 export function hedgeTimeMs(
-  first: FirstAttempt,
-  level: Float64Array,
+  hedging: Hedging,
   second: Candidate,
   chanceIn: (ms: number) => number,
-  worth: number,
-  barMs: number,
 ): number | null {
   let time: number | null = null
   let most = Number.NEGATIVE_INFINITY
   for (const times of LEFT) {
     const leftMs = times * second.ttftMs
-    const atMs = barMs - leftMs
+    const atMs = hedging.barMs - leftMs
     if (atMs <= 0) break
-    const silent = 1 - chanceBy(first, level, atMs)
-    const gain = silent * hedgeGain(first, level, second, chanceIn(leftMs), worth, atMs, barMs)
+    const silent = 1 - chanceBy(hedging, atMs)
+    const gain = silent * hedgeGain(hedging, second, chanceIn(leftMs), atMs)
     if (gain <= most) continue
     most = gain
     time = atMs

@@ -4,7 +4,7 @@
 import type { FailureKind } from '#core/errors.ts'
 import { Allowance } from './allowance.ts'
 import { type Call, Calls, runningAt, ttftBarMs } from './call.ts'
-import { blankCandidate, type Candidate, estimate, estimateUsual } from './candidate.ts'
+import { blankCandidate, type Candidate, estimate, estimateUsual, timeoutMsOf } from './candidate.ts'
 import { chosen, EXPLORE_CHANCE, explored, findExploration } from './explore.ts'
 import { hedgeGain, hedgeTimeMs } from './hedge.ts'
 import { OutputLength } from './output-length.ts'
@@ -171,16 +171,22 @@ export class Planner {
     const barMs = ttftBarMs(request) - (nowMs - call.arrivedAtMs)
     this.#sift(call, nowMs)
     const firstCost = this.#costOf(call, first, nowMs)
-    const level = first.ttft.levelNow(nowMs)
     const atMs = nowMs - first.sentAtMs
+    const hedging = {
+      first: { ...first, ...firstCost },
+      level: first.ttft.levelNow(nowMs),
+      worth,
+      barMs: atMs + barMs,
+      timeoutMs: timeoutMsOf(request),
+    }
     let best: Candidate | null = null
     let most = 0
     for (const candidate of this.#sifted.usable) {
       if (candidate.state === first.target) continue
       candidate.outputTokens = firstCost.outputTokens
       estimate(candidate, request, barMs, nowMs)
-      const gain = hedgeGain({ ...first, ...firstCost }, level, candidate, candidate.chance, worth, atMs, atMs + barMs)
-      if (gain <= most || !book.hedgeSpend.has(costOf(candidate))) continue
+      const gain = hedgeGain(hedging, candidate, candidate.chance, atMs)
+      if (gain <= most || !book.hedgeSpend.has(-HEDGE_BURST * costOf(candidate))) continue
       most = gain
       best = candidate
     }
@@ -269,7 +275,14 @@ export class Planner {
     const level = other.levelNow(nowMs)
     const sure = second.tpotChance * (1 - second.failureChance) * (1 - second.refusalChance)
     const chanceIn = (ms: number): number => sure * other.chance(level, second.logUsualMiss, ms)
-    return hedgeTimeMs({ ...first, ttft }, ttft.levelNow(nowMs), second, chanceIn, call.worth, barMs)
+    const hedging = {
+      first: { ...first, ttft },
+      level: ttft.levelNow(nowMs),
+      worth: call.worth,
+      barMs,
+      timeoutMs: timeoutMsOf(call.request),
+    }
+    return hedgeTimeMs(hedging, second, chanceIn)
   }
 
   #costOf(call: Call, attempt: Attempt, nowMs: number) {

@@ -24,7 +24,7 @@ const LATE_WORTH = 0.06
 const LATE_TIMES = 3
 
 /** A request that hangs until it is given up is worse than one that misses the SLO by a little. */
-const HANG_WORTH = 1
+export const HANG_WORTH = 0.5
 
 export interface Scoring {
   readonly request: PlannerRequest
