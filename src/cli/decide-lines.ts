@@ -13,7 +13,7 @@ export class LineError extends Error {
   constructor(field: string, found: unknown, allowed: string) {
     const text = JSON.stringify(found) ?? 'nothing'
     const shown = text.length > 60 ? `${text.slice(0, 57)}…` : text
-    super(`field "${field}": found ${shown}, allowed: ${allowed}`)
+    super(`${field === '' ? '' : `field "${field}": `}found ${shown}, allowed: ${allowed}`)
     this.name = 'LineError'
     this.field = field
     this.found = shown

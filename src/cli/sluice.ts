@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8'
 import { check } from './check.ts'
 import type { Command } from './command.ts'
 import { UsageError } from './command.ts'
+import { decide } from './decide.ts'
 import { demo } from './demo.ts'
 import { prices } from './prices.ts'
 import { rate } from './rate.ts'
@@ -14,7 +15,7 @@ import { simulate } from './simulate.ts'
 // objects keep all that they point to: every request's buffers then wait for a full collection (a fifth of the CPU).
 setFlagsFromString('--no-allocation-site-pretenuring')
 
-const COMMANDS: readonly Command[] = [serve, demo, check, rate, prices, simulate]
+const COMMANDS: readonly Command[] = [serve, demo, check, decide, rate, prices, simulate]
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args

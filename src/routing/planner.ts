@@ -7,29 +7,24 @@ import { type Call, Calls, runningAt, ttftBarMs } from './call.ts'
 import { blankCandidate, type Candidate, estimate, estimateUsual, timeoutMsOf } from './candidate.ts'
 import { chosen, EXPLORE_CHANCE, explored, findExploration } from './explore.ts'
 import { hedgeGain, hedgeTimeMs } from './hedge.ts'
-import { OutputLength } from './output-length.ts'
-import type { PlannerDecision, PlannerRequest, PlannerTarget } from './request.ts'
+import { type PolicyBook, PolicyBooks } from './policy-book.ts'
+import type { PlannerDecision, PlannerRequest } from './request.ts'
 import { costOf, rank } from './score.ts'
-import { sift, type Sifted, soonestMs } from './sift.ts'
-import type { Attempt, TargetState } from './target-state.ts'
+import { type Sifted, sift, soonestMs } from './sift.ts'
+import type { Attempt } from './target-state.ts'
 import { Targets } from './targets.ts'
-import { Worth, type WorthState } from './worth.ts'
+import type { WorthState } from './worth.ts'
 
 export interface PlannerOptions {
   /** In [0, 1); seeded where decisions are to be repeated. */
   readonly random: () => number
 }
 
-/** So many explorations or hedges may come at once: an outage does not keep to shares. */
-const EXPLORE_BURST = 4
-const HEDGE_BURST = 12
-
 export class Planner {
   readonly #random: () => number
   readonly #targets = new Targets()
   readonly #calls = new Calls()
-  readonly #outputs = new Map<string, OutputLength>()
-  readonly #books = new Map<string, PolicyBook>()
+  readonly #books = new PolicyBooks()
   readonly #retries = new Allowance(10)
   readonly #sifted: Sifted = { usable: [], pool: [] }
 
@@ -50,12 +45,12 @@ export class Planner {
       const waitMs = soonestMs(this.#sifted, nowMs - call.arrivedAtMs)
       return this.#refuse(call, book, waitMs)
     }
-    const outputTokens = this.#outputOf(request.model).expect(request.inputTokens, request.outputTokensMax)
+    const outputTokens = book.outputs.expect(request.inputTokens, request.outputTokensMax)
     for (const candidate of usable) {
       candidate.outputTokens = outputTokens
       estimate(candidate, request, barMs, nowMs)
     }
-    if (call.attempts === 0) this.#observeField(book, usable)
+    if (call.attempts === 0) book.requested(policy, usable)
     call.worth = book.worth.value(policy.slo)
     const isLast = call.attempts + 1 >= policy.retry.attempts
     const scoring = { request, barMs, worth: call.worth, isLast, nowMs, random: this.#random }
@@ -122,11 +117,12 @@ export class Planner {
     if (call === undefined || attempt === undefined) return
     attempt.target.finished(attempt, usage.cachedTokens, usage.outputTokens, nowMs)
     const { request } = call
-    this.#outputOf(request.model).learn(request.inputTokens, usage.outputTokens)
+    const book = this.#bookOf(request)
+    book.outputs.learn(request.inputTokens, usage.outputTokens)
     const { tpotMs } = request.policy.slo
     const tpot = (nowMs - attempt.answeredAtMs) / Math.max(1, usage.outputTokens - 1)
     const isQuick = attempt.answeredAtMs - call.arrivedAtMs <= ttftBarMs(request)
-    this.#bookOf(request).worth.ended(isQuick && (tpotMs === null || tpot <= tpotMs), request.policy.slo)
+    book.worth.ended(isQuick && (tpotMs === null || tpot <= tpotMs), request.policy.slo)
     this.#calls.close(id)
   }
 
@@ -167,7 +163,7 @@ export class Planner {
     if (first.answered || call.isHedged || !call.request.policy.hedge.enabled) return null
     const { request, worth } = call
     const book = this.#bookOf(request)
-    if (!book.hedges.has(1)) return null
+    if (!book.mayHedge()) return null
     const barMs = ttftBarMs(request) - (nowMs - call.arrivedAtMs)
     this.#sift(call, nowMs)
     const firstCost = this.#costOf(call, first, nowMs)
@@ -186,14 +182,13 @@ export class Planner {
       candidate.outputTokens = firstCost.outputTokens
       estimate(candidate, request, barMs, nowMs)
       const gain = hedgeGain(hedging, candidate, candidate.chance, atMs)
-      if (gain <= most || !book.hedgeSpend.has(-HEDGE_BURST * costOf(candidate))) continue
+      if (gain <= most || !book.mayHedgeFor(costOf(candidate))) continue
       most = gain
       best = candidate
     }
     if (best === null) return null
     call.isHedged = true
-    book.hedges.spend(1)
-    book.hedgeSpend.spend(first.inputTokens > 0 ? firstCost.inputCost : 0)
+    book.hedged(firstCost.inputCost)
     return best.target.id
   }
 
@@ -204,20 +199,6 @@ export class Planner {
 
   #sift(call: Call, nowMs: number): void {
     sift(this.#sifted, call, this.#targets, this.#retries, nowMs)
-  }
-
-  /** What dual ascent and the shares of exploration and hedging go by. */
-  #observeField(book: PolicyBook, usable: readonly Candidate[]): void {
-    let leastCost = Number.POSITIVE_INFINITY
-    let bestChance = 0
-    for (const candidate of usable) {
-      const cost = costOf(candidate)
-      if (cost < leastCost) leastCost = cost
-      if (candidate.chance > bestChance) bestChance = candidate.chance
-    }
-    book.worth.decided(leastCost, bestChance)
-    book.explorations.earn(book.exploreShare)
-    book.hedges.earn(book.hedgeShare)
   }
 
   /** Puts a target to be explored first; returns the probability of what was then chosen. */
@@ -251,8 +232,7 @@ export class Planner {
   ): PlannerDecision {
     const { request } = call
     const first = usable[0] as Candidate
-    const book = this.#bookOf(request)
-    book.hedgeSpend.earn(book.hedgeCostShare * costOf(first))
+    this.#bookOf(request).spending(request.policy, first.cost)
     return {
       id: request.id,
       order: usable.map((candidate) => candidate.target.id),
@@ -288,7 +268,7 @@ export class Planner {
   #costOf(call: Call, attempt: Attempt, nowMs: number) {
     const { request } = call
     const facts = request.targets.find((candidate) => candidate.id === attempt.target.id)
-    const outputTokens = this.#outputOf(request.model).expect(request.inputTokens, request.outputTokensMax)
+    const outputTokens = this.#bookOf(request).outputs.expect(request.inputTokens, request.outputTokensMax)
     const cached = attempt.hitShare * attempt.expected.tokens
     return {
       outputTokens,
@@ -314,43 +294,7 @@ export class Planner {
     }
   }
 
-  #outputOf(model: string): OutputLength {
-    let length = this.#outputs.get(model)
-    if (length === undefined) {
-      length = new OutputLength()
-      this.#outputs.set(model, length)
-    }
-    return length
-  }
-
   #bookOf({ policy, model }: PlannerRequest): PolicyBook {
-    const key = `${policy.name} ${model}`
-    let book = this.#books.get(key)
-    if (book === undefined) {
-      book = {
-        worth: new Worth(),
-        explorations: new Allowance(EXPLORE_BURST, EXPLORE_BURST),
-        hedges: new Allowance(HEDGE_BURST, HEDGE_BURST),
-        hedgeSpend: new Allowance(Number.POSITIVE_INFINITY),
-        exploreShare: policy.explore.maxShare,
-        hedgeShare: policy.hedge.maxShare,
-        hedgeCostShare: policy.hedge.maxExtraCost,
-      }
-      this.#books.set(key, book)
-    }
-    return book
+    return this.#books.of(policy, model)
   }
 }
-
-/** What is kept for one policy and model. */
-interface PolicyBook {
-  readonly worth: Worth
-  readonly explorations: Allowance
-  readonly hedges: Allowance
-  readonly hedgeSpend: Allowance
-  readonly exploreShare: number
-  readonly hedgeShare: number
-  readonly hedgeCostShare: number
-}
-
-export type { PlannerDecision, PlannerRequest, PlannerTarget, TargetState }

@@ -1,7 +1,7 @@
 // Which prompt prefixes an upstream has seen, and how often its cache then had them.
 
 /** Of the prompt, that each prefix is longer than the one before. */
-export const PREFIX_TOKENS = 512
+const PREFIX_TOKENS = 512
 /** Each names a whole prefix; the oldest are forgotten. */
 const PREFIXES_MAX = 20_000
 /** Ages of the last use, each with a hit rate of its own: caches forget. */

@@ -1,6 +1,5 @@
 // What the planner is asked: a request, and the targets that may serve it with all that is known of them beforehand.
 
-import type { FailureKind } from '#core/errors.ts'
 import type { Capability } from '#core/provider.ts'
 import type { PolicySettings } from '#core/settings.ts'
 import type { QuotaLimits } from './quota.ts'
@@ -41,7 +40,7 @@ export interface PlannerRequest {
   readonly inputTokens: number
   /** What the client allows; null: it does not say. */
   readonly outputTokensMax: number | null
-  /** Each names a whole prefix of the prompt, of `PREFIX_TOKENS` tokens more than the one before. */
+  /** Each names a whole prefix of the prompt, of 512 tokens more than the one before. */
   readonly prefixes: readonly (string | number)[]
   readonly session: string | null
   /** Hidden thinking precedes the first content: such requests are estimated apart. */
@@ -65,6 +64,3 @@ export interface PlannerDecision {
   readonly expectedCost: number
   readonly pSlo: number
 }
-
-/** Ways an attempt can fail that the planner learns from; others are nobody's fault. */
-export type PlannerFailure = FailureKind

@@ -78,11 +78,20 @@ function setUtilities(candidates: readonly Candidate[], scoring: Scoring): void 
   for (const candidate of candidates) {
     const fallback = candidate === best ? second : best
     const quick = candidate.refusalChance + QUICK_FAILURES * candidate.failureChance
-    const rescued = fallback === null || isLast ? 0 : quick * (FALLBACK_KEEPS * worth * fallback.chance - costOf(fallback))
-    const lost = isLast || fallback === null ? 2 * worth * (candidate.failureChance + candidate.refusalChance) : 0
-    const hung = fallback === null ? 0 : candidate.hangChance * (candidate.inputCost + costOf(fallback) + HANG_WORTH * worth)
+    const rescued =
+      fallback === null || isLast ? 0 : quick * (FALLBACK_KEEPS * worth * fallback.chance - costOf(fallback))
+    const lost =
+      isLast || fallback === null ? 2 * worth * (candidate.failureChance + candidate.refusalChance) : 0
+    const hung =
+      fallback === null
+        ? 0
+        : candidate.hangChance * (candidate.inputCost + costOf(fallback) + HANG_WORTH * worth)
     candidate.utility =
-      worth * candidate.chance - costOf(candidate) * (1 - quick - candidate.hangChance) + rescued - lost - hung
+      worth * candidate.chance -
+      costOf(candidate) * (1 - quick - candidate.hangChance) +
+      rescued -
+      lost -
+      hung
     if (areAllLate) candidate.utility += worth * LATE_WORTH * lateChance(candidate, scoring)
   }
 }
@@ -106,7 +115,8 @@ export function costOf(candidate: Candidate): number {
 function isPreferred(candidate: Candidate, scoring: Scoring): boolean {
   const { preferredMaxLatency, preferredMinThroughput } = scoring.request.policy
   return (
-    (preferredMaxLatency === null || holds(preferredMaxLatency, (ms) => latencyChance(candidate, scoring, ms))) &&
+    (preferredMaxLatency === null ||
+      holds(preferredMaxLatency, (ms) => latencyChance(candidate, scoring, ms))) &&
     (preferredMinThroughput === null ||
       holds(preferredMinThroughput, (rate) => candidate.state.speed.chance(1000 / rate)))
   )

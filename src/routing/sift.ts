@@ -33,7 +33,8 @@ export function sift(into: Sifted, call: Call, targets: Targets, retries: Allowa
   for (let index = 0; index < pool.length; index++) {
     const target = request.targets[index] as PlannerTarget
     const state = targets.of(target)
-    const candidate = (pool[index] ??= blankCandidate(target, state))
+    const candidate = pool[index] ?? blankCandidate(target, state)
+    pool[index] = candidate
     candidate.target = target
     candidate.state = state
     candidate.waitMs = 0

@@ -140,7 +140,11 @@ export class TtftModel {
     if (this.samples > WARM_UP) this.#learnNoise(residual, trust)
     const clipped = Math.max(-0.7, Math.min(0.7, residual))
     const loadTimes = 1 + this.#loadFactor * load * load
-    this.#fit(uncachedTokens / 1000, Math.exp(log - level * 0.9 - this.#loadOffsets.at(loadPlace(inFlight))) / loadTimes, trust)
+    this.#fit(
+      uncachedTokens / 1000,
+      Math.exp(log - level * 0.9 - this.#loadOffsets.at(loadPlace(inFlight))) / loadTimes,
+      trust,
+    )
     this.#loadFactor = Math.min(
       30,
       Math.max(0, this.#loadFactor + (0.05 * trust * clipped * load * load) / loadTimes),
@@ -215,7 +219,7 @@ class Offsets {
 
   at(place: number): number {
     const last = this.#means.length - 1
-    const bounded = place >= last ? last : place
+    const bounded = Math.min(place, last)
     const bin = bounded | 0
     const here = this.#means[bin] ?? 0
     return here + ((this.#means[Math.min(bin + 1, last)] ?? 0) - here) * (bounded - bin)
@@ -223,7 +227,7 @@ class Offsets {
 
   learn(place: number, residual: number, trust: number): void {
     const last = this.#means.length - 1
-    const bounded = place >= last ? last : place
+    const bounded = Math.min(place, last)
     const bin = bounded | 0
     const upper = bounded - bin
     this.#move(bin, residual, trust * (1 - upper))

@@ -51,7 +51,15 @@ function percentilesOf(bar: PolicyConfig['preferred_max_latency']): Percentiles 
 }
 
 function policyOf(name: string, config: PolicyConfig): PolicySettings {
-  const { slo, max_price: price, hedge, retry, outlier_detection: outlier, on_moderation: moderation, timeouts } = config
+  const {
+    slo,
+    max_price: price,
+    hedge,
+    retry,
+    outlier_detection: outlier,
+    on_moderation: moderation,
+    timeouts,
+  } = config
   return {
     name,
     sort: config.sort,
@@ -62,8 +70,7 @@ function policyOf(name: string, config: PolicyConfig): PolicySettings {
       attainment: slo.attainment,
       value: slo.value,
     },
-    maxPrice:
-      price === undefined ? null : { input: price.input ?? null, output: price.output ?? null },
+    maxPrice: price === undefined ? null : { input: price.input ?? null, output: price.output ?? null },
     preferredMaxLatency: percentilesOf(config.preferred_max_latency),
     preferredMinThroughput: percentilesOf(config.preferred_min_throughput),
     affinity: config.affinity,

@@ -188,7 +188,9 @@ export const policySchema = z.strictObject({
   sort: z
     .enum(SORTS)
     .default('value')
-    .describe('value: the least of expected cost − value × P(meets the SLO). throughput: most tokens per second.'),
+    .describe(
+      'value: the least of expected cost − value × P(meets the SLO). throughput: most tokens per second.',
+    ),
   slo: z
     .strictObject({
       ttft_ms: milliseconds.optional().describe('Time to first token of a request; absent: any.'),
@@ -204,7 +206,9 @@ export const policySchema = z.strictObject({
   max_price: z
     .strictObject({ input: amount.optional(), output: amount.optional() })
     .optional()
-    .describe("Book currency per million tokens, at the request's tier and hour; dearer targets are left out."),
+    .describe(
+      "Book currency per million tokens, at the request's tier and hour; dearer targets are left out.",
+    ),
   preferred_max_latency: percentiles('Milliseconds to the first token'),
   preferred_min_throughput: percentiles('Tokens per second'),
   affinity: z

@@ -122,7 +122,31 @@ const CASES: readonly Case[] = [
     name: 'an unknown sort',
     text: policy({ sort: 'prise' }),
     path: 'policies.p.sort',
-    says: ['price | latency | priority | weighted', 'did you mean "price"?'],
+    says: ['value | price | latency | throughput | weighted | priority', 'did you mean "price"?'],
+  },
+  {
+    name: 'a share that is none',
+    text: policy({ explore: { max_share: 5 } }),
+    path: 'policies.p.explore.max_share',
+    says: ['from 0 to 1'],
+  },
+  {
+    name: 'an unknown word for what an SLO is worth',
+    text: policy({ slo: { value: 'auot' } }),
+    path: 'policies.p.slo.value',
+    says: ['"auto"'],
+  },
+  {
+    name: 'a setting of hedging that there is not',
+    text: policy({ hedge: { max_shares: 0.1 } }),
+    path: 'policies.p.hedge.max_shares',
+    says: ['did you mean "max_share"?'],
+  },
+  {
+    name: 'an unknown affinity',
+    text: policy({ affinity: 'sticky' }),
+    path: 'policies.p.affinity',
+    says: ['priced | session | none'],
   },
   {
     name: 'an unknown word for moderation',
