@@ -97,7 +97,7 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
     hitShare === 0
       ? missChance
       : missChance + hitShare * (ttft.chance(level, logUsualHit, barMs) - missChance)
-  candidate.hangChance = 1 - ttft.chance(level, logUsualMiss, timeoutMsOf(request))
+  candidate.hangChance = ttft.hangChance(level, logUsualMiss, timeoutMsOf(request))
   candidate.tpotChance = policy.slo.tpotMs === null ? 1 : state.speed.chance(policy.slo.tpotMs)
   candidate.failureChance = state.failures.expected(nowMs)
   candidate.refusalChance = state.refusals.expected(nowMs)

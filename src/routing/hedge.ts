@@ -5,7 +5,7 @@ import { costOf, HANG_WORTH } from './score.ts'
 import type { TtftModel } from './ttft.ts'
 
 /** Of the second target's expected time, so much is left for it when it is asked. */
-const LEFT = [1.1, 1.35, 1.7, 2.2, 3]
+const LEFT = [1.15, 1.5, 2, 2.8]
 /** Of requests whose first target would have been in time, the second is quicker in about so many. */
 const OVERTAKES = 0.5
 /**
@@ -30,29 +30,43 @@ export interface Hedging {
   readonly level: Float64Array
   /** Of one request within the SLO. */
   readonly worth: number
-  readonly barMs: number
-  /** It is given up then. */
-  readonly timeoutMs: number
+  /** P(the first token is there by the end of the SLO), and P(it never comes), when it was asked. */
+  readonly inTime: number
+  readonly hung: number
+}
+
+export function openHedging(
+  first: FirstAttempt,
+  level: Float64Array,
+  worth: number,
+  barMs: number,
+  timeoutMs: number,
+): Hedging {
+  const inTime = chanceBy(first, level, barMs)
+  return { first, level, worth, inTime, hung: first.ttft.hangChance(level, first.logUsualMiss, timeoutMs) }
 }
 
 /** P(the first token is there by then). */
-function chanceBy({ first, level }: Hedging, ms: number): number {
+function chanceBy(first: FirstAttempt, level: Float64Array, ms: number): number {
   const miss = first.ttft.chance(level, first.logUsualMiss, ms)
   if (first.hitShare === 0) return miss
   return miss + first.hitShare * (first.ttft.chance(level, first.logUsualHit, ms) - miss)
 }
 
+/** P(no token until then). */
+export function silentChance({ first, level }: Hedging, atMs: number): number {
+  return 1 - chanceBy(first, level, atMs)
+}
+
 /**
- * What asking `second` at `atMs` gains, book currency, given that the first is silent until then. `secondChance` is
- * that it answers within the SLO.
+ * What asking `second` gains, book currency, given that the first is silent, which had the chance `silent`.
+ * `secondChance` is that the second answers within the SLO.
  */
-export function hedgeGain(hedging: Hedging, second: Candidate, secondChance: number, atMs: number): number {
-  const { first, worth, barMs, timeoutMs } = hedging
-  const byNow = chanceBy(hedging, atMs)
-  const silent = 1 - byNow
+export function hedgeGain(hedging: Hedging, second: Candidate, secondChance: number, silent: number): number {
+  const { first, worth } = hedging
   if (silent <= 0) return 0
-  const inTime = (chanceBy(hedging, barMs) - byNow) / silent
-  const hung = (1 - chanceBy(hedging, timeoutMs)) / silent
+  const inTime = Math.max(0, (hedging.inTime - 1 + silent) / silent)
+  const hung = Math.min(1, hedging.hung / silent)
   const rescued = (1 - inTime) * secondChance
   // One of the two prompts is billed for nothing, and the winner may be the dearer one. After a hang there would be a
   // second attempt all the same.
@@ -66,15 +80,16 @@ export function hedgeTimeMs(
   hedging: Hedging,
   second: Candidate,
   chanceIn: (ms: number) => number,
+  barMs: number,
 ): number | null {
   let time: number | null = null
   let most = Number.NEGATIVE_INFINITY
   for (const times of LEFT) {
     const leftMs = times * second.ttftMs
-    const atMs = hedging.barMs - leftMs
+    const atMs = barMs - leftMs
     if (atMs <= 0) break
-    const silent = 1 - chanceBy(hedging, atMs)
-    const gain = silent * hedgeGain(hedging, second, chanceIn(leftMs), atMs)
+    const silent = silentChance(hedging, atMs)
+    const gain = silent * hedgeGain(hedging, second, chanceIn(leftMs), silent)
     if (gain <= most) continue
     most = gain
     time = atMs

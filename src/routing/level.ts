@@ -145,12 +145,26 @@ export function weighSilence(weights: Float64Array, logRatio: number, noise: Noi
   for (let bin = 0; bin < BINS; bin++) weights[bin] = (weights[bin] ?? 0) / total
 }
 
+/** Lighter bins do not change a chance by what matters. */
+const WEIGHT_MIN = 3e-5
+/** Beyond so many standard deviations noise is nothing. */
+const REACH = 4
+
 /** P(log ratio ≤ x) over levels and noise. */
 export function chanceBelow(weights: Float64Array, x: number, noise: Noise): number {
   let sum = 0
-  for (let bin = 0; bin < BINS; bin++) {
+  const last = Math.min(BINS - 1, ZERO_BIN + Math.ceil((x + REACH * noise.sigma) / STEP))
+  for (let bin = 0; bin <= last; bin++) {
     const weight = weights[bin] ?? 0
-    if (weight > 1e-5) sum += weight * noiseCdf(x - (LEVELS[bin] ?? 0), noise)
+    if (weight > WEIGHT_MIN) sum += weight * noiseCdf(x - (LEVELS[bin] ?? 0), noise)
   }
+  return sum
+}
+
+/** P(level > x): what noise does to that matters little far from the usual. */
+export function massAbove(weights: Float64Array, x: number): number {
+  let sum = 0
+  const first = Math.max(0, ZERO_BIN + Math.ceil(x / STEP))
+  for (let bin = Math.min(first, HANG_BIN); bin < BINS; bin++) sum += weights[bin] ?? 0
   return sum
 }

@@ -6,7 +6,7 @@ import { Allowance } from './allowance.ts'
 import { type Call, Calls, runningAt, ttftBarMs } from './call.ts'
 import { blankCandidate, type Candidate, estimate, estimateUsual, timeoutMsOf } from './candidate.ts'
 import { chosen, EXPLORE_CHANCE, explored, findExploration } from './explore.ts'
-import { hedgeGain, hedgeTimeMs } from './hedge.ts'
+import { hedgeGain, hedgeTimeMs, openHedging, silentChance } from './hedge.ts'
 import { type PolicyBook, PolicyBooks } from './policy-book.ts'
 import type { PlannerDecision, PlannerRequest } from './request.ts'
 import { costOf, rank } from './score.ts'
@@ -168,20 +168,21 @@ export class Planner {
     this.#sift(call, nowMs)
     const firstCost = this.#costOf(call, first, nowMs)
     const atMs = nowMs - first.sentAtMs
-    const hedging = {
-      first: { ...first, ...firstCost },
-      level: first.ttft.levelNow(nowMs),
+    const hedging = openHedging(
+      { ...first, ...firstCost },
+      first.ttft.levelNow(nowMs),
       worth,
-      barMs: atMs + barMs,
-      timeoutMs: timeoutMsOf(request),
-    }
+      atMs + barMs,
+      timeoutMsOf(request),
+    )
+    const silent = silentChance(hedging, atMs)
     let best: Candidate | null = null
     let most = 0
     for (const candidate of this.#sifted.usable) {
       if (candidate.state === first.target) continue
       candidate.outputTokens = firstCost.outputTokens
       estimate(candidate, request, barMs, nowMs)
-      const gain = hedgeGain(hedging, candidate, candidate.chance, atMs)
+      const gain = hedgeGain(hedging, candidate, candidate.chance, silent)
       if (gain <= most || !book.mayHedgeFor(costOf(candidate))) continue
       most = gain
       best = candidate
@@ -255,14 +256,11 @@ export class Planner {
     const level = other.levelNow(nowMs)
     const sure = second.tpotChance * (1 - second.failureChance) * (1 - second.refusalChance)
     const chanceIn = (ms: number): number => sure * other.chance(level, second.logUsualMiss, ms)
-    const hedging = {
-      first: { ...first, ttft },
-      level: ttft.levelNow(nowMs),
-      worth: call.worth,
-      barMs,
-      timeoutMs: timeoutMsOf(call.request),
-    }
-    return hedgeTimeMs(hedging, second, chanceIn)
+    const { hitShare, logUsualHit, logUsualMiss, inputCost, cost } = first
+    const attempt = { ttft, hitShare, logUsualHit, logUsualMiss, inputCost, cost }
+    const timeoutMs = timeoutMsOf(call.request)
+    const hedging = openHedging(attempt, ttft.levelNow(nowMs), call.worth, barMs, timeoutMs)
+    return hedgeTimeMs(hedging, second, chanceIn, barMs)
   }
 
   #costOf(call: Call, attempt: Attempt, nowMs: number) {

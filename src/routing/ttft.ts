@@ -1,6 +1,14 @@
 // Time to first token of one target: (a + b · uncached prompt tokens) × load × how slow it is now × noise.
 
-import { chanceBelow, LevelFilter, meanLevel, type Noise, noiseCdf, weighSilence } from './level.ts'
+import {
+  chanceBelow,
+  LevelFilter,
+  massAbove,
+  meanLevel,
+  type Noise,
+  noiseCdf,
+  weighSilence,
+} from './level.ts'
 
 /** What a catalogue or experience says of a target before it has answered. */
 export interface LatencyPrior {
@@ -95,7 +103,12 @@ export class TtftModel {
     return barMs <= 0 ? 0 : chanceBelow(level, Math.log(barMs) - logUsual, this.noise)
   }
 
-  /** The same if it were as quick as usual. */
+  /** P(no answer until it is given up). */
+  hangChance(level: Float64Array, logUsual: number, timeoutMs: number): number {
+    return massAbove(level, Math.log(timeoutMs) - logUsual)
+  }
+
+  /** P(first token within `barMs`) if it were as quick as usual. */
   usualChance(logUsual: number, barMs: number): number {
     return barMs <= 0 ? 0 : noiseCdf(Math.log(barMs) - logUsual, this.noise)
   }
