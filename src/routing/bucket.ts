@@ -6,7 +6,7 @@ const MINUTE_MS = 60_000
 const BURST_MS = 10_000
 const BURST_MS_MIN = 1_000
 /** What is believed to fit grows until it is refused; what has been seen to pass is forgotten. */
-const GROWTH_PER_MS = Math.log(2) / (20 * MINUTE_MS)
+const GROWTH_PER_MS = Math.log(2) / (60 * MINUTE_MS)
 const FORGOTTEN_PER_MS = Math.log(2) / (20 * MINUTE_MS)
 /** Over this time the own rate is measured, to make a limit of it where none is declared. */
 const MEASURED_MS = 20_000

@@ -12,7 +12,7 @@ const OVERTAKES = 0.5
  * A hedge is to earn so many times what it costs: it takes room in limits from those who come next, which no price
  * says.
  */
-const EARNINGS = 2
+const EARNINGS = 3
 
 export interface FirstAttempt {
   readonly ttft: TtftModel

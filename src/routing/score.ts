@@ -23,6 +23,8 @@ const QUICK_FAILURES = 0.6
 const LATE_WORTH = 0.06
 const LATE_TIMES = 3
 
+/** A last attempt that fails leaves the request without any answer. */
+const LOST_WORTH = 10
 /** A request that hangs until it is given up is worse than one that misses the SLO by a little. */
 export const HANG_WORTH = 0.5
 
@@ -80,8 +82,8 @@ function setUtilities(candidates: readonly Candidate[], scoring: Scoring): void 
     const quick = candidate.refusalChance + QUICK_FAILURES * candidate.failureChance
     const rescued =
       fallback === null || isLast ? 0 : quick * (FALLBACK_KEEPS * worth * fallback.chance - costOf(fallback))
-    const lost =
-      isLast || fallback === null ? 2 * worth * (candidate.failureChance + candidate.refusalChance) : 0
+    const unanswered = candidate.failureChance + candidate.refusalChance + candidate.hangChance
+    const lost = isLast || fallback === null ? LOST_WORTH * worth * unanswered : 0
     const hung =
       fallback === null
         ? 0
