@@ -13,6 +13,8 @@ export interface Call {
   /** Of the last decision. */
   worth: number
   exploring: string | null
+  /** Of the first decision: P(within the SLO). */
+  promised: number
   isHedged: boolean
   /** A window of this size was too small. */
   windowMin: number
@@ -42,6 +44,7 @@ export class Calls {
       running: [],
       worth: 0,
       exploring: null,
+      promised: 0,
       isHedged: false,
       windowMin: 0,
     }

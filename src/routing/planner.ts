@@ -56,6 +56,10 @@ export class Planner {
     const scoring = { request, barMs, worth: call.worth, isLast, nowMs, random: this.#random }
     if (!rank(usable, scoring)) return this.#refuse(call, book, null)
     const explored = isLast ? 1 : this.#explore(call, book, usable, barMs, nowMs)
+    if (call.attempts === 0) {
+      call.promised = usable[0]?.chance ?? 0
+      book.worth.chose(call.promised, policy.slo)
+    }
     call.attempts++
     return this.#decision(call, usable, barMs, explored, nowMs)
   }
@@ -122,7 +126,7 @@ export class Planner {
     const { tpotMs } = request.policy.slo
     const tpot = (nowMs - attempt.answeredAtMs) / Math.max(1, usage.outputTokens - 1)
     const isQuick = attempt.answeredAtMs - call.arrivedAtMs <= ttftBarMs(request)
-    book.worth.ended(isQuick && (tpotMs === null || tpot <= tpotMs), request.policy.slo)
+    book.worth.ended(isQuick && (tpotMs === null || tpot <= tpotMs), call.promised)
     this.#calls.close(id)
   }
 
@@ -277,7 +281,7 @@ export class Planner {
 
   #refuse(call: Call, book: PolicyBook, waitMs: number | null): PlannerDecision {
     if (waitMs === null) {
-      book.worth.ended(false, call.request.policy.slo)
+      book.worth.ended(false, call.promised)
       this.#calls.close(call.request.id)
     }
     return {

@@ -29,7 +29,7 @@ export class PolicyBook {
       if (cost < leastCost) leastCost = cost
       if (candidate.chance > bestChance) bestChance = candidate.chance
     }
-    this.worth.decided(leastCost, bestChance)
+    this.worth.requested(leastCost, bestChance)
     this.explorations.earn(policy.explore.maxShare)
     this.#hedges.earn(policy.hedge.maxShare)
   }
