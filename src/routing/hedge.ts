@@ -21,6 +21,8 @@ export interface FirstAttempt {
   readonly hitShare: number
   readonly inputCost: number
   readonly cost: number
+  /** Where requests fail, those that are silent are likely to hang. */
+  readonly failureChance: number
 }
 
 /** A request whose first target has not answered. Times are from when the first was asked. */
@@ -42,8 +44,10 @@ export function openHedging(
   barMs: number,
   timeoutMs: number,
 ): Hedging {
-  const inTime = chanceBy(first, level, barMs)
-  return { first, level, worth, inTime, hung: first.ttft.hangChance(level, first.logUsualMiss, timeoutMs) }
+  const answers = 1 - first.failureChance
+  const inTime = answers * chanceBy(first, level, barMs)
+  const hung = 1 - answers * (1 - first.ttft.hangChance(level, first.logUsualMiss, timeoutMs))
+  return { first, level, worth, inTime, hung }
 }
 
 /** P(the first token is there by then). */
@@ -55,7 +59,7 @@ function chanceBy(first: FirstAttempt, level: Float64Array, ms: number): number 
 
 /** P(no token until then). */
 export function silentChance({ first, level }: Hedging, atMs: number): number {
-  return 1 - chanceBy(first, level, atMs)
+  return 1 - (1 - first.failureChance) * chanceBy(first, level, atMs)
 }
 
 /**

@@ -173,7 +173,7 @@ export class Planner {
     const firstCost = this.#costOf(call, first, nowMs)
     const atMs = nowMs - first.sentAtMs
     const hedging = openHedging(
-      { ...first, ...firstCost },
+      { ...first, ...firstCost, failureChance: first.target.failures.expected(nowMs) },
       first.ttft.levelNow(nowMs),
       worth,
       atMs + barMs,
@@ -260,8 +260,8 @@ export class Planner {
     const level = other.levelNow(nowMs)
     const sure = second.tpotChance * (1 - second.failureChance) * (1 - second.refusalChance)
     const chanceIn = (ms: number): number => sure * other.chance(level, second.logUsualMiss, ms)
-    const { hitShare, logUsualHit, logUsualMiss, inputCost, cost } = first
-    const attempt = { ttft, hitShare, logUsualHit, logUsualMiss, inputCost, cost }
+    const { hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance } = first
+    const attempt = { ttft, hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance }
     const timeoutMs = timeoutMsOf(call.request)
     const hedging = openHedging(attempt, ttft.levelNow(nowMs), call.worth, barMs, timeoutMs)
     return hedgeTimeMs(hedging, second, chanceIn, barMs)
