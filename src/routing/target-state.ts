@@ -53,6 +53,8 @@ export class TargetState {
   nextProbeAtMs = Number.NEGATIVE_INFINITY
   probeGapMs = 0
   #breaker: BreakerState = CLOSED
+  /** When the youngest request that has failed was sent. */
+  #failedSentAtMs = Number.NEGATIVE_INFINITY
   readonly #prior: LatencyPrior
   #plain: TtftModel | null = null
   #thinking: TtftModel | null = null
@@ -110,8 +112,11 @@ export class TargetState {
     attempt.answeredAtMs = nowMs
     const ttftMs = nowMs - attempt.sentAtMs
     attempt.levelAtAnswer = attempt.ttft.answered(attempt, ttftMs, nowMs)
-    this.#breaker = onSuccess(this.#breaker)
-    this.failures.observe(false, nowMs)
+    // An answer to what was sent before a request that has failed says nothing of the time since.
+    if (attempt.sentAtMs >= this.#failedSentAtMs) {
+      this.#breaker = onSuccess(this.#breaker)
+      this.failures.observe(false, nowMs)
+    }
     this.refusals.observe(false, nowMs)
     if (attempt.fullness !== null) this.quota.passed(attempt.fullness)
     if (attempt.sharedFullness !== null) this.sharedQuota?.passed(attempt.sharedFullness)
@@ -152,6 +157,7 @@ export class TargetState {
       this.#breaker = onNeutral(this.#breaker)
       return
     }
+    this.#failedSentAtMs = Math.max(this.#failedSentAtMs, attempt.sentAtMs)
     this.failures.observe(true, nowMs)
     this.#breaker = onFailure(this.breaker(nowMs), kind, rules, nowMs, retryAfterMs)
   }
