@@ -75,6 +75,15 @@ export function blankCandidate(target: PlannerTarget, state: TargetState): Candi
   }
 }
 
+/** An unpriced target costs nothing that could be compared. */
+export function known(cost: number): number {
+  return Number.isNaN(cost) ? 0 : cost
+}
+
+export function costOf(candidate: Candidate): number {
+  return known(candidate.cost)
+}
+
 /** Where the policy does not say it. */
 const TIMEOUT_MS = 15_000
 const THINKING_TIMEOUT_MS = 180_000
@@ -110,7 +119,7 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
   candidate.ttftMs = Math.exp(meanLevel(level)) * usualMs
   const cached = candidate.hitShare * candidate.expected.tokens
   candidate.cost = target.quote.cost(nowMs, inputTokens, cached, candidate.outputTokens)
-  candidate.inputCost = target.quote.cost(nowMs, inputTokens, cached, 0)
+  candidate.inputCost = known(target.quote.cost(nowMs, inputTokens, cached, 0))
 }
 
 /** What is usual for such a request there, without the level of the moment. */

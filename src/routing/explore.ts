@@ -1,7 +1,7 @@
-// Which cheaper target to try though it does not look best: one that, were it as it usually is, would be chosen.
+// Which cheaper target to try though it does not look best: one that, were it as it usually is, would be chosen,
+// and one that nobody has asked for long.
 
-import type { Candidate } from './candidate.ts'
-import { costOf } from './score.ts'
+import { type Candidate, costOf } from './candidate.ts'
 
 /** So much cheaper, or nothing is won. */
 const CHEAPER = 0.97
@@ -9,6 +9,7 @@ const GAP_MS_MIN = 5_000
 const GAP_MS_MAX = 30_000
 /** A target that is due is tried with this probability by each request that could. */
 export const EXPLORE_CHANCE = 0.5
+const FORGOTTEN_MS = 60_000
 /** Failures of a target that is well. */
 const USUAL_FAILURES = 0.005
 
@@ -30,7 +31,9 @@ export function findExploration(
     if (state.exploring > 0 || nowMs < state.nextProbeAtMs) continue
     if (state.ttft(isThinking).isOverdue(nowMs)) continue
     if (!(costOf(candidate) < CHEAPER * costOf(choice))) continue
-    const inTime = state.ttft(isThinking).usualChance(candidate.logUsualMiss, barMs)
+    // Of what has not been heard for long, the usual may have changed, too.
+    const isForgotten = nowMs - state.sentAtMs >= FORGOTTEN_MS
+    const inTime = isForgotten ? 1 : state.ttft(isThinking).usualChance(candidate.logUsualMiss, barMs)
     const utility = worth * inTime * candidate.tpotChance * (1 - USUAL_FAILURES) - costOf(candidate)
     if (utility <= most) continue
     most = utility

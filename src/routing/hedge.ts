@@ -1,7 +1,7 @@
 // When a second target is worth asking before the first one has answered, and whether it still is when the time comes.
 
-import type { Candidate } from './candidate.ts'
-import { costOf, HANG_WORTH } from './score.ts'
+import { type Candidate, costOf } from './candidate.ts'
+import { HANG_WORTH } from './score.ts'
 import type { TtftModel } from './ttft.ts'
 
 /** Of the second target's expected time, so much is left for it when it is asked. */

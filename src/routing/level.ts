@@ -161,6 +161,11 @@ export function chanceBelow(weights: Float64Array, x: number, noise: Noise): num
   return sum
 }
 
+/** P(it takes requests and never answers). */
+export function hangShare(weights: Float64Array): number {
+  return weights[HANG_BIN] ?? 0
+}
+
 /** P(level > x): what noise does to that matters little far from the usual. */
 export function massAbove(weights: Float64Array, x: number): number {
   let sum = 0

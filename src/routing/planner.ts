@@ -4,14 +4,23 @@
 import type { FailureKind } from '#core/errors.ts'
 import { Allowance } from './allowance.ts'
 import { type Call, Calls, runningAt, ttftBarMs } from './call.ts'
-import { blankCandidate, type Candidate, estimate, estimateUsual, timeoutMsOf } from './candidate.ts'
+import {
+  blankCandidate,
+  type Candidate,
+  costOf,
+  estimate,
+  estimateUsual,
+  known,
+  timeoutMsOf,
+} from './candidate.ts'
+import { type Explanation, explain } from './explain.ts'
 import { chosen, EXPLORE_CHANCE, explored, findExploration } from './explore.ts'
 import { hedgeGain, hedgeTimeMs, openHedging, silentChance } from './hedge.ts'
 import { type PolicyBook, PolicyBooks } from './policy-book.ts'
-import type { PlannerDecision, PlannerRequest } from './request.ts'
-import { costOf, rank } from './score.ts'
+import type { PlannerDecision, PlannerRequest, PlannerTarget } from './request.ts'
+import { rank } from './score.ts'
 import { type Sifted, sift, soonestMs } from './sift.ts'
-import type { Attempt } from './target-state.ts'
+import type { Attempt, TargetStatus } from './target-state.ts'
 import { Targets } from './targets.ts'
 import type { WorthState } from './worth.ts'
 
@@ -26,6 +35,7 @@ export class Planner {
   readonly #calls = new Calls()
   readonly #books = new PolicyBooks()
   readonly #retries = new Allowance(10)
+  #last: Call | null = null
   readonly #sifted: Sifted = { usable: [], pool: [] }
 
   constructor(options: PlannerOptions) {
@@ -36,6 +46,8 @@ export class Planner {
   decide(request: PlannerRequest, nowMs: number): PlannerDecision {
     const call = this.#calls.open(request, nowMs)
     const { policy } = request
+    this.#last = call
+    call.exploring = null
     const barMs = ttftBarMs(request) - (nowMs - call.arrivedAtMs)
     const book = this.#bookOf(request)
     if (call.attempts >= policy.retry.attempts) return this.#refuse(call, book, null)
@@ -55,7 +67,7 @@ export class Planner {
     const isLast = call.attempts + 1 >= policy.retry.attempts
     const scoring = { request, barMs, worth: call.worth, isLast, nowMs, random: this.#random }
     if (!rank(usable, scoring)) return this.#refuse(call, book, null)
-    const explored = isLast ? 1 : this.#explore(call, book, usable, barMs, nowMs)
+    const explored = call.attempts > 0 ? 1 : this.#explore(call, book, usable, barMs, nowMs)
     if (call.attempts === 0) {
       call.promised = usable[0]?.chance ?? 0
       book.worth.chose(call.promised, policy.slo)
@@ -197,6 +209,19 @@ export class Planner {
     return best.target.id
   }
 
+  /** The last decision with all it was made of; to be asked for before the next one. */
+  explainLast(): Explanation | null {
+    const call = this.#last
+    if (call === null) return null
+    const { request, worth, exploring } = call
+    return explain({ request, worth, ...this.#sifted, explored: exploring !== null })
+  }
+
+  /** How a target stands: its breaker, its cooldown for limits, what is expected of it. */
+  targetStatus(target: PlannerTarget, nowMs: number): TargetStatus {
+    return this.#targets.of(target).status(nowMs)
+  }
+
   /** What requests under a policy are worth now, by the policy's name. */
   worth(request: PlannerRequest): WorthState {
     return this.#bookOf(request).worth.state(request.policy.slo)
@@ -209,9 +234,8 @@ export class Planner {
   /** Puts a target to be explored first; returns the probability of what was then chosen. */
   #explore(call: Call, book: PolicyBook, usable: Candidate[], barMs: number, nowMs: number): number {
     const { request } = call
-    call.exploring = null
     const choice = usable[0] as Candidate
-    if (request.policy.sort !== 'value' || !book.explorations.has(1)) {
+    if (request.policy.sort !== 'value' || !book.mayExplore(request.policy)) {
       chosen(choice)
       return 1
     }
@@ -223,7 +247,7 @@ export class Planner {
     usable.splice(usable.indexOf(found), 1)
     usable.unshift(found)
     call.exploring = found.target.id
-    book.explorations.spend(1)
+    book.explored()
     explored(found, nowMs)
     return EXPLORE_CHANCE
   }
@@ -274,8 +298,8 @@ export class Planner {
     const cached = attempt.hitShare * attempt.expected.tokens
     return {
       outputTokens,
-      cost: facts?.quote.cost(nowMs, request.inputTokens, cached, outputTokens) ?? 0,
-      inputCost: facts?.quote.cost(nowMs, request.inputTokens, cached, 0) ?? 0,
+      cost: known(facts?.quote.cost(nowMs, request.inputTokens, cached, outputTokens) ?? 0),
+      inputCost: known(facts?.quote.cost(nowMs, request.inputTokens, cached, 0) ?? 0),
     }
   }
 

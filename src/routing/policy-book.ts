@@ -3,9 +3,8 @@
 
 import type { PolicySettings } from '#core/settings.ts'
 import { Allowance } from './allowance.ts'
-import type { Candidate } from './candidate.ts'
+import { type Candidate, costOf } from './candidate.ts'
 import { OutputLength } from './output-length.ts'
-import { costOf } from './score.ts'
 import { Worth } from './worth.ts'
 
 /** So many explorations or hedges may come at once: an outage does not keep to shares. */
@@ -15,7 +14,7 @@ const HEDGE_BURST = 12
 export class PolicyBook {
   readonly worth = new Worth()
   readonly outputs = new OutputLength()
-  readonly explorations = new Allowance(EXPLORE_BURST, EXPLORE_BURST)
+  readonly #explorations = new Allowance(EXPLORE_BURST, EXPLORE_BURST)
   readonly #hedges = new Allowance(HEDGE_BURST, HEDGE_BURST)
   /** Book currency; below nothing by what a burst of hedges may cost. */
   readonly #hedgeSpend = new Allowance(Number.POSITIVE_INFINITY)
@@ -30,13 +29,21 @@ export class PolicyBook {
       if (candidate.chance > bestChance) bestChance = candidate.chance
     }
     this.worth.requested(leastCost, bestChance)
-    this.explorations.earn(policy.explore.maxShare)
+    this.#explorations.earn(policy.explore.maxShare)
     this.#hedges.earn(policy.hedge.maxShare)
   }
 
   /** So much is about to be spent. */
   spending(policy: PolicySettings, cost: number): void {
     if (cost > 0) this.#hedgeSpend.earn(policy.hedge.maxExtraCost * cost)
+  }
+
+  mayExplore(policy: PolicySettings): boolean {
+    return policy.explore.maxShare > 0 && this.#explorations.has(1)
+  }
+
+  explored(): void {
+    this.#explorations.spend(1)
   }
 
   mayHedge(): boolean {

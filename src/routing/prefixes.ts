@@ -48,8 +48,9 @@ export class PrefixLog {
     return { tokens: Math.min(last.tokens, inputTokens), ageMs: nowMs - last.atMs }
   }
 
-  hasSession(session: string): boolean {
-    return this.#sessions.has(session)
+  /** When its last request was sent there; -Infinity: none has been. */
+  sessionAtMs(session: string): number {
+    return this.#sessions.get(session)?.atMs ?? Number.NEGATIVE_INFINITY
   }
 
   sentSession(session: string, inputTokens: number, nowMs: number): void {

@@ -2,7 +2,7 @@
 
 import type { Percentiles, PolicySettings } from '#core/settings.ts'
 import { PERCENTILES } from '#core/settings.ts'
-import type { Candidate } from './candidate.ts'
+import { type Candidate, costOf } from './candidate.ts'
 import type { PlannerRequest } from './request.ts'
 
 const SHARE_OF: Readonly<Record<(typeof PERCENTILES)[number], number>> = {
@@ -26,7 +26,7 @@ const LATE_TIMES = 3
 /** A last attempt that fails leaves the request without any answer. */
 const LOST_WORTH = 10
 /** A request that hangs until it is given up is worse than one that misses the SLO by a little. */
-export const HANG_WORTH = 0.5
+export const HANG_WORTH = 0.25
 
 export interface Scoring {
   readonly request: PlannerRequest
@@ -45,7 +45,8 @@ export function rank(candidates: Candidate[], scoring: Scoring): boolean {
   const { policy } = scoring.request
   setUtilities(candidates, scoring)
   for (const candidate of candidates) candidate.rank = isPreferred(candidate, scoring) ? 0 : 1
-  const hasHope = meetsSlo(candidates, policy)
+  keepSession(candidates, scoring.request)
+  const hasHope = meetsSlo(candidates, scoring.request)
   if (!hasHope && policy.onNoCandidate === 'reject') return false
   sort(candidates, hasHope ? policy.sort : OTHERWISE[policy.onNoCandidate], scoring)
   return true
@@ -53,13 +54,32 @@ export function rank(candidates: Candidate[], scoring: Scoring): boolean {
 
 const OTHERWISE = { best_value: 'value', fastest: 'latency', cheapest: 'price', reject: 'value' } as const
 
-/** Other sorts than by value keep to targets that are in time nine times in ten, where there are any. */
-function meetsSlo(candidates: readonly Candidate[], policy: PolicySettings): boolean {
+/** Where the policy wants it so, a session stays where its last request went. */
+function keepSession(candidates: readonly Candidate[], { policy, session }: PlannerRequest): void {
+  if (policy.affinity !== 'session' || session === null) return
+  let latest: Candidate | null = null
+  let latestAtMs = Number.NEGATIVE_INFINITY
+  for (const candidate of candidates) {
+    const atMs = candidate.state.prefixes.sessionAtMs(session)
+    if (atMs <= latestAtMs) continue
+    latest = candidate
+    latestAtMs = atMs
+  }
+  if (latest !== null) latest.rank = SESSION_RANK
+}
+
+/** Before all that is preferred. */
+const SESSION_RANK = -10
+
+/** Other sorts than by value keep to targets that are in time nine times in ten, where there are any; one that is not
+ * known yet must be tried once. */
+function meetsSlo(candidates: readonly Candidate[], { policy, isThinking }: PlannerRequest): boolean {
   if (policy.slo.ttftMs === null && policy.slo.tpotMs === null) return true
   if (policy.sort === 'value') return candidates.some((candidate) => candidate.chance >= HOPE)
   let isMet = false
   for (const candidate of candidates) {
-    if (candidate.ttftChance * candidate.tpotChance >= SLO_SHARE) isMet = true
+    const isUnobserved = candidate.state.ttft(isThinking).samples === 0
+    if (isUnobserved || candidate.ttftChance * candidate.tpotChance >= SLO_SHARE) isMet = true
     else candidate.rank += 2
   }
   return isMet
@@ -107,11 +127,6 @@ function lateChance(candidate: Candidate, { request, barMs, nowMs }: Scoring): n
     (1 - candidate.failureChance) *
     (1 - candidate.refusalChance)
   )
-}
-
-/** An unpriced target costs nothing that could be compared. */
-export function costOf(candidate: Candidate): number {
-  return Number.isNaN(candidate.cost) ? 0 : candidate.cost
 }
 
 function isPreferred(candidate: Candidate, scoring: Scoring): boolean {

@@ -11,6 +11,7 @@ import {
   onSent,
   onSuccess,
 } from './breaker.ts'
+import { meanLevel } from './level.ts'
 import { Odds } from './odds.ts'
 import { type Expected, PrefixLog, UNSEEN } from './prefixes.ts'
 import type { Fullness, Quota } from './quota.ts'
@@ -36,6 +37,30 @@ export interface Attempt extends Waiting {
   sharedFullness: Fullness | null
 }
 
+/** Why a target takes no requests now. */
+export interface Cooldown {
+  readonly reason: FailureKind
+  /** Epoch ms. */
+  readonly sinceMs: number
+  readonly untilMs: number
+}
+
+export interface TargetStatus {
+  readonly target: string
+  readonly state: BreakerState['state']
+  readonly cooldowns: readonly Cooldown[]
+  readonly inFlight: number
+  /** Answers that the estimates come from; 0: they are a catalogue's, or typical ones. */
+  readonly samples: number
+  /** Of a prompt of a thousand tokens, nothing cached, at the load of now. */
+  readonly ttftMs: number
+  /** How slow it is against what is usual for it; 1: as usual. */
+  readonly slowness: number
+  readonly tokensPerSecond: number
+  readonly failureChance: number
+  readonly refusalChance: number
+}
+
 /** Below this share of its time, what the cache may save does not matter to the shape. */
 const CACHE_MATTERS_SHARE = 0.05
 
@@ -50,6 +75,7 @@ export class TargetState {
   inFlight = 0
   exploring = 0
   succeededAtMs = Number.NEGATIVE_INFINITY
+  sentAtMs = Number.NEGATIVE_INFINITY
   nextProbeAtMs = Number.NEGATIVE_INFINITY
   probeGapMs = 0
   #breaker: BreakerState = CLOSED
@@ -81,6 +107,30 @@ export class TargetState {
     return this.#breaker
   }
 
+  status(nowMs: number): TargetStatus {
+    const breaker = this.breaker(nowMs)
+    const ttft = this.ttft(false)
+    const slowness = Math.exp(meanLevel(ttft.levelNow(nowMs)))
+    const { cooldownSinceMs, cooldownUntilMs } = this.quota
+    const cooldowns: Cooldown[] = []
+    if (breaker.state === 'open' && breaker.reason !== null)
+      cooldowns.push({ reason: breaker.reason, sinceMs: breaker.sinceMs, untilMs: breaker.untilMs })
+    if (nowMs < cooldownUntilMs)
+      cooldowns.push({ reason: 'rate_limit', sinceMs: cooldownSinceMs, untilMs: cooldownUntilMs })
+    return {
+      target: this.id,
+      state: breaker.state,
+      cooldowns,
+      inFlight: this.inFlight,
+      samples: ttft.samples,
+      ttftMs: Math.exp(ttft.logUsual(1000, this.inFlight)) * slowness,
+      slowness,
+      tokensPerSecond: this.speed.tokensPerSecond(),
+      failureChance: this.failures.expected(nowMs),
+      refusalChance: this.refusals.expected(nowMs),
+    }
+  }
+
   /** Until its limits let such a request through. */
   quotaWaitMs(tokens: number, nowMs: number): number {
     const own = this.quota.waitMs(tokens, nowMs)
@@ -100,10 +150,11 @@ export class TargetState {
     attempt.fullness = this.quota.sent(attempt.inputTokens, nowMs)
     attempt.sharedFullness = this.sharedQuota?.sent(attempt.inputTokens, nowMs) ?? null
     this.inFlight++
+    this.sentAtMs = nowMs
     if (attempt.isExploring) this.exploring++
     attempt.ttft.sent(attempt)
     if (request.prefixes.length > 0) this.prefixes.sent(request.prefixes, nowMs)
-    else if (request.session !== null) this.prefixes.sentSession(request.session, request.inputTokens, nowMs)
+    if (request.session !== null) this.prefixes.sentSession(request.session, request.inputTokens, nowMs)
   }
 
   firstToken(attempt: Attempt, nowMs: number): void {

@@ -2,6 +2,7 @@
 
 import {
   chanceBelow,
+  hangShare,
   LevelFilter,
   massAbove,
   meanLevel,
@@ -100,12 +101,14 @@ export class TtftModel {
   }
 
   chance(level: Float64Array, logUsual: number, barMs: number): number {
+    if (barMs === Number.POSITIVE_INFINITY) return 1 - hangShare(level)
     return barMs <= 0 ? 0 : chanceBelow(level, Math.log(barMs) - logUsual, this.noise)
   }
 
   /** P(no answer until it is given up). */
   hangChance(level: Float64Array, logUsual: number, timeoutMs: number): number {
-    return massAbove(level, Math.log(timeoutMs) - logUsual)
+    const x = Math.log(timeoutMs) - logUsual
+    return x < NEAR_TIMEOUT ? 1 - chanceBelow(level, x, this.noise) : massAbove(level, x)
   }
 
   /** P(first token within `barMs`) if it were as quick as usual. */
@@ -197,7 +200,10 @@ export class TtftModel {
 }
 
 /** So many answers teach the usual time alone; a level against a guess would be none. */
-const WARM_UP = 5
+const WARM_UP = 3
+
+/** On the logarithm: where noise alone can make the difference. */
+const NEAR_TIMEOUT = 1.2
 
 /** On the logarithm: 1.6 times the usual. */
 const OVERDUE = 0.5
