@@ -102,13 +102,46 @@ export interface ModelSettings {
   readonly targets: readonly TargetSettings[]
 }
 
-export type Sort = 'price' | 'latency' | 'priority' | 'weighted'
+export const SORTS = ['value', 'price', 'latency', 'throughput', 'weighted', 'priority'] as const
+
+export type Sort = (typeof SORTS)[number]
+
+/** What a request is to be answered within, and what that is worth. */
+export interface Slo {
+  /** To the first token, for an empty prompt; null: no bar. */
+  readonly ttftMs: number | null
+  /** Added for each thousand tokens of the prompt. */
+  readonly ttftMsPer1kInput: number
+  /** Per output token, on average; null: no bar. */
+  readonly tpotMs: number | null
+  /** Share of requests that should be within, where the value is found. */
+  readonly attainment: number
+  /** Of one request within, book currency; `auto`: found so that `attainment` is met. */
+  readonly value: number | 'auto'
+}
+
+export const PERCENTILES = ['p50', 'p75', 'p90', 'p99'] as const
+
+/** Bars at percentiles; all that are given must hold. */
+export type Percentiles = { readonly [percentile in (typeof PERCENTILES)[number]]?: number | undefined }
+
+export const ON_NO_CANDIDATE = ['best_value', 'fastest', 'cheapest', 'reject'] as const
 
 export interface PolicySettings {
   readonly name: string
   readonly sort: Sort
-  readonly slo: { readonly ttftMs: number | null }
-  readonly onNoCandidate: 'fastest' | 'reject'
+  readonly slo: Slo
+  /** Book currency per million tokens, at the request's tier and hour; null: no bound. */
+  readonly maxPrice: { readonly input: number | null; readonly output: number | null } | null
+  /** Milliseconds to the first token; targets that miss it come after those that do not. */
+  readonly preferredMaxLatency: Percentiles | null
+  /** Tokens per second. */
+  readonly preferredMinThroughput: Percentiles | null
+  readonly affinity: 'priced' | 'session' | 'none'
+  readonly explore: { readonly maxShare: number }
+  readonly hedge: { readonly enabled: boolean; readonly maxExtraCost: number; readonly maxShare: number }
+  /** When no target meets the SLO. */
+  readonly onNoCandidate: (typeof ON_NO_CANDIDATE)[number]
   readonly retry: {
     readonly attempts: number
     readonly onStatusCodes: readonly number[]

@@ -104,3 +104,10 @@ function usable(balances: readonly Balance[], atMs: number): readonly Balance[] 
     .filter(({ remaining, validity }) => remaining > 0 && holdsAt(validity, atMs))
     .toSorted((a, b) => (a.validity.toMs === b.validity.toMs ? 0 : a.validity.toMs - b.validity.toMs))
 }
+
+/** Whether something is left that pays for more of an item. */
+export function holdsFor(balances: readonly Balance[], item: CostItem, atMs: number): boolean {
+  return balances.some(
+    ({ unit, remaining, validity }) => remaining > 0 && COVERED[unit].has(item) && holdsAt(validity, atMs),
+  )
+}

@@ -51,7 +51,7 @@ export function makePlan(input: PlanInput): Plan {
   const sifted = sift(input)
   const { policy } = input
   const kept = order(sifted.kept, input)
-  const slow = policy.onNoCandidate === 'fastest' ? [...sifted.slow].sort(byLatency) : []
+  const slow = policy.onNoCandidate !== 'reject' ? [...sifted.slow].sort(byLatency) : []
   const sloRelaxed = kept.length === 0 && slow.length > 0
   // Panic: with every target ejected the least bad one is tried; refusing all would be the greater outage.
   const panic =
@@ -120,8 +120,9 @@ function hardExclusion(candidate: Candidate, input: PlanInput, tokens: number): 
       detail: `about ${tokens} input tokens, window ${candidate.contextWindow}`,
     }
   }
-  if (input.policy.sort === 'price' && candidate.estimateNano === null) {
-    return { target, reason: 'unpriced', detail: 'sort: price needs a price' }
+  const needsPrice = input.policy.sort === 'price' || input.policy.sort === 'value'
+  if (needsPrice && candidate.estimateNano === null) {
+    return { target, reason: 'unpriced', detail: `sort: ${input.policy.sort} needs a price` }
   }
   return null
 }
@@ -145,8 +146,10 @@ function breakerExclusion(candidate: Candidate): DecisionExclusion {
 
 function order(candidates: readonly Candidate[], input: PlanInput): Candidate[] {
   switch (input.policy.sort) {
+    case 'value':
     case 'price':
       return [...candidates].sort(byPrice)
+    case 'throughput':
     case 'latency':
       return [...candidates].sort(byLatency)
     case 'priority':
@@ -188,9 +191,11 @@ function shuffleByWeight(candidates: readonly Candidate[], random: () => number)
 function reasonOf(sort: PolicySettings['sort'], candidate: Candidate, kept: readonly Candidate[]): string {
   const first = kept[0]
   switch (sort) {
+    case 'value':
     case 'price':
       if (candidate === first) return 'cheapest'
       return candidate.estimateNano === first?.estimateNano ? 'same_price' : 'dearer'
+    case 'throughput':
     case 'latency':
       if (candidate === first) return 'fastest'
       return candidate.ttftP90Ms === first?.ttftP90Ms ? 'same_latency' : 'slower'

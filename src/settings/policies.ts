@@ -1,14 +1,24 @@
 // `policies:` of a configuration → the policies in force, the built-in one among them.
 
-import type { PolicySettings } from '#core/settings.ts'
+import type { Percentiles, PolicySettings } from '#core/settings.ts'
 import { readDataPolicy } from './data-policy.ts'
 import { DEFAULT_POLICY } from './models.ts'
+import {
+  type PlannedPolicyConfig,
+  type PolicyConfig,
+  plannedPolicySchema,
+  policySchema,
+} from './policy-schema.ts'
 import { describe, listNames, type Path } from './problems.ts'
-import { type PolicyConfig, policySchema } from './schema.ts'
 import { indexed, isPlainName, present, type Scope } from './scope.ts'
 
 export function readPolicies(scope: Scope): ReadonlyMap<string, PolicySettings> {
-  const policies = new Map([[DEFAULT_POLICY, policyOf(DEFAULT_POLICY, policySchema.parse({}))]])
+  const policies = new Map([
+    [
+      DEFAULT_POLICY,
+      policyOf(DEFAULT_POLICY, (scope.isPlanned ? plannedPolicySchema : policySchema).parse({})),
+    ],
+  ])
   for (const [name, config] of Object.entries(scope.config.policies)) {
     const path = ['policies', name]
     if (!isPlainName(name)) {
@@ -46,12 +56,48 @@ function checkModeration(scope: Scope, path: Path, config: PolicyConfig): void {
   }
 }
 
-function policyOf(name: string, config: PolicyConfig): PolicySettings {
-  const { retry, outlier_detection: outlier, on_moderation: moderation, timeouts } = config
+function percentilesOf(bar: PlannedPolicyConfig['preferred_max_latency']): Percentiles | null {
+  if (bar === undefined) return null
+  return typeof bar === 'number' ? { p50: bar } : bar
+}
+
+const PLANNER_DEFAULTS = plannedPolicySchema.parse({})
+
+function policyOf(name: string, own: PolicyConfig): PolicySettings {
+  const config: PlannedPolicyConfig = {
+    ...PLANNER_DEFAULTS,
+    ...own,
+    slo: { ...PLANNER_DEFAULTS.slo, ...own.slo },
+  }
+  const {
+    slo,
+    max_price: price,
+    hedge,
+    retry,
+    outlier_detection: outlier,
+    on_moderation: moderation,
+    timeouts,
+  } = config
   return {
     name,
     sort: config.sort,
-    slo: { ttftMs: config.slo.ttft_ms ?? null },
+    slo: {
+      ttftMs: slo.ttft_ms ?? null,
+      ttftMsPer1kInput: slo.ttft_ms_per_1k_input,
+      tpotMs: slo.tpot_ms ?? null,
+      attainment: slo.attainment,
+      value: slo.value,
+    },
+    maxPrice: price === undefined ? null : { input: price.input ?? null, output: price.output ?? null },
+    preferredMaxLatency: percentilesOf(config.preferred_max_latency),
+    preferredMinThroughput: percentilesOf(config.preferred_min_throughput),
+    affinity: config.affinity,
+    explore: { maxShare: config.explore.max_share },
+    hedge: {
+      enabled: hedge.enabled,
+      maxExtraCost: hedge.max_extra_cost,
+      maxShare: hedge.max_share,
+    },
     onNoCandidate: config.on_no_candidate,
     retry: {
       attempts: retry.attempts,

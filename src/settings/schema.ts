@@ -7,32 +7,17 @@ import {
   ABANDONED_DRAINS_MAX,
   ABANDONED_MS_MAX,
   ANSWER_BODY_BYTES_MAX,
-  ATTEMPTS_MAX,
   REQUEST_BODY_BYTES_MAX,
 } from '#core/limits.ts'
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
 import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
-import {
-  dataPolicySchema,
-  dataShape,
-  keyShape,
-  organisationSchema,
-  servedShape,
-  teamSchema,
-} from './limits-schema.ts'
+import { dataShape, keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
+import { type PolicyConfig, plannedPolicySchema, policySchema } from './policy-schema.ts'
+import { count, list, milliseconds, text } from './shapes.ts'
 
-/** Timers of JavaScript go no further. */
-const DURATION_MS_MAX = 2 ** 31 - 1
 /** A body is held whole and becomes one string. */
 const BODY_BYTES_MAX = 512 * 1024 * 1024
-
-const text = z.string().min(1)
-const milliseconds = z.int().min(1).max(DURATION_MS_MAX)
-const count = z.int().min(1)
-
-/** An element that has been cut out of a list in parse.ts is undefined; no file can say so. */
-const list = <Item extends z.ZodType>(item: Item) => z.array(z.optional(item))
 
 const server = z.strictObject({
   host: text.default('127.0.0.1').describe('Address to listen on.'),
@@ -225,48 +210,6 @@ const model = z.strictObject({
     .describe('Each PROVIDER/MODEL, or a mapping with `target`.'),
 })
 
-export const policySchema = z.strictObject({
-  sort: z.enum(['price', 'latency', 'priority', 'weighted']).default('price'),
-  slo: z
-    .strictObject({
-      ttft_ms: milliseconds
-        .optional()
-        .describe('Targets whose p90 time to first token is above it are left out.'),
-    })
-    .prefault({}),
-  on_no_candidate: z
-    .enum(['fastest', 'reject'])
-    .default('fastest')
-    .describe('What happens when no target meets the SLO.'),
-  retry: z
-    .strictObject({
-      attempts: z.int().min(1).max(ATTEMPTS_MAX).default(3).describe('The first one counts too.'),
-      on_status_codes: list(z.int().min(400).max(599)).default([408, 429, 500, 502, 503, 504]),
-      respect_retry_after: z.boolean().default(true),
-    })
-    .prefault({}),
-  outlier_detection: z
-    .strictObject({
-      consecutive_5xx: count.default(3),
-      base_ejection_ms: milliseconds.default(5_000),
-      max_ejection_ms: milliseconds.default(60_000),
-    })
-    .prefault({}),
-  data_policy: dataPolicySchema.optional().describe('Required of what targets do with data.'),
-  on_moderation: z
-    .union([z.literal('stop'), z.strictObject({ allow: list(text) })])
-    .default('stop')
-    .describe('After a refusal by a content filter: stop, or the providers that may still be asked.'),
-  timeouts: z
-    .strictObject({
-      connect_ms: milliseconds.default(2_000),
-      ttft_ms: milliseconds.optional().describe('Default 15000, with thinking on 180000.'),
-      idle_ms: milliseconds.default(60_000),
-      total_ms: milliseconds.default(600_000),
-    })
-    .prefault({}),
-})
-
 const key = z.strictObject({
   name: text,
   key: z.string().describe('What clients send as `Authorization: Bearer …`; 12 characters or more.'),
@@ -331,6 +274,9 @@ export const configSchema = z.strictObject({
   keys: list(key).default([]),
 })
 
-export type Config = z.output<typeof configSchema>
-export type PolicyConfig = z.output<typeof policySchema>
+export const plannedConfigSchema = configSchema.extend({ policies: named(plannedPolicySchema).default({}) })
+
+export type Config = Omit<z.output<typeof configSchema>, 'policies'> & {
+  readonly policies: Readonly<Record<string, PolicyConfig>>
+}
 export type PriceConfig = Config['prices'][string]

@@ -53,9 +53,9 @@ test('no key, prompt or answer is found in logs, metrics, reports and files', as
   for (const id of ids) reports.push(await gateway.detail(id))
   const metrics = await gateway.metrics()
   await gateway.kill('SIGTERM')
-  const files = readdirSync(gateway.folder)
-    .filter((name) => name !== 'sluice.yaml')
-    .map((name) => [name, readFileSync(join(gateway.folder, name), 'latin1')] as const)
+  const files = readdirSync(gateway.folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'sluice.yaml')
+    .map((entry) => [entry.name, readFileSync(join(entry.parentPath, entry.name), 'latin1')] as const)
   expect(files.length).toBeGreaterThan(0)
   expect(gateway.output()).toContain('request.ended')
   const places = [

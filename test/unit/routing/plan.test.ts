@@ -6,18 +6,9 @@ import type { Capability } from '#core/provider.ts'
 import type { PolicySettings } from '#core/settings.ts'
 import { type BreakerState, CLOSED } from '#routing/breaker.ts'
 import { type Candidate, makePlan, type Plan, type PlanInput } from '#routing/plan.ts'
+import { NO_SLO, policyWith } from './policy.ts'
 
-const POLICY: PolicySettings = {
-  name: 'quick',
-  sort: 'price',
-  slo: { ttftMs: null },
-  onNoCandidate: 'fastest',
-  retry: { attempts: 3, onStatusCodes: [429, 500], respectRetryAfter: true },
-  outlierDetection: { consecutive5xx: 3, baseEjectionMs: 5_000, maxEjectionMs: 60_000 },
-  dataPolicy: null,
-  onModeration: 'stop',
-  timeouts: { connectMs: 1, ttftMs: null, idleMs: 1, totalMs: 1 },
-}
+const POLICY = policyWith()
 
 interface Given {
   readonly price?: number | null
@@ -190,7 +181,7 @@ describe('who is left out, and why', () => {
     {
       name: 'too slow, where that is refused',
       given: { p90: 501 },
-      policy: { slo: { ttftMs: 500 }, onNoCandidate: 'reject' },
+      policy: { slo: { ...NO_SLO, ttftMs: 500 }, onNoCandidate: 'reject' },
       reason: 'slo_ttft',
       detail: '501 ms over 500 ms',
     },
@@ -228,7 +219,7 @@ describe('who is left out, and why', () => {
 })
 
 describe('a bar for the time to first token', () => {
-  const slo = { ttftMs: 500 }
+  const slo = { ...NO_SLO, ttftMs: 500 }
   const fast = candidate('fast', { price: 30, p90: 500 })
   const slow = candidate('slow', { price: 10, p90: 800 })
   const slower = candidate('slower', { price: 5, p90: 900 })

@@ -3,18 +3,9 @@ import { FAILURE_KINDS, type FailureKind, type UpstreamFailure } from '#core/err
 import { ATTEMPTS_MAX, RETRY_WAIT_MS_MAX } from '#core/limits.ts'
 import type { PolicySettings } from '#core/settings.ts'
 import { decideNext, type Next } from '#routing/retry.ts'
+import { policyWith } from './policy.ts'
 
-const POLICY: PolicySettings = {
-  name: 'quick',
-  sort: 'price',
-  slo: { ttftMs: null },
-  onNoCandidate: 'fastest',
-  retry: { attempts: 3, onStatusCodes: [408, 429, 500, 502, 503, 504], respectRetryAfter: true },
-  outlierDetection: { consecutive5xx: 3, baseEjectionMs: 5_000, maxEjectionMs: 60_000 },
-  dataPolicy: null,
-  onModeration: 'stop',
-  timeouts: { connectMs: 1, ttftMs: null, idleMs: 1, totalMs: 1 },
-}
+const POLICY = policyWith()
 
 interface Given {
   readonly kind?: FailureKind

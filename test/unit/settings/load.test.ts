@@ -8,6 +8,16 @@ import { loadSettings, noProviderEnabled } from '#settings/load.ts'
 import { formatProblems } from '#settings/problems.ts'
 import { config, digest, hosted, load, problemsOf, providers, settingsOf, vendor } from './fixtures.ts'
 
+/** What only the planner reads, as it is where nobody says otherwise. */
+const UNPLANNED = {
+  maxPrice: null,
+  preferredMaxLatency: null,
+  preferredMinThroughput: null,
+  affinity: 'priced',
+  explore: { maxShare: 0.05 },
+  hedge: { enabled: false, maxExtraCost: 0.05, maxShare: 0.05 },
+} as const
+
 describe('a small configuration', () => {
   const settings = settingsOf(config())
 
@@ -43,7 +53,8 @@ describe('a small configuration', () => {
     expect(settings.policies.get('default')).toEqual({
       name: 'default',
       sort: 'price',
-      slo: { ttftMs: null },
+      slo: { ttftMs: null, ttftMsPer1kInput: 0, tpotMs: null, attainment: 0.95, value: 'auto' },
+      ...UNPLANNED,
       onNoCandidate: 'fastest',
       retry: { attempts: 3, onStatusCodes: [408, 429, 500, 502, 503, 504], respectRetryAfter: true },
       outlierDetection: { consecutive5xx: 3, baseEjectionMs: 5_000, maxEjectionMs: 60_000 },
@@ -201,7 +212,8 @@ test('every setting in force arrives where the pipeline reads it', () => {
   expect(settings.policies.get('own')).toEqual({
     name: 'own',
     sort: 'weighted',
-    slo: { ttftMs: 1500 },
+    slo: { ttftMs: 1500, ttftMsPer1kInput: 0, tpotMs: null, attainment: 0.95, value: 'auto' },
+    ...UNPLANNED,
     onNoCandidate: 'reject',
     retry: { attempts: 10, onStatusCodes: [500], respectRetryAfter: false },
     outlierDetection: { consecutive5xx: 1, baseEjectionMs: 2, maxEjectionMs: 3 },

@@ -1,0 +1,72 @@
+// One request of a client while it is under way: its clock, its attempts, what was decided for it.
+
+import type { PlannerRequest } from './request.ts'
+import type { Attempt } from './target-state.ts'
+
+export interface Call {
+  request: PlannerRequest
+  /** The SLO's clock runs from here, over all attempts. */
+  readonly arrivedAtMs: number
+  /** Attempts decided, hedges not counted. */
+  attempts: number
+  readonly running: Attempt[]
+  /** Of the last decision. */
+  worth: number
+  exploring: string | null
+  /** Of the first decision: P(within the SLO). */
+  promised: number
+  isHedged: boolean
+  /** A window of this size was too small. */
+  windowMin: number
+}
+
+/** Requests whose end nobody tells are forgotten. */
+const CALLS_MAX = 50_000
+
+export class Calls {
+  readonly #calls = new Map<string, Call>()
+
+  /** The same request again is its next attempt. */
+  open(request: PlannerRequest, nowMs: number): Call {
+    const known = this.#calls.get(request.id)
+    if (known !== undefined) {
+      known.request = request
+      return known
+    }
+    if (this.#calls.size >= CALLS_MAX) {
+      const [first] = this.#calls.keys()
+      if (first !== undefined) this.#calls.delete(first)
+    }
+    const call: Call = {
+      request,
+      arrivedAtMs: nowMs,
+      attempts: 0,
+      running: [],
+      worth: 0,
+      exploring: null,
+      promised: 0,
+      isHedged: false,
+      windowMin: 0,
+    }
+    this.#calls.set(request.id, call)
+    return call
+  }
+
+  get(id: string): Call | undefined {
+    return this.#calls.get(id)
+  }
+
+  close(id: string): void {
+    this.#calls.delete(id)
+  }
+}
+
+/** Time to first token that the SLO allows for this prompt; Infinity: any. */
+export function ttftBarMs({ policy, inputTokens }: PlannerRequest): number {
+  const { ttftMs, ttftMsPer1kInput } = policy.slo
+  return ttftMs === null ? Number.POSITIVE_INFINITY : ttftMs + (ttftMsPer1kInput * inputTokens) / 1000
+}
+
+export function runningAt(call: Call, target: string): Attempt | undefined {
+  return call.running.find((attempt) => attempt.target.id === target)
+}

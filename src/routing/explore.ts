@@ -1,0 +1,53 @@
+// Which cheaper target to try though it does not look best: one that, were it as it usually is, would be chosen,
+// and one that nobody has asked for long.
+
+import { type Candidate, costOf } from './candidate.ts'
+
+/** So much cheaper, or nothing is won. */
+const CHEAPER = 0.97
+const GAP_MS_MIN = 5_000
+const GAP_MS_MAX = 30_000
+/** A target that is due is tried with this probability by each request that could. */
+export const EXPLORE_CHANCE = 0.5
+const FORGOTTEN_MS = 60_000
+/** Failures of a target that is well. */
+const USUAL_FAILURES = 0.005
+
+/** null: none is due. `candidates` are in order, the first of them the present choice. */
+export function findExploration(
+  candidates: readonly Candidate[],
+  worth: number,
+  barMs: number,
+  isThinking: boolean,
+  nowMs: number,
+): Candidate | null {
+  const choice = candidates[0]
+  if (choice === undefined) return null
+  let found: Candidate | null = null
+  let most = choice.utility
+  for (const candidate of candidates) {
+    if (candidate === choice || candidate.rank !== choice.rank) continue
+    const { state } = candidate
+    if (state.exploring > 0 || nowMs < state.nextProbeAtMs) continue
+    if (state.ttft(isThinking).isOverdue(nowMs)) continue
+    if (!(costOf(candidate) < CHEAPER * costOf(choice))) continue
+    // Of what has not been heard for long, the usual may have changed, too.
+    const isForgotten = nowMs - state.sentAtMs >= FORGOTTEN_MS
+    const inTime = isForgotten ? 1 : state.ttft(isThinking).usualChance(candidate.logUsualMiss, barMs)
+    const utility = worth * inTime * candidate.tpotChance * (1 - USUAL_FAILURES) - costOf(candidate)
+    if (utility <= most) continue
+    most = utility
+    found = candidate
+  }
+  return found
+}
+
+/** The next try of the same target waits longer, unless it is chosen for itself meanwhile. */
+export function explored({ state }: Candidate, nowMs: number): void {
+  state.probeGapMs = Math.min(GAP_MS_MAX, Math.max(GAP_MS_MIN, 2 * state.probeGapMs))
+  state.nextProbeAtMs = nowMs + state.probeGapMs
+}
+
+export function chosen({ state }: Candidate): void {
+  state.probeGapMs = 0
+}

@@ -1,0 +1,102 @@
+// When a second target is worth asking before the first one has answered, and whether it still is when the time comes.
+
+import { type Candidate, costOf } from './candidate.ts'
+import { HANG_WORTH } from './score.ts'
+import type { TtftModel } from './ttft.ts'
+
+/** Of the second target's expected time, so much is left for it when it is asked. */
+const LEFT = [1.15, 1.5, 2, 2.8]
+/** Of requests whose first target would have been in time, the second is quicker in about so many. */
+const OVERTAKES = 0.5
+/**
+ * A hedge is to earn so many times what it costs: it takes room in limits from those who come next, which no price
+ * says.
+ */
+const EARNINGS = 3
+
+export interface FirstAttempt {
+  readonly ttft: TtftModel
+  readonly logUsualHit: number
+  readonly logUsualMiss: number
+  readonly hitShare: number
+  readonly inputCost: number
+  readonly cost: number
+  /** Where requests fail, those that are silent are likely to hang. */
+  readonly failureChance: number
+}
+
+/** A request whose first target has not answered. Times are from when the first was asked. */
+export interface Hedging {
+  readonly first: FirstAttempt
+  /** Of the first target. */
+  readonly level: Float64Array
+  /** Of one request within the SLO. */
+  readonly worth: number
+  /** P(the first token is there by the end of the SLO), and P(it never comes), when it was asked. */
+  readonly inTime: number
+  readonly hung: number
+}
+
+export function openHedging(
+  first: FirstAttempt,
+  level: Float64Array,
+  worth: number,
+  barMs: number,
+  timeoutMs: number,
+): Hedging {
+  const answers = 1 - first.failureChance
+  const inTime = answers * chanceBy(first, level, barMs)
+  const hung = 1 - answers * (1 - first.ttft.hangChance(level, first.logUsualMiss, timeoutMs))
+  return { first, level, worth, inTime, hung }
+}
+
+/** P(the first token is there by then). */
+function chanceBy(first: FirstAttempt, level: Float64Array, ms: number): number {
+  const miss = first.ttft.chance(level, first.logUsualMiss, ms)
+  if (first.hitShare === 0) return miss
+  return miss + first.hitShare * (first.ttft.chance(level, first.logUsualHit, ms) - miss)
+}
+
+/** P(no token until then). */
+export function silentChance({ first, level }: Hedging, atMs: number): number {
+  return 1 - (1 - first.failureChance) * chanceBy(first, level, atMs)
+}
+
+/**
+ * What asking `second` gains, book currency, given that the first is silent, which had the chance `silent`.
+ * `secondChance` is that the second answers within the SLO.
+ */
+export function hedgeGain(hedging: Hedging, second: Candidate, secondChance: number, silent: number): number {
+  const { first, worth } = hedging
+  if (silent <= 0) return 0
+  const inTime = Math.max(0, (hedging.inTime - 1 + silent) / silent)
+  const hung = Math.min(1, hedging.hung / silent)
+  const rescued = (1 - inTime) * secondChance
+  // One of the two prompts is billed for nothing, and the winner may be the dearer one. After a hang there would be a
+  // second attempt all the same.
+  const wins = 1 - inTime + OVERTAKES * inTime * secondChance
+  const extra = (1 - wins) * second.inputCost + wins * (first.inputCost + costOf(second) - first.cost)
+  return worth * (rescued + HANG_WORTH * hung) - EARNINGS * extra * (1 - hung)
+}
+
+/** When to ask; null: there is no time for a second target. `chanceIn`: of the second, with so much time left. */
+export function hedgeTimeMs(
+  hedging: Hedging,
+  second: Candidate,
+  chanceIn: (ms: number) => number,
+  barMs: number,
+): number | null {
+  let time: number | null = null
+  let most = Number.NEGATIVE_INFINITY
+  for (const times of LEFT) {
+    const leftMs = times * second.ttftMs
+    const atMs = barMs - leftMs
+    if (atMs <= 0) break
+    const silent = silentChance(hedging, atMs)
+    const gain = silent * hedgeGain(hedging, second, chanceIn(leftMs), silent)
+    if (gain <= most) continue
+    most = gain
+    time = atMs
+  }
+  return time
+}

@@ -1,0 +1,175 @@
+// How slow a target is now, against what is usual for it: a distribution over the logarithm of that factor, on a
+// grid. Levels drift, jump and come back; answers and the silence of those that are waited for are both evidence.
+
+import { normalCdf, normalDensity } from './normal.ts'
+
+const BINS = 41
+const STEP = 0.14
+const ZERO_BIN = 12
+/** The last one: it takes requests and never answers. */
+const HANG_BIN = BINS - 1
+/** exp(-1.68) to exp(3.78): from a fifth to 44 times of what is usual. */
+const LEVELS = Float64Array.from({ length: BINS }, (_, bin) =>
+  bin === HANG_BIN ? Number.POSITIVE_INFINITY : (bin - ZERO_BIN) * STEP,
+)
+const SLOWEST = (HANG_BIN - ZERO_BIN) * STEP
+
+/** Drift of a factor whose spread is about 0.22 over five minutes (ROUTING.md 2c). */
+const DRIFT_PER_MS = 3.2e-7
+/** A level is forgotten in about this time: slow-downs and outages last minutes. */
+const RETURN_MS = 300_000
+/** Shares of time in which targets are slow or hang; jumps there come at this over RETURN_MS. */
+const SLOW_SHARE = 0.06
+const HANG_SHARE = 0.02
+const ADVANCE_MS_MIN = 100
+
+/** Of the answers around their level. */
+export interface Noise {
+  /** Standard deviation of the logarithm. */
+  sigma: number
+  /** Share of answers that are several times slower, each by itself. */
+  tail: number
+}
+
+/** Stragglers take 1.8 to 13 times as long, evenly on the logarithm. */
+const TAIL_FROM = 0.6
+const TAIL_TO = 2.6
+/** Requests that never answer while the target is well. */
+const STUCK_SHARE = 0.003
+const DENSITY_FLOOR = 1e-4
+
+const USUAL = usual()
+
+function usual(): Float64Array {
+  const weights = LEVELS.map((level) => normalDensity(level / 0.3))
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  const slowBins = LEVELS.filter((level) => level > 0.5).length - 1
+  return weights.map((weight, bin) => {
+    if (bin === HANG_BIN) return HANG_SHARE
+    const slow = (LEVELS[bin] ?? 0) > 0.5 ? SLOW_SHARE / slowBins : 0
+    return ((1 - SLOW_SHARE - HANG_SHARE) * weight) / total + slow
+  })
+}
+
+/** P(log ratio ≤ x) of one answer around its level. */
+export function noiseCdf(x: number, noise: Noise): number {
+  const straggling = x <= TAIL_FROM ? 0 : x >= TAIL_TO ? 1 : (x - TAIL_FROM) / (TAIL_TO - TAIL_FROM)
+  return (1 - noise.tail) * normalCdf(x / noise.sigma) + noise.tail * straggling
+}
+
+function noiseDensity(x: number, noise: Noise): number {
+  const straggling = x > TAIL_FROM && x < TAIL_TO ? 1 / (TAIL_TO - TAIL_FROM) : 0
+  const near = ((1 - noise.tail) * normalDensity(x / noise.sigma)) / noise.sigma
+  return near + noise.tail * straggling + DENSITY_FLOOR
+}
+
+export class LevelFilter {
+  readonly weights = new Float64Array(BINS)
+  #advancedAtMs = Number.NEGATIVE_INFINITY
+
+  constructor() {
+    // Before anything is known, the usual time itself is a guess.
+    let total = 0
+    for (let bin = 0; bin < BINS; bin++) {
+      const weight = normalDensity((LEVELS[bin] ?? 0) / 0.6)
+      this.weights[bin] = weight
+      total += weight
+    }
+    for (let bin = 0; bin < BINS; bin++) this.weights[bin] = (this.weights[bin] ?? 0) / total
+  }
+
+  /** What may have changed since. */
+  advance(nowMs: number): void {
+    if (this.#advancedAtMs === Number.NEGATIVE_INFINITY) this.#advancedAtMs = nowMs
+    const elapsedMs = nowMs - this.#advancedAtMs
+    if (elapsedMs < ADVANCE_MS_MIN) return
+    this.#advancedAtMs = nowMs
+    this.#drift(Math.min((DRIFT_PER_MS * elapsedMs) / (2 * STEP * STEP), 2))
+    const returned = 1 - Math.exp(-elapsedMs / RETURN_MS)
+    const { weights } = this
+    for (let bin = 0; bin < BINS; bin++) {
+      const weight = weights[bin] ?? 0
+      weights[bin] = weight + ((USUAL[bin] ?? 0) - weight) * returned
+    }
+  }
+
+  #drift(share: number): void {
+    const { weights } = this
+    for (let left = share; left > 0; left -= 0.25) {
+      const move = Math.min(left, 0.25)
+      let before = weights[0] ?? 0
+      for (let bin = 0; bin < HANG_BIN; bin++) {
+        const here = weights[bin] ?? 0
+        const after = bin + 1 < HANG_BIN ? (weights[bin + 1] ?? here) : here
+        weights[bin] = here + move * (before - 2 * here + after)
+        before = here
+      }
+    }
+  }
+
+  /** An answer: `logRatio` against the time expected with a cache hit, `missLogRatio` against that without. */
+  observe(logRatio: number, missLogRatio: number, hitShare: number, noise: Noise): void {
+    const { weights } = this
+    let total = 0
+    for (let bin = 0; bin < BINS; bin++) {
+      const level = LEVELS[bin] ?? 0
+      let likelihood = (1 - hitShare) * noiseDensity(missLogRatio - level, noise)
+      if (hitShare > 0) likelihood += hitShare * noiseDensity(logRatio - level, noise)
+      const weight = (weights[bin] ?? 0) * likelihood
+      weights[bin] = weight
+      total += weight
+    }
+    for (let bin = 0; bin < BINS; bin++) weights[bin] = (weights[bin] ?? 0) / total
+  }
+
+  mean(): number {
+    return meanLevel(this.weights)
+  }
+}
+
+export function meanLevel(weights: Float64Array): number {
+  let sum = 0
+  for (let bin = 0; bin < HANG_BIN; bin++) sum += (weights[bin] ?? 0) * (LEVELS[bin] ?? 0)
+  return sum + (weights[HANG_BIN] ?? 0) * SLOWEST
+}
+
+/** Weighs `weights` by one request that has waited for `logRatio` times the expected and has no answer. */
+export function weighSilence(weights: Float64Array, logRatio: number, noise: Noise): void {
+  let total = 0
+  for (let bin = 0; bin < BINS; bin++) {
+    const silent = (1 - noiseCdf(logRatio - (LEVELS[bin] ?? 0), noise)) * (1 - STUCK_SHARE) + STUCK_SHARE
+    const weight = (weights[bin] ?? 0) * silent
+    weights[bin] = weight
+    total += weight
+  }
+  for (let bin = 0; bin < BINS; bin++) weights[bin] = (weights[bin] ?? 0) / total
+}
+
+/** Lighter bins do not change a chance by what matters. */
+const WEIGHT_MIN = 3e-5
+/** Beyond so many standard deviations noise is nothing. */
+const REACH = 4
+
+/** P(log ratio ≤ x) over levels and noise. */
+export function chanceBelow(weights: Float64Array, x: number, noise: Noise): number {
+  let sum = 0
+  const last = Math.min(BINS - 1, ZERO_BIN + Math.ceil((x + REACH * noise.sigma) / STEP))
+  for (let bin = 0; bin <= last; bin++) {
+    const weight = weights[bin] ?? 0
+    if (weight > WEIGHT_MIN) sum += weight * noiseCdf(x - (LEVELS[bin] ?? 0), noise)
+  }
+  return sum
+}
+
+/** P(it takes requests and never answers). */
+export function hangShare(weights: Float64Array): number {
+  return weights[HANG_BIN] ?? 0
+}
+
+/** P(level > x): what noise does to that matters little far from the usual. */
+export function massAbove(weights: Float64Array, x: number): number {
+  let sum = 0
+  const first = Math.max(0, ZERO_BIN + Math.ceil(x / STEP))
+  for (let bin = Math.min(first, HANG_BIN); bin < BINS; bin++) sum += weights[bin] ?? 0
+  return sum
+}

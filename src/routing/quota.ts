@@ -1,0 +1,89 @@
+// Limits of one target or provider as its upstream is believed to keep them: requests, tokens, what runs at once, and
+// the cooldown after a refusal. Waiting costs less than an attempt that is refused.
+
+import { Bucket } from './bucket.ts'
+
+export interface QuotaLimits {
+  readonly rpm: number | null
+  readonly tpm: number | null
+  readonly concurrency: number | null
+}
+
+/** How full the buckets were when a request was sent. */
+export interface Fullness {
+  readonly requests: number
+  readonly tokens: number
+}
+
+/** Without a `retry-after` the wait doubles from refusal to refusal, where the limits do not explain them. */
+const COOLDOWN_MS = 1_000
+const COOLDOWN_MS_MAX = 30_000
+/** A refused prompt that alone takes this share of the bucket says little about small ones. */
+const LARGE_SHARE = 0.25
+/** When something will end nobody knows; ask again soon. */
+const BUSY_MS = 100
+
+export class Quota {
+  readonly requests: Bucket
+  readonly tokens: Bucket
+  /** Somebody has said how much it lets through. */
+  readonly isDeclared: boolean
+  running = 0
+  cooldownSinceMs = 0
+  cooldownUntilMs = 0
+  readonly #concurrency: number
+  /** In a cooldown prompts below this many tokens may still go. */
+  #refusedTokensMin = 0
+  #refusals = 0
+
+  constructor(limits: QuotaLimits) {
+    this.requests = new Bucket(limits.rpm)
+    this.tokens = new Bucket(limits.tpm)
+    this.#concurrency = limits.concurrency ?? Number.POSITIVE_INFINITY
+    this.isDeclared = limits.rpm !== null || limits.tpm !== null
+  }
+
+  /** Until a request of so many tokens may go; Infinity: it is larger than what fits. */
+  waitMs(tokens: number, nowMs: number): number {
+    const isCooling = nowMs < this.cooldownUntilMs && tokens >= this.#refusedTokensMin
+    const cooldownMs = isCooling ? this.cooldownUntilMs - nowMs : 0
+    const limitMs = Math.max(this.requests.waitMs(1, nowMs), this.tokens.waitMs(tokens, nowMs))
+    return Math.max(cooldownMs, limitMs, this.running >= this.#concurrency ? BUSY_MS : 0)
+  }
+
+  sent(tokens: number, nowMs: number): Fullness {
+    this.running++
+    return { requests: this.requests.take(1, nowMs), tokens: this.tokens.take(tokens, nowMs) }
+  }
+
+  /** Limits on tokens count those of answers, too, once they are known. */
+  ended(outputTokens: number, nowMs: number): void {
+    this.running--
+    if (outputTokens > 0) this.tokens.take(outputTokens, nowMs)
+  }
+
+  passed(fullness: Fullness): void {
+    this.#refusals = 0
+    this.requests.passed(fullness.requests)
+    this.tokens.passed(fullness.tokens)
+  }
+
+  refused(tokens: number, nowMs: number, retryAfterMs: number | null): void {
+    // A refused request uses nothing up.
+    this.requests.giveBack(1)
+    this.tokens.giveBack(tokens)
+    const requestsExcess = this.requests.excess(1, nowMs)
+    const tokensExcess = this.tokens.excess(tokens, nowMs)
+    const isExplained = Math.max(requestsExcess, tokensExcess) > 0
+    if (isExplained && tokensExcess >= requestsExcess) this.tokens.refused(tokens, nowMs)
+    else if (isExplained) this.requests.refused(1, nowMs)
+    this.#refusals++
+    const doublings = isExplained ? 0 : Math.min(this.#refusals - 1, 10)
+    const backoffMs = Math.min(COOLDOWN_MS * 2 ** doublings, COOLDOWN_MS_MAX)
+    const untilMs = nowMs + (retryAfterMs ?? backoffMs)
+    this.cooldownSinceMs = nowMs
+    if (untilMs <= this.cooldownUntilMs) return
+    this.cooldownUntilMs = untilMs
+    this.#refusedTokensMin = this.tokens.shareOf(tokens) >= LARGE_SHARE ? tokens / 2 : 0
+  }
+}

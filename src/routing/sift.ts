@@ -1,0 +1,160 @@
+// Which targets may take the next attempt of a request now, why not the others, and how long to wait for those.
+
+import type { Allowance } from './allowance.ts'
+import type { Call } from './call.ts'
+import { blankCandidate, type Candidate, type Exclusion } from './candidate.ts'
+import type { PlannerRequest, PlannerTarget } from './request.ts'
+import type { TargetState } from './target-state.ts'
+import type { Targets } from './targets.ts'
+
+export interface Sifted {
+  /** May be used, in the order of the configuration until they are ranked. */
+  readonly usable: Candidate[]
+  /** All targets of the request, in that order; reused from decision to decision. */
+  readonly pool: Candidate[]
+}
+
+/** A target that has succeeded so lately is well: to try it next is no retry of what fails. */
+const WELL_MS = 10_000
+/** Share of requests that may be retried where nothing is well, while something is ejected. */
+const RETRY_SHARE = 0.1
+/** A request waits no longer for limits than this in all, and no longer than that for targets that fail. */
+const QUOTA_PATIENCE_MS = 120_000
+const EJECTED_PATIENCE_MS = 30_000
+const WAIT_MS_MAX = 2_000
+const WAIT_MS_MIN = 5
+
+export function sift(into: Sifted, call: Call, targets: Targets, retries: Allowance, nowMs: number): void {
+  const { usable, pool } = into
+  const { request } = call
+  usable.length = 0
+  pool.length = request.targets.length
+  let areEjected = false
+  for (let index = 0; index < pool.length; index++) {
+    const target = request.targets[index] as PlannerTarget
+    const state = targets.of(target)
+    const candidate = pool[index] ?? blankCandidate(target, state)
+    pool[index] = candidate
+    candidate.target = target
+    candidate.state = state
+    candidate.waitMs = 0
+    candidate.rank = 0
+    candidate.exclusion = exclusionOf(candidate, call, nowMs)
+    if (state.breaker(nowMs).state !== 'closed') areEjected = true
+    if (candidate.exclusion === null) usable.push(candidate)
+  }
+  if (!areEjected) retries.clear()
+  else if (call.attempts === 0) retries.earn(RETRY_SHARE)
+  if (call.attempts > 0) keepToRetryBudget(usable, retries, nowMs)
+  if (usable.length === 0) lastResort(into, call, retries, nowMs)
+}
+
+function exclusionOf(candidate: Candidate, call: Call, nowMs: number): Exclusion | null {
+  const { target, state } = candidate
+  const { request } = call
+  const hard = hardExclusion(target, call, nowMs)
+  if (hard !== null) {
+    candidate.waitMs = Number.POSITIVE_INFINITY
+    return hard
+  }
+  if (request.tried.includes(target.id)) return 'tried'
+  return passingExclusion(candidate, state, request, nowMs)
+}
+
+/** What waiting does not change. */
+function hardExclusion(target: PlannerTarget, call: Call, nowMs: number): Exclusion | null {
+  const { policy, needs, inputTokens, outputTokensMax } = call.request
+  for (const need of needs) if (target.lacks(need)) return 'capability'
+  const { contextWindow, quote } = target
+  if (contextWindow !== null) {
+    if (inputTokens + (outputTokensMax ?? 0) > contextWindow || contextWindow <= call.windowMin)
+      return 'context_length'
+  }
+  if (policy.sort === 'price' || policy.sort === 'value') {
+    if (Number.isNaN(quote.cost(nowMs, inputTokens, 0, 0))) return 'unpriced'
+  }
+  const { maxPrice } = policy
+  if (maxPrice === null) return null
+  const outputTokens = outputTokensMax ?? 0
+  const isDear =
+    (maxPrice.input !== null && quote.inputPrice(nowMs, inputTokens, outputTokens) > maxPrice.input) ||
+    (maxPrice.output !== null && quote.outputPrice(nowMs, inputTokens, outputTokens) > maxPrice.output)
+  return isDear ? 'max_price' : null
+}
+
+function passingExclusion(
+  candidate: Candidate,
+  state: TargetState,
+  request: PlannerRequest,
+  nowMs: number,
+): Exclusion | null {
+  const breaker = state.breaker(nowMs)
+  if (breaker.state !== 'closed' && (breaker.state === 'open' || breaker.probing)) {
+    candidate.waitMs = breaker.state === 'open' ? breaker.untilMs - nowMs : WAIT_MS_MAX
+    return 'breaker_open'
+  }
+  const waitMs = state.quotaWaitMs(request.inputTokens, nowMs)
+  if (waitMs <= 0) return null
+  candidate.waitMs = waitMs
+  return nowMs < state.quota.cooldownUntilMs ? 'cooling_down' : 'quota'
+}
+
+function isWell(state: TargetState, nowMs: number): boolean {
+  const breaker = state.breaker(nowMs)
+  if (breaker.state !== 'closed') return false
+  return breaker.consecutiveFailures === 0 || nowMs - state.succeededAtMs <= WELL_MS
+}
+
+function keepToRetryBudget(usable: Candidate[], retries: Allowance, nowMs: number): void {
+  let kept = 0
+  for (const candidate of usable) {
+    if (isWell(candidate.state, nowMs) || retries.has(1)) usable[kept++] = candidate
+    else {
+      candidate.exclusion = 'retry_budget'
+      candidate.waitMs = WAIT_MS_MAX
+    }
+  }
+  usable.length = kept
+}
+
+/**
+ * Nothing is left: a target that has been tried may be tried again; a prompt larger than has ever passed must go
+ * somewhere; and with everything ejected the one that comes back first is asked, since refusing all would be the
+ * greater outage.
+ */
+function lastResort({ usable, pool }: Sifted, call: Call, retries: Allowance, nowMs: number): void {
+  let soonest = Number.POSITIVE_INFINITY
+  for (const candidate of pool) {
+    if (candidate.exclusion === 'tried') {
+      const again = passingExclusion(candidate, candidate.state, call.request, nowMs)
+      if (again === null && (isWell(candidate.state, nowMs) || retries.has(1))) usable.push(candidate)
+      else if (again === null) candidate.waitMs = WAIT_MS_MAX
+    }
+    if (candidate.waitMs < soonest) soonest = candidate.waitMs
+  }
+  if (usable.length > 0) return
+  const isOversized = soonest === Number.POSITIVE_INFINITY
+  if (isOversized) {
+    for (const candidate of pool) if (candidate.exclusion === 'quota') usable.push(candidate)
+    return
+  }
+  const areAllEjected = pool.every(
+    ({ exclusion, waitMs }) => exclusion === 'breaker_open' || waitMs === Number.POSITIVE_INFINITY,
+  )
+  if (!areAllEjected || (call.attempts > 0 && !retries.has(1))) return
+  if (call.attempts > 0) retries.spend(1)
+  for (const candidate of pool) if (candidate.waitMs === soonest) usable.push(candidate)
+}
+
+/** How long to wait before asking again; null: no use. */
+export function soonestMs({ pool }: Sifted, waitedMs: number): number | null {
+  let soonest = Number.POSITIVE_INFINITY
+  let isForLimits = false
+  for (const { exclusion, waitMs } of pool) {
+    if (exclusion === 'quota' || exclusion === 'cooling_down') isForLimits = true
+    if (exclusion !== null && waitMs > 0 && waitMs < soonest) soonest = waitMs
+  }
+  const patienceMs = isForLimits ? QUOTA_PATIENCE_MS : EJECTED_PATIENCE_MS
+  if (soonest === Number.POSITIVE_INFINITY || waitedMs > patienceMs) return null
+  return Math.ceil(Math.min(WAIT_MS_MAX, Math.max(WAIT_MS_MIN, soonest)))
+}
