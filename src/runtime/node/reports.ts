@@ -10,6 +10,8 @@ import { type PackedRows, unpackRows } from './report-rows.ts'
 
 /** Threads at a time: more would take cores from serving. */
 const RUNNING_MAX = 2
+/** Nobody waits for a check, and it gives way to all else. */
+const CHECK_MS_MAX = 20 * 60_000
 /** Jobs that wait for a thread. */
 const WAITING_MAX = 64
 
@@ -55,6 +57,7 @@ export function openReports(path: string, timeoutMs = REPORT_MS_MAX): Reports {
 
   async function run<Result>(
     task: ReportTask,
+    limitMs: number,
     onMessage: (message: ReportMessage, worker: Worker) => { readonly result: Result } | null,
   ): Promise<Result> {
     await turn()
@@ -65,9 +68,9 @@ export function openReports(path: string, timeoutMs = REPORT_MS_MAX): Reports {
     let timer: NodeJS.Timeout | undefined
     try {
       return await new Promise<Result>((resolve, reject) => {
-        const seconds = Math.round(timeoutMs / 1000)
+        const seconds = Math.round(limitMs / 1000)
         const tooSlow = `the report took more than ${seconds} s: ask for less time or for groups that rollups have`
-        timer = setTimeout(() => reject(new ReportError('too_slow', tooSlow)), timeoutMs)
+        timer = setTimeout(() => reject(new ReportError('too_slow', tooSlow)), limitMs)
         timer.unref()
         worker.on('message', (message: ReportMessage) => {
           if (message.kind === 'failed') return reject(failureOf(message))
@@ -89,7 +92,7 @@ export function openReports(path: string, timeoutMs = REPORT_MS_MAX): Reports {
   return {
     report(job, onProgress) {
       const rows: UsageRow[] = []
-      return run<ReportOutcome>({ kind: 'report', job }, (message, worker) => {
+      return run<ReportOutcome>({ kind: 'report', job }, timeoutMs, (message, worker) => {
         if (message.kind === 'progress') onProgress(message.share)
         else if (message.kind === 'rows') {
           worker.postMessage('more')
@@ -100,7 +103,7 @@ export function openReports(path: string, timeoutMs = REPORT_MS_MAX): Reports {
       })
     },
     check: (job, onProgress) =>
-      run<CounterDrift>({ kind: 'check', job }, (message) => {
+      run<CounterDrift>({ kind: 'check', job }, CHECK_MS_MAX, (message) => {
         if (message.kind === 'progress') onProgress(message.share)
         return message.kind === 'drift' ? { result: message.drift } : null
       }),
