@@ -12,6 +12,10 @@ const FORGOTTEN_PER_MS = Math.log(2) / (20 * MINUTE_MS)
 const MEASURED_MS = 20_000
 /** A refusal below what has passed before is no word on the limit. */
 const PROVEN_SHARE = 0.97
+/** Nor is one of a bucket that is nearly empty. */
+const LIKELY_SHARE = 0.15
+/** A refusal that the limit does not explain casts doubt on those of this time before. */
+const DOUBT_MS = 120_000
 
 export class Bucket {
   /** Per millisecond; Infinity: no limit is known. */
@@ -22,6 +26,8 @@ export class Bucket {
   #atMs = Number.NaN
   /** The fullest it has been with a request let through. */
   #proven = 0
+  #capacityBefore = 0
+  #shrunkAtMs = Number.NEGATIVE_INFINITY
   /** Own recent amount, decaying over MEASURED_MS. */
   #recent = 0
 
@@ -74,6 +80,7 @@ export class Bucket {
     this.#drain(nowMs)
     const fullness = this.#used + amount
     if (fullness <= this.#proven * PROVEN_SHARE) return 0
+    if (this.isLimited && fullness <= this.#capacity * LIKELY_SHARE) return 0
     return this.isLimited ? fullness / this.#capacity : Number.MIN_VALUE
   }
 
@@ -88,11 +95,21 @@ export class Bucket {
       this.#used = this.#capacity
       return
     }
+    if (nowMs - this.#shrunkAtMs > DOUBT_MS) this.#capacityBefore = this.#capacity
+    this.#shrunkAtMs = nowMs
     const holdsLessThan = this.#used + amount
     const least = Math.max(this.#proven, this.#rate * BURST_MS_MIN)
     this.#capacity = Math.max(least, Math.min(this.#capacity, holdsLessThan) * PROVEN_SHARE)
     // It is full enough for a request of this size to be refused.
     this.#used = Math.max(this.#used, this.#capacity - amount * PROVEN_SHARE)
+  }
+
+  /** Something else refuses: what refusals had taught of late was no word on the limit. */
+  doubt(nowMs: number): void {
+    this.#drain(nowMs)
+    if (nowMs - this.#shrunkAtMs > DOUBT_MS) return
+    this.#capacity = Math.max(this.#capacity, this.#capacityBefore)
+    this.#shrunkAtMs = Number.NEGATIVE_INFINITY
   }
 
   #drain(nowMs: number): void {

@@ -35,6 +35,8 @@ export interface Hedging {
   /** P(the first token is there by the end of the SLO), and P(it never comes), when it was asked. */
   readonly inTime: number
   readonly hung: number
+  /** Of a whole answer at the cheapest target that could be asked. */
+  readonly leastCost: number
 }
 
 export function openHedging(
@@ -43,11 +45,14 @@ export function openHedging(
   worth: number,
   barMs: number,
   timeoutMs: number,
+  usable: readonly Candidate[],
 ): Hedging {
   const answers = 1 - first.failureChance
   const inTime = answers * chanceBy(first, level, barMs)
   const hung = 1 - answers * (1 - first.ttft.hangChance(level, first.logUsualMiss, timeoutMs))
-  return { first, level, worth, inTime, hung }
+  let leastCost = Number.POSITIVE_INFINITY
+  for (const candidate of usable) leastCost = Math.min(leastCost, costOf(candidate))
+  return { first, level, worth, inTime, hung, leastCost }
 }
 
 /** P(the first token is there by then). */
@@ -73,10 +78,11 @@ export function hedgeGain(hedging: Hedging, second: Candidate, secondChance: num
   const hung = Math.min(1, hedging.hung / silent)
   const rescued = (1 - inTime) * secondChance
   // One of the two prompts is billed for nothing, and the winner may be the dearer one. After a hang there would be a
-  // second attempt all the same.
+  // second attempt all the same, but in no hurry.
   const wins = 1 - inTime + OVERTAKES * inTime * secondChance
   const extra = (1 - wins) * second.inputCost + wins * (first.inputCost + costOf(second) - first.cost)
-  return worth * (rescued + HANG_WORTH * hung) - EARNINGS * extra * (1 - hung)
+  const dearer = Math.max(0, costOf(second) - hedging.leastCost)
+  return worth * (rescued + HANG_WORTH * hung) - EARNINGS * (extra * (1 - hung) + dearer * hung)
 }
 
 /** When to ask; null: there is no time for a second target. `chanceIn`: of the second, with so much time left. */

@@ -184,20 +184,24 @@ export class Planner {
     this.#sift(call, nowMs)
     const firstCost = this.#costOf(call, first, nowMs)
     const atMs = nowMs - first.sentAtMs
+    const { usable } = this.#sifted
+    for (const candidate of usable) {
+      candidate.outputTokens = firstCost.outputTokens
+      estimate(candidate, request, barMs, nowMs)
+    }
     const hedging = openHedging(
       { ...first, ...firstCost, failureChance: first.target.failures.expected(nowMs) },
       first.ttft.levelNow(nowMs),
       worth,
       atMs + barMs,
       timeoutMsOf(request),
+      usable,
     )
     const silent = silentChance(hedging, atMs)
     let best: Candidate | null = null
     let most = 0
-    for (const candidate of this.#sifted.usable) {
+    for (const candidate of usable) {
       if (candidate.state === first.target) continue
-      candidate.outputTokens = firstCost.outputTokens
-      estimate(candidate, request, barMs, nowMs)
       const gain = hedgeGain(hedging, candidate, candidate.chance, silent)
       if (gain <= most || !book.mayHedgeFor(costOf(candidate))) continue
       most = gain
@@ -287,7 +291,7 @@ export class Planner {
     const { hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance } = first
     const attempt = { ttft, hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance }
     const timeoutMs = timeoutMsOf(call.request)
-    const hedging = openHedging(attempt, ttft.levelNow(nowMs), call.worth, barMs, timeoutMs)
+    const hedging = openHedging(attempt, ttft.levelNow(nowMs), call.worth, barMs, timeoutMs, usable)
     return hedgeTimeMs(hedging, second, chanceIn, barMs)
   }
 

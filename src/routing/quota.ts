@@ -20,6 +20,7 @@ const COOLDOWN_MS = 1_000
 const COOLDOWN_MS_MAX = 30_000
 /** A refused prompt that alone takes this share of the bucket says little about small ones. */
 const LARGE_SHARE = 0.25
+const STORM_MS = 20_000
 /** When something will end nobody knows; ask again soon. */
 const BUSY_MS = 100
 
@@ -35,6 +36,7 @@ export class Quota {
   /** In a cooldown prompts below this many tokens may still go. */
   #refusedTokensMin = 0
   #refusals = 0
+  #stormUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(limits: QuotaLimits) {
     this.requests = new Bucket(limits.rpm)
@@ -74,9 +76,16 @@ export class Quota {
     this.tokens.giveBack(tokens)
     const requestsExcess = this.requests.excess(1, nowMs)
     const tokensExcess = this.tokens.excess(tokens, nowMs)
-    const isExplained = Math.max(requestsExcess, tokensExcess) > 0
+    const mayBeLimits = Math.max(requestsExcess, tokensExcess) > 0
+    // While something else refuses, no refusal speaks of the limits.
+    const isExplained = mayBeLimits && nowMs >= this.#stormUntilMs
     if (isExplained && tokensExcess >= requestsExcess) this.tokens.refused(tokens, nowMs)
     else if (isExplained) this.requests.refused(1, nowMs)
+    else if (!mayBeLimits) {
+      this.#stormUntilMs = nowMs + STORM_MS
+      this.requests.doubt(nowMs)
+      this.tokens.doubt(nowMs)
+    }
     this.#refusals++
     const doublings = isExplained ? 0 : Math.min(this.#refusals - 1, 10)
     const backoffMs = Math.min(COOLDOWN_MS * 2 ** doublings, COOLDOWN_MS_MAX)

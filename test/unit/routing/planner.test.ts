@@ -275,7 +275,16 @@ describe('hedging', () => {
     readonly after: number | null
   } {
     const play = new Play(both, { ...policy, explore: { maxShare: 0 } })
-    for (let round = 0; round < 20; round++) play.run((id) => ({ ttftMs: id === 'a/cheap' ? 450 : 300 }))
+    for (let round = 0; round < 10; round++) {
+      for (const [id, ttftMs] of [
+        ['a/cheap', 450],
+        ['b/dear', 300],
+      ] as const) {
+        const { id: trained } = play.decide()
+        play.attempt(trained, id, { ttftMs }, play.nowMs)
+        play.nowMs += 2_000
+      }
+    }
     const request = play.request()
     const { hedgeAfterMs } = play.planner.decide(request, play.nowMs)
     play.planner.attemptStarted(request.id, 'a/cheap', play.nowMs)
