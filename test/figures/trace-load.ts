@@ -36,6 +36,8 @@ const BYTES_PER_TOKEN = 4
 const WINDOW_MS = 10_000
 const TICK_MS = 5
 const SOCKETS_MAX = 512
+/** Requests under way; the trace waits beyond it, and falls behind its clock. */
+const UNDER_WAY_MAX = 2_000
 const TAIL_MS_MAX = 30_000
 const TEXT = 'for (const row of rows) if (row.total > limit) report.push(row) // next '
 
@@ -105,6 +107,7 @@ async function run(job: TraceJob): Promise<TraceResult> {
         if (arrival === undefined) return
         const loop = Math.floor(next / job.arrivals.length)
         if ((loop * loopMs + arrival.atMs) * scale > elapsedMs) return
+        if (sums.sent - sums.answered - sums.errors >= UNDER_WAY_MAX) return
         send(arrival)
         next++
       }

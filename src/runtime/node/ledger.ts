@@ -21,7 +21,7 @@ import type { SharedKeys } from './keys.ts'
 import { checkAfterCrash, keepWithin } from './ledger-care.ts'
 import { openLedgerFile } from './ledger-file.ts'
 import { openReports, type Reports } from './reports.ts'
-import { clock } from './system.ts'
+import { backgroundClock, clock } from './system.ts'
 
 const TICK_MS = 1_000
 /** How long a stop waits for Redis to take the last rows; what is left ships at the next start. */
@@ -120,7 +120,8 @@ function open(options: LedgerOptions, isRedis: boolean): Opened {
     onState: (bytes, ageMs) => metrics.writeAheadLog(bytes, ageMs),
   })
   if (ledger.wasInterrupted) checkAfterCrash({ ledger, reports, metrics, log })
-  const stops = [keepWithin({ ledger, log, retentionMs: settings.retentionMs, isRedis, clock })]
+  const { retentionMs } = settings
+  const stops = [keepWithin({ ledger, log, retentionMs, isRedis, clock: backgroundClock })]
   return {
     path,
     ledger,

@@ -12,6 +12,16 @@ export const clock: Clock = {
   },
 }
 
+/** Its timers keep no process alive. */
+export const backgroundClock: Clock = {
+  ...clock,
+  after(delayMs, run) {
+    const timer = setTimeout(run, Math.min(delayMs, TIMER_MS_MAX))
+    timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
 /** setTimeout fires at once when asked to wait longer. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
