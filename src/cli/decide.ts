@@ -38,8 +38,8 @@ A line that cannot be taken is told on stderr (which line, which field, what was
 stdout as {"id","error"} where an answer was due; the stream goes on. The same lines and the same seed give the same
 answers. Exit code 0: all lines were taken; 1: some were not, or the configuration has problems; 2: wrong use.
 
-example: echo '{"type":"request","id":"1","at":0,"model":"assistant","input_tokens":900}' |
-           sluice decide --config config/demo.yaml --seed 7`,
+example: echo '{"type":"request","id":"1","at":1772424000000,"model":"assistant","input_tokens":900}' |
+           SLUICE_KEY=sk-any-key-will-do sluice decide --config config/sluice.yaml --seed 7`,
   async run(args) {
     const { values } = readOptions(args, { config: { type: 'string' }, seed: { type: 'string' } })
     const seed = readSeed(values.seed ?? '1')

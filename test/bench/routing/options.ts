@@ -10,6 +10,9 @@ import { findSetup, SETUPS, type Setup } from './setups.ts'
 export const TUNED_SEEDS: readonly number[] = [1, 2]
 const HELD_OUT_SEEDS: readonly number[] = [11, 12, 13]
 
+/** Of a frontier: a policy is dominated by one that has some value at which it is better. */
+const USUAL_VALUES: readonly number[] = [0.1, 0.25, 1, 4]
+
 export const HELP = `usage: npm run bench:routing -- [OPTIONS]
 
 Plays traces through routing policies in a simulated world of priced targets, and prints cost against attainment.
@@ -23,7 +26,7 @@ Plays traces through routing policies in a simulated world of priced targets, an
   --command COMMAND      a policy of its own that speaks the replay protocol on stdin and stdout; {config}, {seed} and
                          {value} are replaced by the run's (a configuration of the gateway, the seed, CNY per met SLO)
   --seeds N[,N]          (default: ${[...TUNED_SEEDS, ...HELD_OUT_SEEDS].join(',')}; ${TUNED_SEEDS.join(',')} are for tuning and shown apart)
-  --value M[,M]          what a met SLO is worth, as multiples of λ = 5 × the clairvoyant's mean cost (default: 1)
+  --value M[,M]          what a met SLO is worth, as multiples of λ = 5 × the clairvoyant's mean cost (default: ${USUAL_VALUES.join(',')})
   --rate                 how many answers a second the command (or sluice decide) gives, and nothing else
   --json FILE            writes every run there
 
@@ -65,7 +68,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     setups: setups.length > 0 ? setups : SETUPS.filter((setup) => setup.isDefault),
     contenders: [...(contenders.length > 0 ? contenders : usual), ...extra],
     seeds: seeds.length > 0 ? seeds : [...TUNED_SEEDS, ...HELD_OUT_SEEDS],
-    values: multiples.length > 0 ? multiples : [1],
+    values: multiples.length > 0 ? multiples : USUAL_VALUES,
     jsonPath: values.json ?? null,
     command: values.command ?? null,
     isRate: values.rate,
