@@ -1,7 +1,15 @@
 // What a bill's lines come to: by list, by contract, and what balances paid of that.
 
-import type { CostItem, CostLine } from './ledger.ts'
-import { type Pico, parseDecimal } from './money.ts'
+import type { AmountSums, Cost, CostItem, CostLine } from './ledger.ts'
+import {
+  convertNano,
+  NANO_ZERO,
+  type Nano,
+  type Pico,
+  parseDecimal,
+  parseMicro,
+  roundToNano,
+} from './money.ts'
 
 /** Native currency. */
 export interface Amounts {
@@ -27,3 +35,31 @@ export function amountsOf(lines: readonly CostLine[]): Amounts {
     package: -sumOf((item) => item === 'package') as Pico,
   }
 }
+
+export const NO_AMOUNTS: AmountSums = Object.freeze({
+  discountNano: NANO_ZERO,
+  freeQuotaNano: NANO_ZERO,
+  packageNano: NANO_ZERO,
+})
+
+/** What stands between list price and cost of a bill, each rounded by itself; `NO_AMOUNTS` itself: nothing does. */
+export function amountsBetween({ lines, currency, nativeCurrency, priceVersion }: Cost): AmountSums {
+  const last = lines.at(-1)
+  // Such lines come last.
+  if (last === undefined || !BETWEEN.has(last.item)) return NO_AMOUNTS
+  const { list, contract, freeQuota, package: paid } = amountsOf(lines)
+  // The rate of a bill stands in its version.
+  const rate = currency === nativeCurrency ? null : (FX.exec(priceVersion)?.[1] ?? null)
+  const inBooks = (pico: bigint): Nano => {
+    const native = roundToNano(pico as Pico)
+    return rate === null ? native : convertNano(native, parseMicro(rate))
+  }
+  return {
+    discountNano: inBooks(list - contract),
+    freeQuotaNano: inBooks(freeQuota),
+    packageNano: inBooks(paid),
+  }
+}
+
+const BETWEEN: ReadonlySet<CostItem> = new Set(['discount', 'free_quota', 'package'])
+const FX = /;fx=([\d.]+)(?:@[^;]*)?$/

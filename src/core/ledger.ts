@@ -189,7 +189,17 @@ export interface UsageQuery {
   readonly toMs: number | null
 }
 
-export interface UsageTotals {
+/** What stands between list price and cost, in the books' currency. */
+export interface AmountSums {
+  /** What contracts take off. */
+  readonly discountNano: Nano
+  /** What balances pay. */
+  readonly freeQuotaNano: Nano
+  readonly packageNano: Nano
+}
+
+/** List price = `costNano` and all of `AmountSums`. */
+export interface UsageTotals extends AmountSums {
   readonly requests: number
   readonly attempts: number
   readonly inputTokens: number

@@ -11,7 +11,7 @@ import {
   type UsageReport,
   type UsageTotals,
 } from '#core/ledger.ts'
-import { formatNano, formatPico } from '#core/money.ts'
+import { formatNano, formatPico, type Nano } from '#core/money.ts'
 import type { OtherUsage } from '#core/usage.ts'
 
 export function requestJson(row: RequestRow): Record<string, unknown> {
@@ -134,6 +134,7 @@ export function usageJson(
 }
 
 function totalsJson(totals: UsageTotals, currency: string): Record<string, unknown> {
+  const contractNano = (totals.costNano + totals.freeQuotaNano + totals.packageNano) as Nano
   return {
     requests: totals.requests,
     attempts: totals.attempts,
@@ -143,6 +144,10 @@ function totalsJson(totals: UsageTotals, currency: string): Record<string, unkno
     reasoning_tokens: totals.reasoningTokens,
     cost: formatNano(totals.costNano),
     currency,
+    list: formatNano((contractNano + totals.discountNano) as Nano),
+    contract: formatNano(contractNano),
+    free_quota: formatNano(totals.freeQuotaNano),
+    package: formatNano(totals.packageNano),
     estimated_attempts: totals.estimatedAttempts,
     unpriced_attempts: totals.unpricedAttempts,
   }

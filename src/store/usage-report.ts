@@ -1,6 +1,7 @@
 // How attempts become usage: what one row counts, which bucket it falls into, how groups add up. All stores use
 // this, so that their sums agree; where the counters lie is their own business.
 
+import { amountsBetween, NO_AMOUNTS } from '#core/amounts.ts'
 import { assert } from '#core/assert.ts'
 import type { AttemptRow, UsageGroup, UsageQuery, UsageReport, UsageRow, UsageTotals } from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
@@ -40,6 +41,7 @@ export const NO_TOTALS: UsageTotals = Object.freeze({
   costNano: NANO_ZERO,
   estimatedAttempts: 0,
   unpricedAttempts: 0,
+  ...NO_AMOUNTS,
 })
 
 export function hourStartMs(timeMs: number): number {
@@ -63,6 +65,9 @@ export function listOfTotals(totals: UsageTotals): readonly (number | bigint)[] 
     totals.costNano,
     totals.estimatedAttempts,
     totals.unpricedAttempts,
+    totals.discountNano,
+    totals.freeQuotaNano,
+    totals.packageNano,
   ]
 }
 
@@ -78,21 +83,31 @@ export function totalsOf(row: AttemptRow): UsageTotals {
     costNano: row.cost === null ? NANO_ZERO : row.cost.amountNano,
     estimatedAttempts: row.usageSource === 'estimated' || row.usageSource === 'recovered' ? 1 : 0,
     unpricedAttempts: row.cost === null ? 1 : 0,
+    ...(row.cost === null ? NO_AMOUNTS : amountsBetween(row.cost)),
   }
 }
 
 export function addTotals(left: UsageTotals, right: UsageTotals): UsageTotals {
-  return {
-    requests: left.requests + right.requests,
-    attempts: left.attempts + right.attempts,
-    inputTokens: left.inputTokens + right.inputTokens,
-    cachedInputTokens: left.cachedInputTokens + right.cachedInputTokens,
-    outputTokens: left.outputTokens + right.outputTokens,
-    reasoningTokens: left.reasoningTokens + right.reasoningTokens,
-    costNano: (left.costNano + right.costNano) as Nano,
-    estimatedAttempts: left.estimatedAttempts + right.estimatedAttempts,
-    unpricedAttempts: left.unpricedAttempts + right.unpricedAttempts,
-  }
+  const sum = { ...left }
+  addInto(sum, right)
+  return sum
+}
+
+export type RunningTotals = { -readonly [Name in keyof UsageTotals]: UsageTotals[Name] }
+
+export function addInto(sum: RunningTotals, totals: UsageTotals): void {
+  sum.requests += totals.requests
+  sum.attempts += totals.attempts
+  sum.inputTokens += totals.inputTokens
+  sum.cachedInputTokens += totals.cachedInputTokens
+  sum.outputTokens += totals.outputTokens
+  sum.reasoningTokens += totals.reasoningTokens
+  sum.costNano = (sum.costNano + totals.costNano) as Nano
+  sum.estimatedAttempts += totals.estimatedAttempts
+  sum.unpricedAttempts += totals.unpricedAttempts
+  sum.discountNano = (sum.discountNano + totals.discountNano) as Nano
+  sum.freeQuotaNano = (sum.freeQuotaNano + totals.freeQuotaNano) as Nano
+  sum.packageNano = (sum.packageNano + totals.packageNano) as Nano
 }
 
 /** A text that is equal for equal series, whatever the order of their tags. */

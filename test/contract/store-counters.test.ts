@@ -15,6 +15,7 @@ import {
   arbitraryRows,
   attemptRow,
   batchOf,
+  discountedCost,
   HOUR_MS,
   openAttempt,
   openRequest,
@@ -105,6 +106,20 @@ describe('counters', () => {
     }
   })
 
+  test('are exact between any two instants', async () => {
+    const { store } = open()
+    await store.apply(
+      batchOf(
+        attempts(9, (index) => ({
+          startedAtMs: START_MS + index,
+          ...(index > 3 ? { cost: discountedCost() } : {}),
+        })),
+      ),
+    )
+    const { total } = await store.usage({ ...EVERYTHING, fromMs: START_MS + 2, toMs: START_MS + 6 })
+    expect(total).toMatchObject({ attempts: 4, discountNano: 2_000n, freeQuotaNano: 0n, packageNano: 4_000n })
+  })
+
   test('number groups on where rows were deleted', async () => {
     const first = open()
     await first.store.apply(batchOf(attempts(3)))
@@ -152,6 +167,7 @@ describe('counters', () => {
     ['usage_hour', 'UPDATE usage_hour SET attempts = attempts + 1 WHERE hour_ms = ?', true],
     ['usage_hour', 'DELETE FROM usage_hour WHERE hour_ms = ?', true],
     ['rollup_hour', 'UPDATE rollup_hour SET cost_nano = 7 WHERE hour_ms = ?', true],
+    ['rollup_hour', 'UPDATE rollup_hour SET package_nano = 7 WHERE hour_ms = ?', true],
     ['rollup_day', 'UPDATE rollup_day SET output_tokens = 0 WHERE day_ms <= ?', false],
   ])('of %s that are wrong are found and made anew: %s', async (_table, damage, isHour) => {
     const one = open()
@@ -159,6 +175,7 @@ describe('counters', () => {
       startedAtMs: START_MS + (index % 30) * HOUR_MS,
       key: index % 2 === 0 ? 'demo' : '密"钥',
       target: index % 3 === 0 ? 'qwen/flash' : 'doubao/seed',
+      ...(index % 4 === 0 ? { cost: discountedCost() } : {}),
     })
     await one.store.apply(batchOf(attempts(60, spread)))
     const before = await Promise.all(QUERIES.map((query) => one.store.usage(query)))
@@ -249,6 +266,7 @@ describe('a report on another thread', () => {
     const rows = attempts(MANY, (index) => ({
       key: `k${index}`,
       startedAtMs: START_MS - (index % 50) * HOUR_MS,
+      ...(index % 5 === 0 ? { cost: discountedCost() } : {}),
     }))
     await large.store.apply(batchOf(rows))
     return large
@@ -270,6 +288,11 @@ describe('a report on another thread', () => {
     const alone = open()
     expect(found).toEqual(await alone.store.usage(query))
     expect(found.rows).toHaveLength(9_600)
+    expect(found.total).toMatchObject({
+      discountNano: 1_920_000n,
+      freeQuotaNano: 0n,
+      packageNano: 3_840_000n,
+    })
   })
 
   test('counts what running requests have ended, once', async () => {

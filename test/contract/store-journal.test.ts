@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { NO_AMOUNTS } from '#core/amounts.ts'
 import type { AttemptRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { openNodeAppendLog } from '#runtime/node/append-log.ts'
@@ -215,6 +216,7 @@ describe('the journal', () => {
       costNano: 0n,
       estimatedAttempts: 0,
       unpricedAttempts: 1,
+      ...NO_AMOUNTS,
     })
     expect(countRows('SELECT count(*) AS count FROM attempt_group')).toBe(3)
   })

@@ -1,6 +1,7 @@
 // What every LedgerStore must do. Each store's test file runs this in one line.
 
 import { afterEach, describe, expect, test } from 'vitest'
+import { NO_AMOUNTS } from '#core/amounts.ts'
 import {
   type LedgerRow,
   type LedgerStore,
@@ -9,7 +10,7 @@ import {
   type UsageQuery,
 } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
-import { attemptRow, batchOf, HOUR_MS, requestRow, START_MS } from '../support/ledger-rows.ts'
+import { attemptRow, batchOf, discounted, HOUR_MS, requestRow, START_MS } from '../support/ledger-rows.ts'
 
 export interface OpenStore {
   readonly store: LedgerStore
@@ -90,6 +91,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
         costNano: 2_000_000n,
         estimatedAttempts: 1,
         unpricedAttempts: 1,
+        ...NO_AMOUNTS,
       })
     })
 
@@ -299,6 +301,34 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
         { id: 'a pack', hourMs: START_MS, quantity: 107 },
         { id: 'speech', hourMs: START_MS, quantity: 0.25 },
         { id: 'a pack', hourMs: START_MS + HOUR_MS, quantity: 1 },
+      ])
+    })
+
+    test('adds up what stands between list price and cost, in any grouping and range', async () => {
+      const store = await openStore()
+      const rows = [0, HOUR_MS / 2, HOUR_MS, 30 * HOUR_MS].flatMap((afterMs, index) =>
+        discounted(`under${index}`, START_MS + afterMs),
+      )
+      await store.apply(batchOf([...ROWS, ...rows]))
+      const times = (count: bigint) => ({
+        discountNano: 1_000n * count,
+        freeQuotaNano: 0n,
+        packageNano: 2_000n * count,
+      })
+      for (const bucket of [null, 'hour', 'day'] as const) {
+        const sumIs = async (count: bigint, query: Partial<UsageQuery>) =>
+          expect((await store.usage({ ...EVERYTHING, bucket, ...query })).total).toMatchObject(times(count))
+        await sumIs(4n, {})
+        await sumIs(4n, { timeZone: 'America/New_York' })
+        await sumIs(4n, { groupBy: ['key', 'model'] })
+        await sumIs(4n, { groupBy: ['tag:team'] })
+        await sumIs(2n, { toMs: START_MS + HOUR_MS })
+        await sumIs(1n, { fromMs: START_MS + HOUR_MS, toMs: START_MS + 2 * HOUR_MS })
+        await sumIs(0n, { fromMs: START_MS + 2 * HOUR_MS, toMs: START_MS + 3 * HOUR_MS })
+      }
+      expect((await store.usage({ ...EVERYTHING, groupBy: ['key'] })).rows).toMatchObject([
+        { group: ['demo'], ...times(4n) },
+        { group: ['other'], ...times(0n) },
       ])
     })
 

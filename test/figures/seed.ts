@@ -6,7 +6,7 @@ import type { AttemptCount } from '#store/sqlite/attempt-counts.ts'
 import { LedgerBook } from '#store/sqlite/book.ts'
 import { detailText } from '#store/sqlite/entry-text.ts'
 import { migrate } from '#store/sqlite/migrate.ts'
-import { seriesText } from '#store/usage-report.ts'
+import { NO_TOTALS, seriesText } from '#store/usage-report.ts'
 import { attemptRow, requestRow } from '../support/ledger-rows.ts'
 
 export interface SeedOptions {
@@ -63,13 +63,15 @@ export function seedLedger({ path, rows, keys, startMs, lengthMs, onProgress }: 
           startedAtMs: timeMs,
           series,
           user: number % 10 === 0 ? `user-${next(5_000)}` : null,
-          isFirst: true,
-          inputTokens: 500 + next(4_000),
-          cachedInputTokens: next(400),
-          outputTokens,
-          reasoningTokens: 0,
-          costNano: BigInt(outputTokens * 2_000) as Nano,
-          isEstimated: false,
+          totals: {
+            ...NO_TOTALS,
+            requests: 1,
+            attempts: 1,
+            inputTokens: 500 + next(4_000),
+            cachedInputTokens: next(400),
+            outputTokens,
+            costNano: BigInt(outputTokens * 2_000) as Nano,
+          },
           balances: [],
         }
         book.add({ id: `req_${number.toString(36)}`, timeMs, text: before, attempts: [attempt] }, timeMs)

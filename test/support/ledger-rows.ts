@@ -1,7 +1,7 @@
 // Ledger rows for tests: whole and plausible, with the fields that a test cares about set by it.
 
 import fc from 'fast-check'
-import type { AttemptRow, LedgerBatch, LedgerRow, RequestRow } from '#core/ledger.ts'
+import type { AttemptRow, Cost, CostLine, LedgerBatch, LedgerRow, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 
 export const HOUR_MS = 3_600_000
@@ -102,6 +102,30 @@ export function batchOf(rows: readonly LedgerRow[], firstSequence = 1): LedgerBa
   return { instance: 'one', epoch: 1, firstSequence, rows }
 }
 
+/** A cost with 1,000 nano off its list price and 2,000 paid by a package. */
+export function discountedCost(): Cost {
+  return {
+    amountNano: 1_000_000n as Nano,
+    currency: 'CNY',
+    nativeNano: 1_000_000n as Nano,
+    nativeCurrency: 'CNY',
+    lines: [
+      { item: 'input', quantity: 9, price: '1', amount: '0.001003' },
+      { item: 'discount', quantity: 1, price: '-0.000001', amount: '-0.000001' },
+      { item: 'package', quantity: 9, price: '-0.000002', amount: '-0.000002', balance: 'pack' },
+    ],
+    priceVersion: 'doubao/seed#1',
+  }
+}
+
+/** A request of one attempt that has such a cost. */
+export function discounted(id: string, atMs: number): readonly LedgerRow[] {
+  return [
+    { kind: 'attempt', row: attemptRow({ requestId: id, startedAtMs: atMs, cost: discountedCost() }) },
+    { kind: 'request', row: requestRow({ id, timeMs: atMs }) },
+  ]
+}
+
 /** Rows with ids of their own, over few series and a few days around midnight in Shanghai. */
 export function arbitraryRows(rowsMax: number): fc.Arbitrary<LedgerRow[]> {
   return fc
@@ -141,12 +165,23 @@ function arbitraryAttempt(): fc.Arbitrary<LedgerRow> {
         reasoningTokens: tokens,
       }),
       amountNano: fc.option(fc.bigInt({ min: 0n, max: 2n ** 53n - 1n })),
+      off: fc.array(fc.tuple(fc.constantFrom('discount', 'free_quota', 'package'), fc.nat(999_999_999))),
       startedAtMs: fc.integer({ min: START_MS - 30 * HOUR_MS, max: START_MS + 30 * HOUR_MS }),
     })
-    .map(({ amountNano, ...fields }): LedgerRow => {
+    .map(({ amountNano, off, ...fields }): LedgerRow => {
       const row = attemptRow(fields as Partial<AttemptRow>)
+      const lines = off.map(
+        ([item, nano]): CostLine => ({
+          item,
+          quantity: 1,
+          price: '-1',
+          amount: `-0.${`${nano}`.padStart(9, '0')}`,
+        }),
+      )
       const cost =
-        amountNano === null || row.cost === null ? null : { ...row.cost, amountNano: amountNano as Nano }
+        amountNano === null || row.cost === null
+          ? null
+          : { ...row.cost, amountNano: amountNano as Nano, lines: [...row.cost.lines, ...lines] }
       return { kind: 'attempt', row: { ...row, cost } }
     })
 }

@@ -8,19 +8,22 @@ export interface PackedRows {
   readonly groups: string
   /** Eight for each row, and its bucket or NaN. */
   readonly numbers: Float64Array<ArrayBuffer>
-  readonly costs: BigInt64Array<ArrayBuffer>
+  /** Four for each row. */
+  readonly amounts: BigInt64Array<ArrayBuffer>
 }
 
 const NUMBERS_EACH = 9
+const AMOUNTS_EACH = 4
 
 export function packRows(rows: readonly UsageRow[]): PackedRows {
   const numbers = new Float64Array(rows.length * NUMBERS_EACH)
-  const costs = new BigInt64Array(rows.length)
+  const amounts = new BigInt64Array(rows.length * AMOUNTS_EACH)
   for (const [index, row] of rows.entries()) {
-    costs[index] = row.costNano
+    const { costNano, discountNano, freeQuotaNano, packageNano } = row
+    amounts.set([costNano, discountNano, freeQuotaNano, packageNano], index * AMOUNTS_EACH)
     numbers.set(numbersOf(row), index * NUMBERS_EACH)
   }
-  return { groups: JSON.stringify(rows.map(({ group }) => group)), numbers, costs }
+  return { groups: JSON.stringify(rows.map(({ group }) => group)), numbers, amounts }
 }
 
 function numbersOf(row: UsageRow): readonly number[] {
@@ -37,10 +40,11 @@ function numbersOf(row: UsageRow): readonly number[] {
   ]
 }
 
-export function unpackRows({ groups, numbers, costs }: PackedRows): UsageRow[] {
+export function unpackRows({ groups, numbers, amounts }: PackedRows): UsageRow[] {
   const names = JSON.parse(groups) as string[][]
   return names.map((group, index) => {
     const at = index * NUMBERS_EACH
+    const nano = (place: number): Nano => (amounts[index * AMOUNTS_EACH + place] ?? 0n) as Nano
     const bucketMs = numbers[at + 8] ?? Number.NaN
     const totals: UsageTotals = {
       requests: numbers[at] ?? 0,
@@ -49,9 +53,12 @@ export function unpackRows({ groups, numbers, costs }: PackedRows): UsageRow[] {
       cachedInputTokens: numbers[at + 3] ?? 0,
       outputTokens: numbers[at + 4] ?? 0,
       reasoningTokens: numbers[at + 5] ?? 0,
-      costNano: (costs[index] ?? 0n) as Nano,
+      costNano: nano(0),
       estimatedAttempts: numbers[at + 6] ?? 0,
       unpricedAttempts: numbers[at + 7] ?? 0,
+      discountNano: nano(1),
+      freeQuotaNano: nano(2),
+      packageNano: nano(3),
     }
     return { ...totals, group, bucketMs: Number.isNaN(bucketMs) ? null : bucketMs }
   })

@@ -34,7 +34,7 @@ function sendRows({ rows, total }: UsageReport): void {
     if (next >= rows.length) return say({ kind: 'total', total })
     const packed = packRows(rows.slice(next, next + ROWS_AT_ONCE))
     const message: ReportMessage = { kind: 'rows', rows: packed }
-    parentPort?.postMessage(message, [packed.numbers.buffer, packed.costs.buffer])
+    parentPort?.postMessage(message, [packed.numbers.buffer, packed.amounts.buffer])
     next += ROWS_AT_ONCE
   }
   parentPort?.on('message', send)

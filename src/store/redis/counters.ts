@@ -5,9 +5,9 @@ import type { Nano } from '#core/money.ts'
 import { addTotals, listOfTotals, NO_TOTALS, parseSeries, type Series, totalsOf } from '../usage-report.ts'
 
 /** Field prefixes in the order in which apply-8.lua takes the counts. Must equal MEASURES there. */
-export const MEASURES = 'qaihorceu'
+export const MEASURES = 'qaihorceudfp'
 
-/** The nine counts of an attempt, as the script takes them. */
+/** The counts of an attempt, as the script takes them. */
 export function countTexts(row: AttemptRow): readonly string[] {
   return listOfTotals(totalsOf(row)).map(String)
 }
@@ -45,6 +45,12 @@ function oneMeasure(measure: string, value: string): UsageTotals {
       return { ...NO_TOTALS, estimatedAttempts: Number(value) }
     case 'u':
       return { ...NO_TOTALS, unpricedAttempts: Number(value) }
+    case 'd':
+      return { ...NO_TOTALS, discountNano: BigInt(value) as Nano }
+    case 'f':
+      return { ...NO_TOTALS, freeQuotaNano: BigInt(value) as Nano }
+    case 'p':
+      return { ...NO_TOTALS, packageNano: BigInt(value) as Nano }
     default:
       // A newer version may count more.
       return NO_TOTALS

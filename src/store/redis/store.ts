@@ -23,7 +23,7 @@ import { parseAttempt, parseRequest, rowText } from '../row-json.ts'
 import { DAY_MS, dayStartMs, hourStartMs, seriesText, UsageReportBuilder } from '../usage-report.ts'
 import { parseBalances } from './balances.ts'
 import { RedisConnection, type RedisConnectionOptions } from './connection.ts'
-import { countTexts, parseCounters } from './counters.ts'
+import { countTexts, MEASURES, parseCounters } from './counters.ts'
 import { COUNTERS_KEPT_DAYS, COUNTERS_TTL_SECONDS, KEYS, ROWS_MAX } from './keys.ts'
 import { SCRIPTS } from './scripts.gen.ts'
 import { hashesOf } from './usage.ts'
@@ -33,7 +33,7 @@ const APPLY_KEYS = 8
 const SCRIPT_ROWS_MAX = 500
 /** Hashes read in one go, so that a long report does not keep the server from others. */
 const HASHES_PER_READ = 64
-const NO_COUNTS = Array.from({ length: 9 }, () => '0')
+const NO_COUNTS = Array.from(MEASURES, () => '0')
 
 export interface RedisStoreOptions extends RedisConnectionOptions {
   readonly rowsMax?: number

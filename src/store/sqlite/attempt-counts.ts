@@ -1,11 +1,13 @@
 // What ended attempts count, each by itself: usage between any two instants, and groupings that no counter has.
 // Attempts of one transaction that share an hour and a series lie in one row, which costs a tenth of a row for each.
 
-import type { AttemptRow, UsageTotals } from '#core/ledger.ts'
+import { NO_AMOUNTS } from '#core/amounts.ts'
+import type { AmountSums, AttemptRow, UsageTotals } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { type BalanceMilli, balanceUsesOf } from '../balance-uses.ts'
-import { addTotals, HOUR_MS, hourStartMs, NO_TOTALS } from '../usage-report.ts'
-import type { SqlDriver, SqlStatement } from './driver.ts'
+import { addInto, HOUR_MS, hourStartMs, NO_TOTALS, type RunningTotals, totalsOf } from '../usage-report.ts'
+import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
+import { text } from './row-checks.ts'
 import { seriesTextOf, type TextNumbers } from './text-numbers.ts'
 
 /** What is counted of an ended attempt. */
@@ -14,30 +16,16 @@ export interface AttemptCount {
   /** `seriesText` of it. */
   readonly series: string
   readonly user: string | null
-  readonly isFirst: boolean
-  readonly inputTokens: number
-  readonly cachedInputTokens: number
-  readonly outputTokens: number
-  readonly reasoningTokens: number
-  /** null: unpriced. */
-  readonly costNano: Nano | null
-  readonly isEstimated: boolean
+  readonly totals: UsageTotals
   readonly balances: readonly BalanceMilli[]
 }
 
 export function countOf(row: AttemptRow): AttemptCount {
-  const { usage, usageSource, cost } = row
   return {
     startedAtMs: row.startedAtMs,
     series: seriesTextOf(row),
     user: row.user,
-    isFirst: row.attempt === 1,
-    inputTokens: usage.inputTokens,
-    cachedInputTokens: usage.cachedInputTokens,
-    outputTokens: usage.outputTokens,
-    reasoningTokens: usage.reasoningTokens,
-    costNano: cost === null ? null : cost.amountNano,
-    isEstimated: usageSource === 'estimated' || usageSource === 'recovered',
+    totals: totalsOf(row),
     balances: balanceUsesOf(row),
   }
 }
@@ -48,7 +36,7 @@ export interface CountedGroup {
   /** By number, and its `seriesText`. */
   readonly series: number
   readonly seriesText: string
-  readonly totals: { -readonly [Name in keyof UsageTotals]: UsageTotals[Name] }
+  readonly totals: RunningTotals
 }
 
 interface Group extends CountedGroup {
@@ -58,7 +46,12 @@ interface Group extends CountedGroup {
   readonly numbers: (number | null)[]
   /** One for each attempt; null: none of them names one. */
   users: (string | null)[] | null
+  /** One for each attempt; null: all of them cost what the list says. */
+  amounts: (AmountList | null)[] | null
 }
+
+/** Of an attempt that does not cost what the list says: discount, free quota, packages. */
+type AmountList = readonly [number, number, number]
 
 /** What `AttemptCounts` writes of each: its time within the hour, 1 for a first one, tokens, cost, 1 for an estimate. */
 const NUMBERS_EACH = 8
@@ -75,7 +68,8 @@ export class AttemptCounts {
     this.#series = series
     this.#number = lastNumber
     this.#insert = driver.prepare(
-      'INSERT INTO attempt_group (number, hour_ms, series, first_ms, last_ms, text, users) VALUES (?,?,?,?,?,?,?)',
+      `INSERT INTO attempt_group (number, hour_ms, series, first_ms, last_ms, text, users, amounts)
+        VALUES (?,?,?,?,?,?,?,?)`,
     )
   }
 
@@ -84,45 +78,35 @@ export class AttemptCounts {
     return this.#number
   }
 
-  add(count: AttemptCount): void {
-    const { startedAtMs, inputTokens, cachedInputTokens, outputTokens, reasoningTokens, costNano } = count
-    const group = this.#groupOf(hourStartMs(startedAtMs), count.series)
-    const first = count.isFirst ? 1 : 0
-    const estimated = count.isEstimated ? 1 : 0
-    const { totals } = group
-    totals.requests += first
-    totals.attempts++
-    totals.inputTokens += inputTokens
-    totals.cachedInputTokens += cachedInputTokens
-    totals.outputTokens += outputTokens
-    totals.reasoningTokens += reasoningTokens
-    if (costNano === null) totals.unpricedAttempts++
-    else totals.costNano = (totals.costNano + costNano) as Nano
-    totals.estimatedAttempts += estimated
+  add({ startedAtMs, series, user, totals }: AttemptCount): void {
+    const group = this.#groupOf(hourStartMs(startedAtMs), series)
+    addInto(group.totals, totals)
     if (startedAtMs < group.firstMs) group.firstMs = startedAtMs
     if (startedAtMs > group.lastMs) group.lastMs = startedAtMs
-    const offsetMs = startedAtMs - group.hourMs
-    const cost = costNano === null ? null : Number(costNano)
     group.numbers.push(
-      offsetMs,
-      first,
-      inputTokens,
-      cachedInputTokens,
-      outputTokens,
-      reasoningTokens,
-      cost,
-      estimated,
+      startedAtMs - group.hourMs,
+      totals.requests,
+      totals.inputTokens,
+      totals.cachedInputTokens,
+      totals.outputTokens,
+      totals.reasoningTokens,
+      totals.unpricedAttempts === 0 ? Number(totals.costNano) : null,
+      totals.estimatedAttempts,
     )
-    if (count.user !== null) group.users ??= Array<null>(totals.attempts - 1).fill(null)
-    group.users?.push(count.user)
+    const before = group.totals.attempts - 1
+    if (user !== null) group.users ??= Array<null>(before).fill(null)
+    group.users?.push(user)
+    const amounts = amountsList(totals)
+    if (amounts !== null) group.amounts ??= Array<null>(before).fill(null)
+    group.amounts?.push(amounts)
   }
 
   write(): void {
     let number = this.#number
-    for (const { hourMs, series, firstMs, lastMs, numbers, users } of this.#groups.values()) {
+    for (const { hourMs, series, firstMs, lastMs, numbers, users, amounts } of this.#groups.values()) {
       number++
-      const usersText = users === null ? null : JSON.stringify(users)
-      this.#insert.run(number, hourMs, series, firstMs, lastMs, JSON.stringify(numbers), usersText)
+      const lists = [JSON.stringify(numbers), textOrNull(users), textOrNull(amounts)]
+      this.#insert.run(number, hourMs, series, firstMs, lastMs, ...lists)
     }
   }
 
@@ -153,6 +137,7 @@ export class AttemptCounts {
         lastMs: hourMs,
         numbers: [],
         users: null,
+        amounts: null,
       }
       this.#groups.set(name, group)
     }
@@ -171,30 +156,35 @@ export interface Span {
   readonly toMs: number
 }
 
-/** Sums those attempts of a row that began in `span`. */
-export function totalsWithin(text: string, hourMs: number, span: Span): UsageTotals {
-  let sum = NO_TOTALS
-  eachWithin(text, hourMs, span, (totals) => {
-    sum = addTotals(sum, totals)
-  })
+/** Columns that the attempts of a row are read from, of a table called `a`. */
+export const GROUP_COLUMNS = 'a.text, a.amounts'
+
+/** Sums the attempts of a row. */
+export function totalsOfGroup(row: SqlRow): RunningTotals {
+  const sum = { ...NO_TOTALS }
+  eachWithin(row, 0, ALWAYS, (totals) => addInto(sum, totals))
   return sum
 }
 
+const ALWAYS: Span = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
+
 /** The attempts of a row that began in `span`, by their place in it. */
 export function eachWithin(
-  text: string,
+  row: SqlRow,
   hourMs: number,
   { fromMs, toMs }: Span,
   found: (totals: UsageTotals, index: number) => void,
 ): void {
-  const numbers = JSON.parse(text) as (number | null)[]
-  for (let at = 0; at < numbers.length; at += NUMBERS_EACH) {
+  const numbers = JSON.parse(text(row, 'text')) as (number | null)[]
+  const amounts = row['amounts'] === null ? null : (JSON.parse(text(row, 'amounts')) as (AmountList | null)[])
+  for (let at = 0, index = 0; at < numbers.length; at += NUMBERS_EACH, index++) {
     const startedAtMs = hourMs + (numbers[at] ?? 0)
-    if (startedAtMs >= fromMs && startedAtMs < toMs) found(totalsAt(numbers, at), at / NUMBERS_EACH)
+    if (startedAtMs < fromMs || startedAtMs >= toMs) continue
+    found(totalsAt(numbers, at, amountsOf(amounts?.[index] ?? null)), index)
   }
 }
 
-function totalsAt(numbers: readonly (number | null)[], at: number): UsageTotals {
+function totalsAt(numbers: readonly (number | null)[], at: number, amounts: AmountSums): UsageTotals {
   const costNano = numbers[at + 6] ?? null
   return {
     requests: numbers[at + 1] ?? 0,
@@ -206,5 +196,27 @@ function totalsAt(numbers: readonly (number | null)[], at: number): UsageTotals 
     costNano: BigInt(costNano ?? 0) as Nano,
     estimatedAttempts: numbers[at + 7] ?? 0,
     unpricedAttempts: costNano === null ? 1 : 0,
+    discountNano: amounts.discountNano,
+    freeQuotaNano: amounts.freeQuotaNano,
+    packageNano: amounts.packageNano,
   }
+}
+
+function amountsList({ discountNano, freeQuotaNano, packageNano }: AmountSums): AmountList | null {
+  if (discountNano === 0n && freeQuotaNano === 0n && packageNano === 0n) return null
+  return [Number(discountNano), Number(freeQuotaNano), Number(packageNano)]
+}
+
+function amountsOf(list: AmountList | null): AmountSums {
+  if (list === null) return NO_AMOUNTS
+  const [discount, freeQuota, paid] = list
+  return {
+    discountNano: BigInt(discount) as Nano,
+    freeQuotaNano: BigInt(freeQuota) as Nano,
+    packageNano: BigInt(paid) as Nano,
+  }
+}
+
+function textOrNull(list: readonly unknown[] | null): string | null {
+  return list === null ? null : JSON.stringify(list)
 }

@@ -10,7 +10,8 @@ import {
   listOfTotals,
   parseSeries,
 } from '../usage-report.ts'
-import { totalsWithin } from './attempt-counts.ts'
+import { GROUP_COLUMNS, totalsOfGroup } from './attempt-counts.ts'
+import { COUNTS, COUNTS_PLACES, COUNTS_READ } from './counter-columns.ts'
 import type { SqlDriver, SqlRow } from './driver.ts'
 import { countedNumber } from './rollups.ts'
 import { number, text, totalsOfCounter } from './row-checks.ts'
@@ -70,9 +71,9 @@ export function rebuildHour(driver: SqlDriver, hourMs: number): void {
     const { rows, byTarget } = sumsOfHour(driver, hourMs)
     driver.prepare('DELETE FROM usage_hour WHERE hour_ms = ?').run(hourMs)
     driver.prepare('DELETE FROM rollup_hour WHERE hour_ms = ?').run(hourMs)
-    const addSeries = driver.prepare('INSERT INTO usage_hour VALUES (?,?,?,?,?,?,?,?,?,?,?)')
+    const addSeries = driver.prepare(`INSERT INTO usage_hour VALUES (?, ?, ${COUNTS_PLACES})`)
     for (const [name, totals] of rows) addSeries.run(hourMs, series.of(name), ...listOfTotals(totals))
-    const addHour = driver.prepare('INSERT INTO rollup_hour VALUES (?,?,?,?,?,?,?,?,?,?,?,?)')
+    const addHour = driver.prepare(`INSERT INTO rollup_hour VALUES (?, ?, ?, ${COUNTS_PLACES})`)
     for (const [name, totals] of byTarget) {
       const [model = '', target = ''] = JSON.parse(name) as string[]
       addHour.run(hourMs, names.of(model), names.of(target), ...listOfTotals(totals))
@@ -85,18 +86,13 @@ export function rebuildDay(driver: SqlDriver, dayMs: number): void {
   driver.transaction(() => {
     driver.prepare('DELETE FROM rollup_day WHERE day_ms = ?').run(dayMs)
     driver
-      .prepare(`INSERT INTO rollup_day SELECT ?, k.id, m.id, sum(requests), sum(attempts), sum(input_tokens),
-        sum(cached_input_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost_nano),
-        sum(estimated_attempts), sum(unpriced_attempts) FROM usage_hour AS u JOIN series AS s ON s.id = u.series
+      .prepare(`INSERT INTO rollup_day SELECT ?, k.id, m.id, ${COUNTS.map((name) => `sum(${name})`).join(', ')} FROM usage_hour AS u JOIN series AS s ON s.id = u.series
         JOIN name AS k ON k.text = json_extract(s.text, '$[0]')
         JOIN name AS m ON m.text = json_extract(s.text, '$[1]')
         WHERE u.hour_ms >= ? AND u.hour_ms < ? GROUP BY k.id, m.id`)
       .run(dayMs, dayMs, dayMs + DAY_MS)
   })
 }
-
-const COUNTS = `u.requests, u.attempts, u.input_tokens, u.cached_input_tokens, u.output_tokens, u.reasoning_tokens,
-  CAST(u.cost_nano AS TEXT) AS cost_nano, u.estimated_attempts, u.unpriced_attempts`
 
 interface HourSums {
   /** By series: of the rows, and as counted. */
@@ -114,12 +110,11 @@ function sumsOfHour(driver: SqlDriver, hourMs: number): HourSums {
   const byTarget: Sums = new Map()
   const byKey: Sums = new Map()
   const groups = driver
-    .prepare(`SELECT s.text AS series_text, a.text FROM attempt_group AS a JOIN series AS s ON s.id = a.series
+    .prepare(`SELECT s.text AS series_text, ${GROUP_COLUMNS} FROM attempt_group AS a JOIN series AS s ON s.id = a.series
       WHERE a.hour_ms = ? AND a.number <= ?`)
     .all(hourMs, countedNumber(driver))
   for (const row of groups) {
-    const totals = totalsWithin(text(row, 'text'), hourMs, { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER })
-    addTo(rows, text(row, 'series_text'), totals)
+    addTo(rows, text(row, 'series_text'), totalsOfGroup(row))
   }
   for (const [name, totals] of rows) {
     const { key, model, target } = parseSeries(name)
@@ -127,12 +122,12 @@ function sumsOfHour(driver: SqlDriver, hourMs: number): HourSums {
     addTo(byKey, JSON.stringify([key, model]), totals)
   }
   const series = counters(
-    driver.prepare(`SELECT s.text AS series_text, ${COUNTS}
+    driver.prepare(`SELECT s.text AS series_text, ${COUNTS_READ}
       FROM usage_hour AS u JOIN series AS s ON s.id = u.series WHERE u.hour_ms = ?`),
     hourMs,
   )
   const rollup = counters(
-    driver.prepare(`SELECT m.text AS first, t.text AS second, ${COUNTS}
+    driver.prepare(`SELECT m.text AS first, t.text AS second, ${COUNTS_READ}
       FROM rollup_hour AS u JOIN name AS m ON m.id = u.model JOIN name AS t ON t.id = u.target
       WHERE u.hour_ms = ?`),
     hourMs,
@@ -142,7 +137,7 @@ function sumsOfHour(driver: SqlDriver, hourMs: number): HourSums {
 
 function rollupOfDay(driver: SqlDriver, dayMs: number): Sums {
   return counters(
-    driver.prepare(`SELECT k.text AS first, m.text AS second, ${COUNTS}
+    driver.prepare(`SELECT k.text AS first, m.text AS second, ${COUNTS_READ}
       FROM rollup_day AS u JOIN name AS k ON k.id = u.key JOIN name AS m ON m.id = u.model WHERE u.day_ms = ?`),
     dayMs,
   )

@@ -166,4 +166,22 @@ CREATE UNIQUE INDEX api_key_name ON api_key (name) WHERE is_deleted = 0;
 CREATE INDEX api_key_ended ON api_key (ended_at_ms) WHERE ended_at_ms IS NOT NULL;
 `,
   },
+  {
+    number: 12,
+    sql: `
+-- What stands between list price and cost, book currency: what contracts take off, and what balances pay.
+ALTER TABLE usage_hour ADD COLUMN discount_nano INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage_hour ADD COLUMN free_quota_nano INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage_hour ADD COLUMN package_nano INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollup_hour ADD COLUMN discount_nano INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollup_hour ADD COLUMN free_quota_nano INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollup_hour ADD COLUMN package_nano INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollup_day ADD COLUMN discount_nano INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollup_day ADD COLUMN free_quota_nano INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollup_day ADD COLUMN package_nano INTEGER NOT NULL DEFAULT 0;
+
+-- A list with [discount, free quota, packages] or null of each attempt of the row; NULL where all cost what the list says.
+ALTER TABLE attempt_group ADD COLUMN amounts TEXT;
+`,
+  },
 ]

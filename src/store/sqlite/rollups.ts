@@ -4,7 +4,8 @@
 
 import type { UsageTotals } from '#core/ledger.ts'
 import { addTotals, dayStartMs, listOfTotals, parseSeries } from '../usage-report.ts'
-import { type CountedGroup, counterName, totalsWithin } from './attempt-counts.ts'
+import { type CountedGroup, counterName, GROUP_COLUMNS, totalsOfGroup } from './attempt-counts.ts'
+import { COUNTS_ADDED, COUNTS_LIST, COUNTS_PLACES } from './counter-columns.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { number, text } from './row-checks.ts'
 import { TextNumbers } from './text-numbers.ts'
@@ -125,13 +126,14 @@ export class Rollups {
   }
 
   #takeUncounted(): void {
-    const select = this.#driver.prepare(`SELECT a.number, a.hour_ms, a.series, a.text, s.text AS series_text
+    const select =
+      this.#driver.prepare(`SELECT a.number, a.hour_ms, a.series, ${GROUP_COLUMNS}, s.text AS series_text
       FROM attempt_group AS a JOIN series AS s ON s.id = a.series WHERE a.number > ? ORDER BY a.number LIMIT ?`)
     for (;;) {
       const rows = select.all(this.#number, GROUPS_AT_ONCE)
       for (const row of rows) {
         const hourMs = number(row, 'hour_ms')
-        const totals = { ...totalsWithin(text(row, 'text'), hourMs, ALWAYS) }
+        const totals = totalsOfGroup(row)
         this.#add({ hourMs, series: number(row, 'series'), seriesText: text(row, 'series_text'), totals })
         this.#number = number(row, 'number')
       }
@@ -139,8 +141,6 @@ export class Rollups {
     }
   }
 }
-
-const ALWAYS = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
 
 export function countedNumber(driver: SqlDriver): number {
   const row = driver
@@ -166,18 +166,9 @@ function valuesOf({ atMs, first, second, totals }: Sum): (number | bigint)[] {
   return [atMs, first, second, ...listOfTotals(totals)]
 }
 
-const COUNTS = `requests, attempts, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_nano,
-  estimated_attempts, unpriced_attempts`
-const ADD_COUNTS = `DO UPDATE SET requests = requests + excluded.requests,
-  attempts = attempts + excluded.attempts, input_tokens = input_tokens + excluded.input_tokens,
-  cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,
-  output_tokens = output_tokens + excluded.output_tokens,
-  reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens, cost_nano = cost_nano + excluded.cost_nano,
-  estimated_attempts = estimated_attempts + excluded.estimated_attempts,
-  unpriced_attempts = unpriced_attempts + excluded.unpriced_attempts`
-const ADD_SERIES = `INSERT INTO usage_hour (hour_ms, series, ${COUNTS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)
-  ON CONFLICT (hour_ms, series) ${ADD_COUNTS}`
-const ADD_HOUR = `INSERT INTO rollup_hour (hour_ms, model, target, ${COUNTS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
-  ON CONFLICT (hour_ms, model, target) ${ADD_COUNTS}`
-const ADD_DAY = `INSERT INTO rollup_day (day_ms, key, model, ${COUNTS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
-  ON CONFLICT (day_ms, key, model) ${ADD_COUNTS}`
+const addCounts = (table: string, by: string): string =>
+  `INSERT INTO ${table} (${by}, ${COUNTS_LIST}) VALUES (${by.replace(/\w+/g, '?')}, ${COUNTS_PLACES})
+  ON CONFLICT (${by}) DO UPDATE SET ${COUNTS_ADDED}`
+const ADD_SERIES = addCounts('usage_hour', 'hour_ms, series')
+const ADD_HOUR = addCounts('rollup_hour', 'hour_ms, model, target')
+const ADD_DAY = addCounts('rollup_day', 'day_ms, key, model')

@@ -1,8 +1,9 @@
 // Counts and prices are checked when a row is queued: a row that SQLite refuses would hold up all others. And the
 // small readers of columns.
 
+import { amountsBetween } from '#core/amounts.ts'
 import { assert } from '#core/assert.ts'
-import type { AttemptRow, RequestRow, UsageTotals } from '#core/ledger.ts'
+import type { AttemptRow, Cost, RequestRow, UsageTotals } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import type { SqlRow } from './driver.ts'
 
@@ -22,7 +23,7 @@ export function assertAttempt(row: AttemptRow): void {
       isCount(row.httpStatus) &&
       Number.isFinite(row.durationMs) &&
       (row.ttftMs === null || Number.isFinite(row.ttftMs)) &&
-      (row.cost === null || (isAmount(row.cost.amountNano) && isAmount(row.cost.nativeNano))),
+      (row.cost === null || hasAmounts(row.cost)),
     'numbers of an attempt row are counts',
   )
 }
@@ -40,6 +41,11 @@ export function assertRequest(row: RequestRow): void {
 
 function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0
+}
+
+function hasAmounts(cost: Cost): boolean {
+  const { discountNano, freeQuotaNano, packageNano } = amountsBetween(cost)
+  return [cost.amountNano, cost.nativeNano, discountNano, freeQuotaNano, packageNano].every(isAmount)
 }
 
 /** What a number holds exactly (nine million yuan), a thousandth of what 64 bits do, so that sums have room. */
@@ -61,7 +67,7 @@ export function number(row: SqlRow, column: string): number {
   return value
 }
 
-/** The counts of a counter; its cost is read as text. */
+/** The counts of a counter; its amounts are read as text. */
 export function totalsOfCounter(row: SqlRow): UsageTotals {
   return {
     requests: number(row, 'requests'),
@@ -73,5 +79,8 @@ export function totalsOfCounter(row: SqlRow): UsageTotals {
     costNano: BigInt(text(row, 'cost_nano')) as Nano,
     estimatedAttempts: number(row, 'estimated_attempts'),
     unpricedAttempts: number(row, 'unpriced_attempts'),
+    discountNano: BigInt(text(row, 'discount_nano')) as Nano,
+    freeQuotaNano: BigInt(text(row, 'free_quota_nano')) as Nano,
+    packageNano: BigInt(text(row, 'package_nano')) as Nano,
   }
 }

@@ -1,9 +1,7 @@
 // The statements of usage reports. Each counter table is asked for a range of its time, the lower end included.
 
-const SUMS = `sum(u.requests) AS requests, sum(u.attempts) AS attempts, sum(u.input_tokens) AS input_tokens,
-  sum(u.cached_input_tokens) AS cached_input_tokens, sum(u.output_tokens) AS output_tokens,
-  sum(u.reasoning_tokens) AS reasoning_tokens, CAST(sum(u.cost_nano) AS TEXT) AS cost_nano,
-  sum(u.estimated_attempts) AS estimated_attempts, sum(u.unpriced_attempts) AS unpriced_attempts`
+import { GROUP_COLUMNS } from './attempt-counts.ts'
+import { COUNTS_SUMMED as SUMS } from './counter-columns.ts'
 
 // Sums are made before names are looked up: one look for each row of the answer. 8 h before UTC midnight starts a day in
 // Shanghai; any hour of the day stands for it.
@@ -52,7 +50,7 @@ const byMap = (bucket: string): string => `SELECT g.number, min(u.hour_ms) AS ti
 export const USAGE_HOUR_MAPPED = { hour: byMap('u.hour_ms,'), day: byMap(DAY_OF), all: byMap('') } as const
 
 /** Of one hour; after this number; attempts before, at or after; so many rows. */
-export const ATTEMPTS = `SELECT number, series, text, users FROM attempt_group
+export const ATTEMPTS = `SELECT number, series, users, ${GROUP_COLUMNS} FROM attempt_group AS a
   WHERE hour_ms = ? AND number > ? AND first_ms < ? AND last_ms >= ? ORDER BY number LIMIT ?`
 export const SERIES = 'SELECT text AS series_text FROM series WHERE id = ?'
 

@@ -2,9 +2,9 @@
 // the rows for parts of hours and for what no counter knows. A query is a list of parts, so that who reads can say how
 // far it is and let others run in between.
 
-import type { UsageGroup, UsageQuery, UsageTotals } from '#core/ledger.ts'
-import type { Nano } from '#core/money.ts'
+import type { UsageGroup, UsageQuery } from '#core/ledger.ts'
 import {
+  addInto,
   DAY_MS,
   dayStartMs,
   groupValue,
@@ -12,6 +12,7 @@ import {
   hasStoredDays,
   hourStartMs,
   parseSeries,
+  type RunningTotals,
   type Series,
   type UsageReportBuilder,
   type UserSeries,
@@ -96,7 +97,7 @@ export class UsageTables {
       for (const row of rows) {
         const { series, group } = this.#seriesAt(number(row, 'series'), query)
         const users = byUser && row['users'] !== null ? (JSON.parse(text(row, 'users')) as string[]) : null
-        eachWithin(text(row, 'text'), hourMs, span, (totals, index) => {
+        eachWithin(row, hourMs, span, (totals, index) => {
           const user = users?.[index] ?? null
           const name = user === null ? group : `${group} ${user}`
           const sum = sums.get(name)
@@ -187,20 +188,6 @@ export class UsageTables {
     this.#statements.set(statement, known)
     return known
   }
-}
-
-type RunningTotals = { -readonly [Name in keyof UsageTotals]: UsageTotals[Name] }
-
-function addInto(sum: RunningTotals, totals: UsageTotals): void {
-  sum.requests += totals.requests
-  sum.attempts += totals.attempts
-  sum.inputTokens += totals.inputTokens
-  sum.cachedInputTokens += totals.cachedInputTokens
-  sum.outputTokens += totals.outputTokens
-  sum.reasoningTokens += totals.reasoningTokens
-  sum.costNano = (sum.costNano + totals.costNano) as Nano
-  sum.estimatedAttempts += totals.estimatedAttempts
-  sum.unpricedAttempts += totals.unpricedAttempts
 }
 
 const SERIES_MAX = 50_000

@@ -35,6 +35,8 @@ describe('usage', () => {
       output_tokens: 20,
       reasoning_tokens: 5,
       currency: 'CNY',
+      free_quota: '0',
+      package: '0',
     }
     expect(body).toEqual({
       data: [
@@ -43,6 +45,8 @@ describe('usage', () => {
           'tag:team': 'growth',
           ...counts,
           cost: '0.001',
+          list: '0.001',
+          contract: '0.001',
           estimated_attempts: 0,
           unpriced_attempts: 0,
         },
@@ -51,6 +55,8 @@ describe('usage', () => {
           'tag:team': 'growth',
           ...counts,
           cost: '0',
+          list: '0',
+          contract: '0',
           estimated_attempts: 0,
           unpriced_attempts: 1,
         },
@@ -64,6 +70,8 @@ describe('usage', () => {
         output_tokens: 40,
         reasoning_tokens: 10,
         cost: '0.001',
+        list: '0.001',
+        contract: '0.001',
         estimated_attempts: 0,
         unpriced_attempts: 1,
       },
@@ -80,6 +88,33 @@ describe('usage', () => {
     } as const
     const { text } = await ask('/admin/v1/usage', [big])
     expect(text).toContain('"9007199254740993.000000001"')
+  })
+
+  test('has list and contract price and what balances paid, in the books’ currency', async () => {
+    const lines = [
+      { item: 'input', quantity: 1000, price: '100', amount: '0.1' },
+      { item: 'discount', quantity: 1, price: '-0.02', amount: '-0.02' },
+      { item: 'free_quota', quantity: 500, price: '-0.04', amount: '-0.04', balance: 'new' },
+    ] as const
+    const bill = {
+      amountNano: 284_000_000n as Nano,
+      currency: 'CNY',
+      nativeNano: 40_000_000n as Nano,
+      nativeCurrency: 'USD',
+      priceVersion: 'v;fx=7.1',
+      lines,
+    }
+    const { body } = await ask('/admin/v1/usage', [
+      ...rows,
+      { kind: 'attempt', row: attemptRow({ cost: bill }) },
+    ])
+    expect(body['total']).toMatchObject({
+      cost: '0.285',
+      list: '0.711',
+      contract: '0.569',
+      free_quota: '0.284',
+      package: '0',
+    })
   })
 
   test('by day begins its days in Shanghai', async () => {

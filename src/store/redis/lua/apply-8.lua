@@ -16,14 +16,14 @@
 -- ARGV[5] seconds that counters are kept
 -- ARGV[6] start of the hour (epoch ms) of all attempts of this call, '' without attempts
 -- ARGV[7] hours before this (epoch ms) leave the index
--- ARGV[8] onwards, 14 a row: kind (attempt | request), request id, position ('' for an attempt), row as JSON,
---   series, then nine counts as decimal integers in the order of MEASURES
+-- ARGV[8] onwards, 17 a row: kind (attempt | request), request id, position ('' for an attempt), row as JSON,
+--   series, then twelve counts as decimal integers in the order of MEASURES
 -- Returns the number of rows that were new.
 
 -- One letter before the series makes the field of a counter. Must equal MEASURES in counters.ts.
-local MEASURES = {'q', 'a', 'i', 'h', 'o', 'r', 'c', 'e', 'u'}
+local MEASURES = {'q', 'a', 'i', 'h', 'o', 'r', 'c', 'e', 'u', 'd', 'f', 'p'}
 local FIRST_ROW = 8
-local ROW_PARTS = 14
+local ROW_PARTS = 17
 local TRIMMED_MAX = 1000
 
 local last = tonumber(redis.call('HGET', KEYS[1], ARGV[2]) or '0')
