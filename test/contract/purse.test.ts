@@ -4,7 +4,6 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { newAnswerState } from '#core/answer.ts'
 import { NO_USAGE } from '#core/usage.ts'
 import { type AdmittedCall, admitAttempt, releaseAttempt, settleAttempt } from '#pipeline/admit.ts'
 import type { AttemptEnd } from '#pipeline/attempt-end.ts'
@@ -17,7 +16,7 @@ import { bookEnd, bookOpen, requestRow } from '#pipeline/settle.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { openLedger, temporaryFolder } from '../support/sqlite-ledger.ts'
-import { encode, FakeClock, liveWith } from '../unit/pipeline/support.ts'
+import { attemptEnd, encode, FakeClock, liveWith } from '../unit/pipeline/support.ts'
 import { vendor } from '../unit/settings/fixtures.ts'
 
 const price = (input: string, output: string) => ({
@@ -74,20 +73,13 @@ function endOf({ what, input, output }: Step): AttemptEnd {
     vendorMessage: '',
     retryAfterMs: null,
   } as const
+  const end = attemptEnd(usage, { ttftMs: 1, durationMs: 5, committed: what !== 'fail' })
   return {
+    ...end,
     outcome: what === 'end' ? 'success' : what === 'abort' ? 'cancelled' : 'failed',
     failure: what === 'fail' ? (failure as never) : null,
-    committed: what !== 'fail',
-    state: { ...newAnswerState(), usage, content: what !== 'fail', outputBytes: output },
-    body: null,
+    state: { ...end.state, content: what !== 'fail', outputBytes: output },
     httpStatus: what === 'fail' ? 500 : 200,
-    headers: {},
-    ttftMs: 1,
-    durationMs: 5,
-    sent: true,
-    streamed: true,
-    left: null,
-    billsOn: false,
   }
 }
 

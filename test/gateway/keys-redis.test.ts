@@ -2,41 +2,17 @@
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { askKeys, makeKey } from '../support/admin-keys.ts'
-import { answer } from '../support/chat-bytes.ts'
-import { eventually, type LocalGateway, startLocalGateway } from '../support/gateway.ts'
-import { configOf } from '../support/gateway-config.ts'
-import { type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
-import { type RedisServer, sendRedisCommand, startRedis } from '../support/redis-server.ts'
-import { temporaryFolder } from '../support/sqlite-ledger.ts'
+import { eventually, type LocalGateway } from '../support/gateway.ts'
+import { openRedisFleet, type RedisFleet } from '../support/redis-fleet.ts'
+import { sendRedisCommand } from '../support/redis-server.ts'
 
-let upstream: RawUpstream
-let redis: RedisServer
-let folder: ReturnType<typeof temporaryFolder>
-let gateways: LocalGateway[]
+let fleet: RedisFleet
 
 beforeEach(async () => {
-  gateways = []
-  folder = temporaryFolder()
-  upstream = await startRawUpstream(answer('ok'))
-  redis = await startRedis({ appendOnly: true, folder: folder.path })
+  fleet = await openRedisFleet()
 })
 
-afterEach(async () => {
-  redis.resume()
-  for (const gateway of gateways) await gateway.close()
-  await redis.stop()
-  await upstream.close()
-  folder.remove()
-})
-
-async function start(over = {}): Promise<LocalGateway> {
-  const gateway = await startLocalGateway({
-    config: configOf({ providers: { up: upstream.baseUrl }, over }),
-    env: { SLUICE_STORE: redis.url },
-  })
-  gateways.push(gateway)
-  return gateway
-}
+afterEach(() => fleet.close())
 
 const statusOf = async (gateway: LocalGateway, key: string): Promise<number> =>
   (await gateway.chat({ max_tokens: 20 }, { key })).status
@@ -49,7 +25,7 @@ async function becomes(gateway: LocalGateway, key: string, status: number): Prom
 }
 
 test('what one instance writes holds on the others, though nobody told them a secret', async () => {
-  const [first, second] = [await start(), await start()]
+  const [first, second] = [await fleet.start(), await fleet.start()]
   const key = await makeKey(first, 'web', { rpm: 100, max_budget: '1' })
   expect(await statusOf(first, key)).toBe(200)
   await becomes(second, key, 200)
@@ -61,41 +37,41 @@ test('what one instance writes holds on the others, though nobody told them a se
   await becomes(second, String(rotated.json['key']), 401)
   const taken = await askKeys(second, 'POST', '', { name: 'web' })
   expect(taken.status).toBe(409)
-  const third = await start()
+  const third = await fleet.start()
   expect((await third.chat({}, { key: String(rotated.json['key']) })).error.message).toContain('revoked')
 })
 
 test('Redis is asked for neither requests nor keys that were read; writes say that it is down', async () => {
-  const gateway = await start()
+  const gateway = await fleet.start()
   const key = await makeKey(gateway, 'web')
-  await redis.kill()
+  await fleet.redis.kill()
   await eventually(() => gateway.logs.some(({ event }) => event === 'keys.unread'), 'it is noticed')
   expect([await statusOf(gateway, key), (await gateway.chat()).status]).toEqual([200, 200])
   const got = await askKeys(gateway, 'POST', '', { name: 'other' })
   expect([got.status, got.error.code]).toEqual([503, 'store_unavailable'])
-  redis = await startRedis({ appendOnly: true, folder: folder.path, port: Number(new URL(redis.url).port) })
+  await fleet.restart()
   await eventually(() => gateway.logs.some(({ event }) => event === 'keys.read'), 'it is back')
   expect(await statusOf(gateway, key)).toBe(200)
 })
 
 test('a gateway that starts without Redis lets keys of its file in, and the others when it has read them', async () => {
-  const first = await start()
+  const first = await fleet.start()
   const key = await makeKey(first, 'web')
-  await redis.kill()
-  const second = await start()
+  await fleet.redis.kill()
+  const second = await fleet.start()
   expect((await second.chat()).status).toBe(200)
   const early = await second.chat({}, { key })
   expect([early.status, early.error.code]).toEqual([503, 'store_unavailable'])
-  redis = await startRedis({ appendOnly: true, folder: folder.path, port: Number(new URL(redis.url).port) })
+  await fleet.restart()
   await becomes(second, key, 200)
   expect((await second.chat()).status).toBe(200)
 })
 
 test('a Redis that was emptied has no keys, and takes new ones', async () => {
-  const [first, second] = [await start(), await start()]
+  const [first, second] = [await fleet.start(), await fleet.start()]
   const key = await makeKey(first, 'web')
   await becomes(second, key, 200)
-  expect(await sendRedisCommand(redis.url, 'FLUSHALL')).toBe('+OK')
+  expect(await sendRedisCommand(fleet.redis.url, 'FLUSHALL')).toBe('+OK')
   await becomes(first, key, 401)
   await becomes(second, key, 401)
   const next = await makeKey(second, 'web')
@@ -103,11 +79,11 @@ test('a Redis that was emptied has no keys, and takes new ones', async () => {
 })
 
 test('no secret is in Redis', async () => {
-  const gateway = await start({ secret: 'told-to-all-0123456789' })
+  const gateway = await fleet.start({ secret: 'told-to-all-0123456789' })
   const key = await makeKey(gateway, 'web')
-  const kept = await sendRedisCommand(redis.url, 'HVALS {sluice}:keys')
+  const kept = await sendRedisCommand(fleet.redis.url, 'HVALS {sluice}:keys')
   expect(kept).toMatch(/^\*1/)
-  const names = await sendRedisCommand(redis.url, 'KEYS *')
+  const names = await sendRedisCommand(fleet.redis.url, 'KEYS *')
   for (const text of [kept, names]) {
     expect(text).not.toContain(key.slice(14))
     expect(text).not.toContain('told-to-all')

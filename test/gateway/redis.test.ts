@@ -2,67 +2,22 @@
 // and each counts once.
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { answer } from '../support/chat-bytes.ts'
-import {
-  ADMIN_TOKEN,
-  type ChildGateway,
-  eventually,
-  type LocalGateway,
-  startChildGateway,
-  startLocalGateway,
-  type TestGateway,
-} from '../support/gateway.ts'
-import { configOf } from '../support/gateway-config.ts'
+import { ADMIN_TOKEN, eventually, type TestGateway } from '../support/gateway.ts'
 import { ask } from '../support/http-client.ts'
 import { readScrape } from '../support/prometheus-text.ts'
-import { type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
-import { type RedisServer, sendRedisCommand, startRedis } from '../support/redis-server.ts'
-import { temporaryFolder } from '../support/sqlite-ledger.ts'
+import { openRedisFleet, type RedisFleet } from '../support/redis-fleet.ts'
+import { sendRedisCommand } from '../support/redis-server.ts'
 
 /** 10 × 2 / 10⁶ + 5 × 8 / 10⁶ */
 const COST_NANO = 60_000
 
-let upstream: RawUpstream
-let redis: RedisServer
-let folder: ReturnType<typeof temporaryFolder>
-let gateways: { close(): Promise<unknown> }[]
+let fleet: RedisFleet
 
 beforeEach(async () => {
-  gateways = []
-  folder = temporaryFolder()
-  upstream = await startRawUpstream(answer('ok'))
-  redis = await startRedis({ appendOnly: true, folder: folder.path })
+  fleet = await openRedisFleet()
 })
 
-afterEach(async () => {
-  redis.resume()
-  for (const gateway of gateways) await gateway.close()
-  await redis.stop()
-  await upstream.close()
-  folder.remove()
-})
-
-const config = (): Record<string, unknown> => configOf({ providers: { up: upstream.baseUrl } })
-
-async function start(): Promise<LocalGateway> {
-  const gateway = await startLocalGateway({ config: config(), env: { SLUICE_STORE: redis.url } })
-  gateways.push(gateway)
-  return gateway
-}
-
-async function startChild(of?: string): Promise<ChildGateway> {
-  const gateway = await startChildGateway({
-    config: config(),
-    env: { SLUICE_STORE: redis.url },
-    ...(of === undefined ? {} : { folder: of }),
-  })
-  gateways.push(gateway)
-  return gateway
-}
-
-const restart = async (): Promise<void> => {
-  redis = await startRedis({ appendOnly: true, folder: folder.path, port: Number(new URL(redis.url).port) })
-}
+afterEach(() => fleet.close())
 
 async function send(gateway: TestGateway, count: number): Promise<string[]> {
   const answers = await Promise.all(
@@ -107,7 +62,7 @@ const isCaughtUp = async (gateway: TestGateway): Promise<boolean> => {
 }
 
 test('usage and requests of each instance are read from any other', async () => {
-  const [first, second] = [await start(), await start()]
+  const [first, second] = [await fleet.start(), await fleet.start()]
   const ids = [...(await send(first, 6)), ...(await send(second, 4))]
   for (const reader of [first, second]) {
     await expectTotal(reader, 10)
@@ -119,12 +74,12 @@ test('usage and requests of each instance are read from any other', async () => 
 })
 
 test.each([
-  ['dies', () => redis.kill(), restart],
-  ['freezes', async () => redis.pause(), async () => redis.resume()],
+  ['dies', () => fleet.redis.kill(), () => fleet.restart()],
+  ['freezes', async () => fleet.redis.pause(), async () => fleet.redis.resume()],
 ])(
   'when Redis %s requests go on, rows wait, and each counts once when it is back',
   async (_what, fail, recover) => {
-    const gateway = await start()
+    const gateway = await fleet.start()
     let sent = (await send(gateway, 5)).length
     await expectTotal(gateway, sent)
     await fail()
@@ -144,10 +99,10 @@ test.each([
 )
 
 test('when Redis is away an instance still tells of its own requests', async () => {
-  const gateway = await start()
+  const gateway = await fleet.start()
   const before = await send(gateway, 3)
   await eventually(() => isCaughtUp(gateway), 'all rows are shipped')
-  await redis.kill()
+  await fleet.redis.kill()
   const ids = [...before, ...(await send(gateway, 2))]
   for (const id of ids) {
     const startedMs = performance.now()
@@ -165,7 +120,7 @@ test('when Redis is away an instance still tells of its own requests', async () 
 })
 
 test('under load through several deaths each request counts once', async () => {
-  const gateway = await start()
+  const gateway = await fleet.start()
   let isOver = false
   let sent = 0
   const load = Array.from({ length: 4 }, async () => {
@@ -177,10 +132,10 @@ test('under load through several deaths each request counts once', async () => {
   for (let round = 0; round < 3; round += 1) {
     const target = sent + 40
     await eventually(() => sent >= target, 'load goes on')
-    await redis.kill()
+    await fleet.redis.kill()
     const later = sent + 40
     await eventually(() => sent >= later, 'load goes on without Redis')
-    await restart()
+    await fleet.restart()
     await eventually(async () => (await scrape(gateway)).sum('sluice_store_up') === 1, 'the store is back')
   }
   isOver = true
@@ -189,48 +144,48 @@ test('under load through several deaths each request counts once', async () => {
 })
 
 test('a quiet gateway does not look like one whose store is down', async () => {
-  const gateway = await start()
+  const gateway = await fleet.start()
   expect((await scrape(gateway)).sum('sluice_store_up')).toBe(1)
 })
 
 test('a gateway starts without Redis, serves, and ships when Redis comes', async () => {
-  await redis.kill()
-  const gateway = await start()
+  await fleet.redis.kill()
+  const gateway = await fleet.start()
   await send(gateway, 5)
-  await restart()
+  await fleet.restart()
   await expectTotal(gateway, 5)
 })
 
 test('rows of a gateway that was killed while Redis was away are shipped by its next start, once', async () => {
-  const first = await startChild()
+  const first = await fleet.startChild()
   await send(first, 4)
   await expectTotal(first, 4)
-  await redis.kill()
+  await fleet.redis.kill()
   const waiting = await sendUntilDown(first)
   await first.kill('SIGKILL')
-  await restart()
-  const second = await startChild(first.folder)
+  await fleet.restart()
+  const second = await fleet.startChild(first.folder)
   await expectTotal(second, 4 + waiting)
   await second.kill('SIGTERM')
-  const third = await startChild(first.folder)
+  const third = await fleet.startChild(first.folder)
   await expectTotal(third, 4 + waiting)
 })
 
 test('scripts that Redis has forgotten are sent again', async () => {
-  const gateway = await start()
+  const gateway = await fleet.start()
   await send(gateway, 3)
   await expectTotal(gateway, 3)
-  expect(await sendRedisCommand(redis.url, 'SCRIPT FLUSH')).toBe('+OK')
+  expect(await sendRedisCommand(fleet.redis.url, 'SCRIPT FLUSH')).toBe('+OK')
   await send(gateway, 3)
   await expectTotal(gateway, 6)
 })
 
 test('a Redis that was emptied takes the rows that follow', async () => {
-  const gateway = await start()
+  const gateway = await fleet.start()
   await send(gateway, 3)
   await expectTotal(gateway, 3)
   await eventually(() => isCaughtUp(gateway), 'all rows are shipped')
-  expect(await sendRedisCommand(redis.url, 'FLUSHALL')).toBe('+OK')
+  expect(await sendRedisCommand(fleet.redis.url, 'FLUSHALL')).toBe('+OK')
   const ids = await send(gateway, 2)
   await expectTotal(gateway, 2)
   for (const id of ids) expect((await gateway.detail(id)).outcome).toBe('success')

@@ -1,7 +1,6 @@
 // The rate in force at the attempt's start, wherever money is counted: plan, hold and bill say the same.
 
 import { expect, test } from 'vitest'
-import { newAnswerState } from '#core/answer.ts'
 import type { Deps } from '#pipeline/context.ts'
 import { holdFor } from '#pipeline/hold.ts'
 import { readCall } from '#pipeline/ingress.ts'
@@ -12,7 +11,7 @@ import { planCall } from '#pipeline/plan.ts'
 import { HealthBoard } from '#routing/health.ts'
 import { usageOf } from '../pricing/prices.ts'
 import { vendor } from '../settings/fixtures.ts'
-import { encode, FakeClock, liveWith } from './support.ts'
+import { attemptEnd, encode, FakeClock, liveWith } from './support.ts'
 
 const OCTOBER_MS = Date.parse('2026-10-01T00:00:00+08:00')
 const NOVEMBER_MS = Date.parse('2026-11-01T00:00:00+08:00')
@@ -69,21 +68,7 @@ const billAt = (atMs: number) =>
     live,
     call,
     facts,
-    {
-      outcome: 'success',
-      failure: null,
-      committed: true,
-      state: { ...newAnswerState(), usage: usageOf(1000, 500) },
-      body: null,
-      httpStatus: 200,
-      headers: {},
-      ttftMs: 1,
-      durationMs: 1,
-      sent: true,
-      streamed: true,
-      left: null,
-      billsOn: false,
-    },
+    attemptEnd(usageOf(1000, 500)),
     atMs,
   ).cost
 

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { newAnswerState } from '#core/answer.ts'
 import type { AttemptRow, RequestRow } from '#core/ledger.ts'
 import type { Headers } from '#core/ports.ts'
 import type { AttemptEnd } from '#pipeline/attempt-end.ts'
@@ -10,7 +9,7 @@ import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { bookEnd, bookOpen, requestRow } from '#pipeline/settle.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { vendor } from '../settings/fixtures.ts'
-import { encode, FakeClock, liveWith } from './support.ts'
+import { attemptEnd, encode, FakeClock, liveWith } from './support.ts'
 
 const USAGE = {
   inputTokens: 1_000,
@@ -80,22 +79,8 @@ function setUp(
 }
 
 function ended(changes: Partial<AttemptEnd> = {}, state: Partial<AttemptEnd['state']> = {}): AttemptEnd {
-  return {
-    outcome: 'success',
-    failure: null,
-    committed: true,
-    state: { ...newAnswerState(), content: true, finished: true, usage: USAGE, ...state },
-    body: null,
-    httpStatus: 200,
-    headers: {},
-    ttftMs: 320.6,
-    durationMs: 2_100.4,
-    sent: true,
-    streamed: true,
-    left: null,
-    billsOn: false,
-    ...changes,
-  }
+  const { state: empty, ...end } = attemptEnd(USAGE, { ttftMs: 320.6, durationMs: 2_100.4 })
+  return { ...end, state: { ...empty, content: true, finished: true, ...state }, ...changes }
 }
 
 async function book(end: AttemptEnd, prices?: object, fields: Partial<Call['body']> = {}) {

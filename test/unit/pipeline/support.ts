@@ -1,9 +1,12 @@
 // A clock that stands still until it is moved, an upstream that answers when the test says so, and the compiled
 // configuration that the stages read.
 
+import { newAnswerState } from '#core/answer.ts'
 import type { Clock, Headers, Upstream, UpstreamHandler, UpstreamRequest } from '#core/ports.ts'
 import type { Provider } from '#core/provider.ts'
 import type { TargetSettings } from '#core/settings.ts'
+import type { TokenUsage } from '#core/usage.ts'
+import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import { compileLive, type Live, type TargetFacts } from '#pipeline/live.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
 import { settingsOf, vendor } from '../settings/fixtures.ts'
@@ -110,4 +113,24 @@ export function factsWith(
   const configured = live.settings.models.get('assistant')?.targets[0]
   if (configured === undefined) throw new Error('no target')
   return live.factsOf({ ...configured, ...target })
+}
+
+/** The end of an attempt that went well, and what it used. */
+export function attemptEnd(usage: TokenUsage | null, changes: Partial<AttemptEnd> = {}): AttemptEnd {
+  return {
+    outcome: 'success',
+    failure: null,
+    committed: true,
+    state: { ...newAnswerState(), usage },
+    body: null,
+    httpStatus: 200,
+    headers: {},
+    ttftMs: 100,
+    durationMs: 2_500.4,
+    sent: true,
+    streamed: true,
+    left: null,
+    billsOn: false,
+    ...changes,
+  }
 }

@@ -1,7 +1,6 @@
 // What an attempt is metered at where the price is by time, under contract or paid ahead.
 
 import { describe, expect, test } from 'vitest'
-import { newAnswerState } from '#core/answer.ts'
 import { formatNano } from '#core/money.ts'
 import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import { readCall } from '#pipeline/ingress.ts'
@@ -11,7 +10,7 @@ import { costOf, meter } from '#pipeline/meter.ts'
 import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { BalanceBook, balancesOf } from '#pricing/balance-book.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
-import { encode, liveWith } from '../pipeline/support.ts'
+import { attemptEnd, encode, liveWith } from '../pipeline/support.ts'
 import { vendor } from '../settings/fixtures.ts'
 import { NOON_MS, usageOf } from './prices.ts'
 
@@ -32,27 +31,9 @@ function setUp(price: object) {
   const call = readCall('chat', encode('{"model":"assistant","messages":[{"role":"user","content":"hi"}]}'))
   return {
     balances,
-    metered: (end: Partial<AttemptEnd> = {}) => meter(gauges, live, call, facts, ended(end), NOON_MS),
+    metered: (end: Partial<AttemptEnd> = {}) =>
+      meter(gauges, live, call, facts, attemptEnd(usageOf(1000, 500), end), NOON_MS),
     running: () => costOf(live, call, facts, usageOf(1000, 500), null, NOON_MS),
-  }
-}
-
-function ended(changes: Partial<AttemptEnd>): AttemptEnd {
-  return {
-    outcome: 'success',
-    failure: null,
-    committed: true,
-    state: { ...newAnswerState(), usage: usageOf(1000, 500) },
-    body: null,
-    httpStatus: 200,
-    headers: {},
-    ttftMs: 100,
-    durationMs: 2500.4,
-    sent: true,
-    streamed: true,
-    left: null,
-    billsOn: false,
-    ...changes,
   }
 }
 

@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { newAnswerState } from '#core/answer.ts'
 import { formatNano } from '#core/money.ts'
 import type { PriceEntry } from '#core/price.ts'
 import { attemptJson } from '#http/admin-json.ts'
@@ -17,7 +16,7 @@ import { checkEntries, checkOverrides } from '#pricing/check.ts'
 import { rate } from '#pricing/rate.ts'
 import { decideUnpriced } from '#pricing/unpriced.ts'
 import { attemptRow } from '../../support/ledger-rows.ts'
-import { encode, liveWith } from '../pipeline/support.ts'
+import { attemptEnd, encode, liveWith } from '../pipeline/support.ts'
 import { vendor } from '../settings/fixtures.ts'
 import { entryOf, NOON_MS, termsOf, usageOf } from './prices.ts'
 
@@ -146,27 +145,12 @@ describe('PEERS 43: a model that no list knows', () => {
   })
 
   test('has no cost in its row, which says unpriced and never 0', () => {
-    const state = { ...newAnswerState(), usage: usageOf(1000, 500) }
     const { cost, usage } = meter(
       { gauge: new InputGauge(), outputGauge: new OutputGauge() },
       live,
       call,
       facts,
-      {
-        outcome: 'success',
-        failure: null,
-        committed: true,
-        state,
-        body: null,
-        httpStatus: 200,
-        headers: {},
-        ttftMs: 1,
-        durationMs: 1,
-        sent: true,
-        streamed: true,
-        left: null,
-        billsOn: false,
-      },
+      attemptEnd(usageOf(1000, 500)),
       NOON_MS,
     )
     expect(cost).toBeNull()

@@ -1,0 +1,56 @@
+// Gateways that share one Redis, over an upstream that answers "ok".
+
+import { answer } from './chat-bytes.ts'
+import { type ChildGateway, type LocalGateway, startChildGateway, startLocalGateway } from './gateway.ts'
+import { configOf } from './gateway-config.ts'
+import { type RawUpstream, startRawUpstream } from './raw-upstream.ts'
+import { type RedisServer, startRedis } from './redis-server.ts'
+import { temporaryFolder } from './sqlite-ledger.ts'
+
+export interface RedisFleet {
+  readonly upstream: RawUpstream
+  /** The one that runs now; it keeps what it has over a restart. */
+  readonly redis: RedisServer
+  /** `over`: what its configuration says beside the usual. */
+  readonly start: (over?: object) => Promise<LocalGateway>
+  /** In a process of its own, in `folder`. */
+  readonly startChild: (folder?: string) => Promise<ChildGateway>
+  /** Starts a Redis that was stopped, where it was. */
+  readonly restart: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+export async function openRedisFleet(): Promise<RedisFleet> {
+  const folder = temporaryFolder()
+  const upstream = await startRawUpstream(answer('ok'))
+  const keeping = { appendOnly: true, folder: folder.path } as const
+  let redis = await startRedis(keeping)
+  const gateways: { close(): Promise<unknown> }[] = []
+  const kept = <Gateway extends { close(): Promise<unknown> }>(gateway: Gateway): Gateway => {
+    gateways.push(gateway)
+    return gateway
+  }
+  const options = (over: object) => ({
+    config: configOf({ providers: { up: upstream.baseUrl }, over: { ...over } }),
+    env: { SLUICE_STORE: redis.url },
+  })
+  return {
+    upstream,
+    get redis() {
+      return redis
+    },
+    start: async (over = {}) => kept(await startLocalGateway(options(over))),
+    startChild: async (path) =>
+      kept(await startChildGateway({ ...options({}), ...(path === undefined ? {} : { folder: path }) })),
+    async restart() {
+      redis = await startRedis({ ...keeping, port: Number(new URL(redis.url).port) })
+    },
+    async close() {
+      redis.resume()
+      for (const gateway of gateways) await gateway.close()
+      await redis.stop()
+      await upstream.close()
+      folder.remove()
+    },
+  }
+}
