@@ -38,7 +38,8 @@ function open(durability: 'process' | 'power' = 'process'): NodeLedger {
   const log: Log = { debug: say, info: say, warn: say, error: say }
   const settings = { retentionMs: 86_400_000, durability }
   const options = { url: `sqlite:${file()}`, journalPath: join(folder.path, 'log', 'journal.db'), settings }
-  ledger = openLedger({ ...options, metrics, log, estimate: (row) => row })
+  ledger = openLedger({ ...options, metrics, log })
+  ledger.recover((row) => row)
   return ledger
 }
 

@@ -4,9 +4,9 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { askKeys, makeKey } from '../support/admin-keys.ts'
-import { answer } from '../support/chat-bytes.ts'
+import { answer, contentEvent, ROLE_EVENT } from '../support/chat-bytes.ts'
 import { type ChildGateway, KEY, startChildGateway } from '../support/gateway.ts'
-import { configOf } from '../support/gateway-config.ts'
+import { configOf, priceOf } from '../support/gateway-config.ts'
 import { ask } from '../support/http-client.ts'
 import { type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
 
@@ -107,4 +107,24 @@ test('a gateway does not start when its file has a key of a name in the store', 
     folder: gateway.folder,
   }).catch((error: unknown) => String(error))
   expect(failed).toContain('keys[0].name: is that of a key in the store')
+})
+
+test('what a crash cut off is charged to the budget of its key, where only the hold knew a price', async () => {
+  await gateway.close()
+  const unpriced = configOf({
+    providers: { a: upstream.baseUrl },
+    targets: ['a/new', { target: 'a/dear', priority: 1 }],
+    prices: { 'a/dear': priceOf('20', '80') },
+    over: { unpriced: 'bound' },
+  })
+  gateway = await startChildGateway({ config: unpriced })
+  const key = await makeKey(gateway, 'web', { max_budget: '1' })
+  upstream.script({ steps: [ROLE_EVENT, contentEvent('half')], ending: 'hang' })
+  await (await gateway.chatStream({ max_tokens: 20 }, { key })).until('half')
+  await gateway.kill('SIGKILL')
+  gateway = await startChildGateway({ config: unpriced, folder: gateway.folder })
+  const { data } = (await gateway.admin('/budgets')) as { data: { id: string; budget: { spent: string } }[] }
+  const { total } = (await gateway.admin('/usage')) as { total: { cost: string } }
+  expect(Number(total.cost)).toBeGreaterThan(0)
+  expect(data).toMatchObject([{ id: 'key:web', budget: { spent: total.cost } }])
 })

@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net'
 import type { HttpBindings } from '@hono/node-server'
 import { getRequestListener } from '@hono/node-server'
 import type { Scope } from '#core/admission.ts'
-import type { AttemptRow } from '#core/ledger.ts'
 import type { Settings } from '#core/settings.ts'
 import type { Log } from '#core/telemetry.ts'
 import { createApp } from '#http/app.ts'
@@ -15,10 +14,9 @@ import { TokenCache } from '#pipeline/credentials.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { compileLive, type Live } from '#pipeline/live.ts'
 import { OutputGauge } from '#pipeline/output-gauge.ts'
-import { boundOfRecovered } from '#pipeline/recovered.ts'
+import { recoverRow } from '#pipeline/recovered.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { BalanceBook } from '#pricing/balance-book.ts'
-import { rate } from '#pricing/rate.ts'
 import { HealthBoard } from '#routing/health.ts'
 import { noProviderEnabled } from '#settings/load.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
@@ -97,7 +95,6 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     settings: settings.ledger,
     metrics,
     log,
-    estimate: (row) => recoverRow(live, row),
   })
   opened.defer(() => ledger.close())
   const upstream = createNodeUpstream()
@@ -122,6 +119,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
   opened.defer(() => keys.close())
   await keys.open()
   refuseTakenNames(live, ring)
+  ledger.recover((row) => recoverRow(live, ring, row))
   await budgets.seed(scopesInForce())
   const balanceReader = await followBalances(balances, ledger.balances, ledger.isShared, log)
   opened.defer(() => balanceReader.close())
@@ -246,25 +244,6 @@ function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
   if (now.store !== then.store) log.warn('settings.needs_restart', { setting: 'store' })
   if (JSON.stringify(now.ledger) !== JSON.stringify(then.ledger))
     log.warn('settings.needs_restart', { setting: 'ledger' })
-}
-
-/** An attempt that a crash cut off: charged for the tokens it was opened with, marked as recovered. */
-function recoverRow(live: Live, row: AttemptRow): AttemptRow {
-  const target = live.directTarget(row.target)
-  const recovered: AttemptRow = { ...row, outcome: 'interrupted', usageSource: 'recovered' }
-  if (target === null) return recovered
-  const facts = live.factsOf(target)
-  const price = live.catalogue.find({
-    providerName: target.provider,
-    providerId: facts.provider.id,
-    model: target.model,
-    region: facts.settings.region,
-    atMs: row.startedAtMs,
-  })
-  const { currency, fx } = live.settings
-  const terms = { thinking: false, atMs: row.startedAtMs, currency, fx }
-  const cost = price === null ? null : rate(price, row.usage, terms)
-  return { ...recovered, cost: cost ?? boundOfRecovered(live, facts, recovered) }
 }
 
 function pathOf(url: string): string {

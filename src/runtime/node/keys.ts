@@ -39,7 +39,7 @@ export interface NodeKeysOptions {
 
 export interface NodeKeys {
   readonly desk: KeyDesk
-  /** Reads what is there. A shared store that does not answer is read later. */
+  /** Reads what is there; their purses are left to the caller. A shared store that does not answer is read later. */
   open(): Promise<void>
   close(): void
 }
@@ -66,7 +66,7 @@ export function createNodeKeys(ring: KeyRing, options: NodeKeysOptions): NodeKey
     await options.onPepper()
   }
 
-  async function follow(): Promise<void> {
+  async function follow(isStart: boolean): Promise<void> {
     if (!isAgreed) await agree()
     const changes = await store.changes(mark)
     // A store that was emptied has lost the secret too.
@@ -79,6 +79,7 @@ export function createNodeKeys(ring: KeyRing, options: NodeKeysOptions): NodeKey
     mark = changes.mark
     ring.checked(shared.secret === null)
     if (changes.isWhole) sayOtherPepper()
+    if (isStart) return
     if (fresh.length > 0) await budgets.seed(scopesFor(fresh))
     // Not waited for: keys that were revoked meanwhile must be known at once.
     if (others.length > 0) void budgets.seedRunning(scopesFor(others))
@@ -93,9 +94,9 @@ export function createNodeKeys(ring: KeyRing, options: NodeKeysOptions): NodeKey
     if (count > 0) log.error('keys.other_secret', { keys: count, message: OTHER_SECRET })
   }
 
-  async function attempt(): Promise<void> {
+  async function attempt(isStart = false): Promise<void> {
     try {
-      await follow()
+      await follow(isStart)
       if (isDown) log.info('keys.read', { keys: ring.size })
       isDown = false
     } catch (error) {
@@ -128,9 +129,9 @@ export function createNodeKeys(ring: KeyRing, options: NodeKeysOptions): NodeKey
       prepare: (scopes, isNew) => (isNew ? budgets.seed(scopes) : budgets.seedRunning(scopes)),
     }),
     async open() {
-      if (shared.secret === null) await follow()
+      if (shared.secret === null) await follow(true)
       else {
-        await attempt()
+        await attempt(true)
         timers.push(everyMs(POLL_MS, attempt))
       }
       await purge()

@@ -37,6 +37,8 @@ export interface NodeLedger {
   /** Other instances write to it too. */
   readonly isShared: boolean
   readonly keys: SharedKeys
+  /** Books what a crash left open, as `estimate` prices it; once, before anything is read of what was spent. */
+  recover(estimate: (row: AttemptRow) => AttemptRow): void
   readonly describe: string
   /** What keeps rows in memory; null: nothing does. */
   readonly trouble: () => LedgerTrouble | null
@@ -57,8 +59,6 @@ export interface LedgerOptions {
   readonly settings: Settings['ledger']
   readonly metrics: Metrics
   readonly log: Log
-  /** Prices a row that a crash left open. */
-  readonly estimate: (row: AttemptRow) => AttemptRow
 }
 
 /** All that a ledger is made of, opened. */
@@ -69,6 +69,7 @@ interface Opened {
   /** What runs beside it. */
   readonly stops: readonly (() => void)[]
   readonly checkpointer: Checkpointer
+  readonly recover: NodeLedger['recover']
   close(): Promise<void>
 }
 
@@ -108,9 +109,6 @@ function open(options: LedgerOptions, isRedis: boolean): Opened {
     file.close()
     throw error
   }
-  const recovered = ledger.recover(options.estimate)
-  metrics.usageRecovered(recovered)
-  if (recovered > 0) log.warn('journal.recovered', { attempts: recovered })
   // Nothing has been refused yet: a start must not look like an outage.
   metrics.storeUp(true)
   const checkpointer = startCheckpointer({
@@ -128,6 +126,11 @@ function open(options: LedgerOptions, isRedis: boolean): Opened {
     reports,
     stops,
     checkpointer,
+    recover(estimate) {
+      const recovered = ledger.recover(estimate)
+      metrics.usageRecovered(recovered)
+      if (recovered > 0) log.warn('journal.recovered', { attempts: recovered })
+    },
     async close() {
       for (const stop of stops) stop()
       await reports.close()
@@ -184,6 +187,7 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
     describe: `sqlite ${opened.path}`,
     trouble: () => troubleOf(ledger),
     keys: { store: ledger.keys, secret: null },
+    recover: opened.recover,
     async close() {
       clearInterval(timer)
       await opened.close()
@@ -215,6 +219,7 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     balances: async () => [...(await ledger.store.balances()), ...(await store.balances())],
     isShared: true,
     keys: { store: keys, secret: (proposed) => keys.secret(proposed) },
+    recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     trouble: () => troubleOf(ledger),
     async close() {
