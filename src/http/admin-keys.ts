@@ -9,9 +9,6 @@ import type { KeyDesk, MadeKey } from '#pipeline/key-desk.ts'
 import { invalid, invalidFields, readKeyInput } from '#settings/stored-keys.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
 import { asked, readLimit } from './admin-query.ts'
-
-const PAGE_ROWS = 100
-
 import { keyJson } from './key-json.ts'
 
 export interface KeyRoutesOptions extends AccessOptions {
@@ -37,7 +34,7 @@ export function keyRoutes(app: AnyApp, options: KeyRoutesOptions): void {
 
   app.get('/admin/v1/keys', async (context) => {
     requireAdmin(context, options)
-    const limit = readLimit(context, PAGE_ROWS)
+    const limit = readLimit(context)
     const after = decodeCursor(context.req.query('cursor'))
     const { keys, next } = await asked(() => desk.list(limit, after))
     return context.json({ data: keys.map(show), next_cursor: next === null ? null : encodeCursor(next) })

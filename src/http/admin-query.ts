@@ -6,6 +6,8 @@ import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import { startOfDayMs, zoneOf } from '#core/zones.ts'
 
 const DAY_MS = 24 * 60 * 60_000
+/** Rows of a page where nobody says how many. */
+const PAGE_ROWS = 100
 
 /** A store that does not answer is our 503, never an empty report. */
 export async function asked<T>(run: () => Promise<T>): Promise<T> {
@@ -30,7 +32,7 @@ export function readInstant(context: Context, name: string, timeZone: string): n
 }
 
 /** @throws GatewayError */
-export function readLimit(context: Context, absent: number): number {
+export function readLimit(context: Context, absent = PAGE_ROWS): number {
   const text = context.req.query('limit')
   if (text === undefined) return absent
   const limit = Number(text)

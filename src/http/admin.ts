@@ -26,8 +26,6 @@ export interface AdminOptions extends KeyRoutesOptions {
 // biome-ignore lint/suspicious/noExplicitAny: the routes do not look at the runtime's bindings
 type AnyApp = Hono<any>
 
-const PAGE_ROWS = 100
-
 export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   keyRoutes(app, options)
   usageRoutes(app, options)
@@ -38,7 +36,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
     const after = context.req.query('cursor') ?? ''
     const ids = new Map(scopesOf(settings, keys).map((scope) => [scope.id, scope]))
     const sorted = [...ids.keys()].filter((id) => id > after).sort()
-    const page = sorted.slice(0, readLimit(context, PAGE_ROWS)).flatMap((id) => ids.get(id) ?? [])
+    const page = sorted.slice(0, readLimit(context)).flatMap((id) => ids.get(id) ?? [])
     return context.json({
       data: page.map((scope) => scopeJson(admission, scope, settings.currency)),
       next_cursor: page.length < sorted.length ? (page.at(-1)?.id ?? null) : null,
@@ -46,7 +44,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   })
   app.get('/admin/v1/requests', async (context) => {
     requireAdmin(context, options)
-    const limit = readLimit(context, PAGE_ROWS)
+    const limit = readLimit(context)
     const cursor = context.req.query('cursor') ?? null
     const filter = readFilter(context, options.deps.live().settings.timeZone)
     const query = { limit, cursor, ...(filter === null ? {} : { filter }) }

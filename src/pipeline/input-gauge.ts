@@ -1,6 +1,8 @@
 // How many input tokens a body is, and can be at most. A token is never less than a byte, which bounds every text; what
 // a target has counted for its bodies so far brings that bound nearer.
 
+import { PerTarget } from './per-target.ts'
+
 /** So many counts say enough of a target. */
 const SAMPLES_MIN = 8
 /** The densest body seen may be exceeded by this much. */
@@ -11,8 +13,6 @@ const DECAY = 0.02
 export const TEMPLATE_TOKENS = 64
 /** The average is over about so many bodies. */
 const USUAL_SAMPLES = 64
-/** Clients may name any target. */
-const TARGETS_MAX = 10_000
 
 interface Density {
   samples: number
@@ -23,7 +23,7 @@ interface Density {
 }
 
 export class InputGauge {
-  readonly #targets = new Map<string, Density>()
+  readonly #targets = new PerTarget<Density>(() => ({ samples: 0, densest: 0, usual: 0 }))
 
   /** A bound from what the target has counted; without counts, one token per byte. */
   likelyBound(target: string, bytes: number): number {
@@ -41,12 +41,7 @@ export class InputGauge {
   /** The upstream's own count of a body. */
   observe(target: string, bytes: number, tokens: number): void {
     const density = Math.max(0, tokens - TEMPLATE_TOKENS) / Math.max(1, bytes)
-    let known = this.#targets.get(target)
-    if (known === undefined) {
-      if (this.#targets.size >= TARGETS_MAX) this.#targets.clear()
-      known = { samples: 0, densest: 0, usual: 0 }
-      this.#targets.set(target, known)
-    }
+    const known = this.#targets.of(target)
     known.samples++
     const usual = tokens / Math.max(1, bytes)
     known.usual += (usual - known.usual) / Math.min(known.samples, USUAL_SAMPLES)

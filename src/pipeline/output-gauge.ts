@@ -1,13 +1,13 @@
 // How long a target's answers are in tokens, from its own counts: for those that break off, or whose client leaves.
 
+import { PerTarget } from './per-target.ts'
+
 /** So many counts say enough of a target. */
 const SAMPLES_MIN = 8
 /** The averages are over about so many answers. */
 const USUAL_SAMPLES = 64
 /** Bytes of output text per token, about, where nothing was counted; between English and Chinese. */
 const BYTES_PER_TOKEN = 4
-/** Clients may name any target. */
-const TARGETS_MAX = 10_000
 
 interface Usual {
   samples: number
@@ -20,7 +20,14 @@ interface Usual {
 }
 
 export class OutputGauge {
-  readonly #targets = new Map<string, Usual>()
+  readonly #targets = new PerTarget<Usual>(() => ({
+    samples: 0,
+    tokens: 0,
+    ms: 0,
+    textSamples: 0,
+    textBytes: 0,
+    textTokens: 0,
+  }))
 
   /** Tokens of so many bytes of text, as the target counts them. */
   expected(target: string, bytes: number): number {
@@ -47,12 +54,7 @@ export class OutputGauge {
    * counted.
    */
   observe(target: string, bytes: number, tokens: number, ms: number): void {
-    let known = this.#targets.get(target)
-    if (known === undefined) {
-      if (this.#targets.size >= TARGETS_MAX) this.#targets.clear()
-      known = { samples: 0, tokens: 0, ms: 0, textSamples: 0, textBytes: 0, textTokens: 0 }
-      this.#targets.set(target, known)
-    }
+    const known = this.#targets.of(target)
     known.samples++
     known.tokens += (tokens - known.tokens) / Math.min(known.samples, USUAL_SAMPLES)
     known.ms += (ms - known.ms) / Math.min(known.samples, USUAL_SAMPLES)

@@ -46,6 +46,11 @@ const IMMEDIATE: ReadonlySet<FailureKind> = new Set(['rate_limit', 'quota', 'aut
 /** A rate limit without `retry-after`: most vendors recover within a second or a minute; try soon. */
 const RATE_LIMIT_COOLDOWN_MS = 1_000
 
+/** Failures that say something of the target. */
+export function isBlamed(kind: FailureKind): boolean {
+  return COUNTED.has(kind) || IMMEDIATE.has(kind)
+}
+
 /** The state as time alone has made it: an open breaker whose time is up is half-open. */
 export function atInstant(breaker: BreakerState, nowMs: number): BreakerState {
   if (breaker.state !== 'open' || nowMs < breaker.untilMs) return breaker

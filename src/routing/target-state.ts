@@ -6,6 +6,7 @@ import {
   type BreakerRules,
   type BreakerState,
   CLOSED,
+  isBlamed,
   onFailure,
   onNeutral,
   onSent,
@@ -204,7 +205,7 @@ export class TargetState {
       this.#breaker = onNeutral(this.#breaker)
       return
     }
-    if (!BLAMED.has(kind)) {
+    if (!isBlamed(kind)) {
       this.#breaker = onNeutral(this.#breaker)
       return
     }
@@ -233,16 +234,3 @@ export class TargetState {
     attempt.ttft.learn(uncached, attempt.inFlightBefore, ttftMs, attempt.levelAtAnswer)
   }
 }
-
-/** Failures that say something of the target. */
-const BLAMED: ReadonlySet<FailureKind> = new Set([
-  'server',
-  'connection',
-  'timeout',
-  'protocol',
-  'truncated',
-  'overloaded',
-  'quota',
-  'auth',
-  'model_unavailable',
-])

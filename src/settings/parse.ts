@@ -118,6 +118,6 @@ function valueAt(work: { readonly root: unknown }, path: Path): unknown {
   return value
 }
 
-function isRecord(value: unknown): value is Record<string | number, unknown> {
+export function isRecord(value: unknown): value is Record<string | number, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -8,7 +8,7 @@ import type { KeySettings, Settings } from '#core/settings.ts'
 import { Templates } from './expand.ts'
 import { type KeyWanted, readKey } from './keys.ts'
 import { keyShape } from './limits-schema.ts'
-import { parseConfig } from './parse.ts'
+import { isRecord, parseConfig } from './parse.ts'
 import { describe, formatPath, Report } from './problems.ts'
 import { readRestrictions } from './restrictions.ts'
 import type { Declared, Names } from './scope.ts'
@@ -18,8 +18,8 @@ const PATH = ['keys', 0] as const
 const PREFIX = `${formatPath(PATH)}.`
 
 const FIELDS: ReadonlySet<string> = new Set(['name', 'tags', ...Object.keys(keyShape)])
-/** Passes every check; the real one is made when the rest is in order. */
-const PLACEHOLDER = 'sk-placeholder'
+/** The file's schema wants a secret; that of a stored key is made when the rest is in order. */
+const ANY_SECRET = 'sk-any-secret'
 
 /** So that the rest can be judged too. */
 const NO_NAME = 'unnamed'
@@ -47,7 +47,7 @@ export function readKeyInput(
   if (!isShallow(body, JSON_DEPTH_MAX)) throw invalid('the body', 'deep nesting', `${JSON_DEPTH_MAX} levels`)
   const report = new Report()
   const known = knownFields(body, report)
-  const data = { providers: {}, models: {}, keys: [{ ...known, key: PLACEHOLDER }] }
+  const data = { providers: {}, models: {}, keys: [{ ...known, key: ANY_SECRET }] }
   const wanted = parseConfig(data, new Templates(), report)?.keys[0]
   if (wanted !== undefined) {
     const names = { declared: declaredIn(settings), report, timeZone: settings.timeZone }
@@ -162,10 +162,6 @@ function declaredIn(settings: Settings): Declared {
     declared.set(settings, names)
   }
   return names
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isShallow(value: unknown, levels: number): boolean {

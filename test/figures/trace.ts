@@ -2,7 +2,7 @@
 // on one core of gateway, from a trace of real requests, looped and compressed in time.
 //   node test/figures/trace.ts [--seconds 600] [--rate 1450] [--trace FILE]
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -12,20 +12,16 @@ import { choosePlacement, cpuMs, residentMegabytes, stop, Worker } from '../benc
 import type { Arrival, TraceJob, TraceResult } from './trace-load.ts'
 
 const RATE_MIN = 1_389
-const TRACES = [
-  join(import.meta.dirname, '../bench/routing/traces/azure-code-2023.csv'),
-  join(import.meta.dirname, 'traces/azure-code-2023.csv'),
-]
+const TRACE = join(import.meta.dirname, '../bench/routing/traces/azure-code-2023.csv')
 
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '600' },
     rate: { type: 'string', default: '1450' },
-    trace: { type: 'string' },
+    trace: { type: 'string', default: TRACE },
   },
 })
-const path = values.trace ?? TRACES.find((candidate) => existsSync(candidate)) ?? ''
-const arrivals = readFileSync(path, 'utf8')
+const arrivals = readFileSync(values.trace, 'utf8')
   .trim()
   .split('\n')
   .slice(1)
@@ -48,7 +44,7 @@ const gateway = await startGateway({
   profileFolder: null,
   env: { SLUICE_LOG_LEVEL: 'warn' },
 })
-console.log(`${placement.note}; ${arrivals.length} requests of ${path.split('/').at(-1)}, looped`)
+console.log(`${placement.note}; ${arrivals.length} requests of ${values.trace.split('/').at(-1)}, looped`)
 const cpuBefore = cpuMs(gateway.child.pid ?? 0) ?? 0
 const job: TraceJob = {
   port: gateway.port,
