@@ -55,6 +55,8 @@ export function createDecideSession({ live, seed }: DecideOptions): DecideSessio
     const tried = readNames(line, 'tried')
     for (const target of tried) checkTarget(model, 'tried', target)
     remember(models, key, model)
+    const inputTokens = readCount(line, 'input_tokens')
+    const outputTokensMax = readOptionalCount(line, 'max_output_tokens', null)
     const decision = planner.decide(
       {
         id: key,
@@ -62,11 +64,15 @@ export function createDecideSession({ live, seed }: DecideOptions): DecideSessio
         policy: model.policy,
         targets: model.targets,
         needs: readCapabilities(line),
-        inputTokens: readCount(line, 'input_tokens'),
-        outputTokensMax: readOptionalCount(line, 'max_output_tokens', null),
+        inputTokens,
+        outputTokensMax,
+        windowTokens: inputTokens + (outputTokensMax ?? 0),
+        isStreamed: true,
         prefixes: readHashes(line),
         session: line['session'] === undefined || line['session'] === null ? null : readText(line, 'session'),
-        isThinking: false,
+        ranks: null,
+        keepsLimits: false,
+        patienceMs: null,
         tried,
       },
       at,
@@ -144,9 +150,10 @@ function modelsOf(live: Live): (name: string) => Model {
     if (model === null) {
       throw new LineError('model', name, [...live.settings.models.keys(), 'PROVIDER/MODEL'].join(', '))
     }
-    const targets = model.targets.map((target) =>
-      plannedTarget(live, target, live.factsOf(target).thinksByDefault),
-    )
+    const targets = model.targets.map((target) => {
+      const facts = live.factsOf(target)
+      return plannedTarget(live, facts, facts.thinksByDefault)
+    })
     const made = {
       policy: live.policy(model.policy),
       targets,

@@ -2,9 +2,8 @@
 
 import { write } from 'node:fs'
 import type { Live } from '#pipeline/live.ts'
-import { BalanceBook } from '#pricing/balance-book.ts'
 import { readProviderFolders } from '#runtime/node/providers.ts'
-import { ConfigError, createPepper, readConfig } from '#runtime/node/read-config.ts'
+import { ConfigError, readConfig } from '#runtime/node/read-config.ts'
 import { formatProblems } from '#settings/problems.ts'
 import { type Command, readOptions, UsageError } from './command.ts'
 import { createDecideSession } from './decide-session.ts'
@@ -67,14 +66,7 @@ function readSeed(text: string): number {
 
 async function readLive(path: string): Promise<Live | null> {
   try {
-    return await readConfig(
-      path,
-      process.env,
-      await readProviderFolders(),
-      new BalanceBook(),
-      createPepper(process.env),
-      true,
-    )
+    return await readConfig(path, process.env, await readProviderFolders())
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     console.error(formatProblems(error.problems))

@@ -98,6 +98,8 @@ export interface Grant {
   begin(ask: Ask): Refusal | null
   /** The attempt ended: what was held becomes what was spent. Again, for the same attempt, has no effect. */
   settle(costNano: Nano, tokens: number): void
+  /** The holds of an attempt that runs beside: the same request, so that rates and places count it once. */
+  fork(): Grant
   /** A long stream lives on, and its hold with it. */
   extend(untilMs: number): void
   /** The request is over: what is still held comes free. */

@@ -75,6 +75,11 @@ export interface UpstreamFailure {
   readonly retryAfterMs: number | null
 }
 
+/** A failure that no upstream has put into words. */
+export function ownFailure(kind: FailureKind, status: number, message: string): UpstreamFailure {
+  return { kind, status, vendorCode: null, vendorMessage: message, retryAfterMs: null }
+}
+
 export interface GatewayErrorOptions {
   readonly param?: string | null
   readonly retryAfterMs?: number | null

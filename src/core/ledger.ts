@@ -1,5 +1,6 @@
 // Rows of the ledger and the contract of the places that keep them.
 
+import type { AttemptRole, Decision } from './decision.ts'
 import type { FailureKind } from './errors.ts'
 import type { Nano } from './money.ts'
 import type { PriceItemName } from './price.ts'
@@ -14,8 +15,6 @@ export type AttemptOutcome =
   /** The process died while it ran. */
   | 'interrupted'
   | FailureKind
-
-export type AttemptRole = 'first' | 'retry' | 'fallback'
 
 /** What a line of a bill is for. */
 export type CostItem =
@@ -107,34 +106,6 @@ export interface AttemptRow {
   readonly startedAtMs: number
   readonly ttftMs: number | null
   readonly durationMs: number
-}
-
-/** Why the plan looked as it did; written once, never recomputed. */
-export interface Decision {
-  readonly policy: string
-  readonly sort: string
-  /** In the order of the plan. */
-  readonly candidates: readonly DecisionCandidate[]
-  readonly excluded: readonly DecisionExclusion[]
-  /** True when the SLO left no target and `on_no_candidate` decided. */
-  readonly sloRelaxed: boolean
-}
-
-export interface DecisionCandidate {
-  readonly target: string
-  /** Estimated cost of this request, book currency, decimal string; null when unpriced. */
-  readonly estimatedCost: string | null
-  readonly ttftP90Ms: number | null
-  readonly samples: number
-  /** Why it stands where it stands: `cheapest`, `dearer`, `fastest`, `slo_missed`, `priority`, `weight`. */
-  readonly reason: string
-}
-
-export interface DecisionExclusion {
-  readonly target: string
-  /** Machine-readable: `capability`, `context_length`, `breaker_open`, `cooling_down`, `slo_ttft`, `unpriced`, `disabled`, `provider_not_allowed`, `data_policy`; of limits `limit`, `budget`, `unbounded`. */
-  readonly reason: string
-  readonly detail: string
 }
 
 export const REQUEST_OUTCOMES = ['open', 'success', 'refused', 'failed', 'cancelled', 'interrupted'] as const

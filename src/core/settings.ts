@@ -129,6 +129,8 @@ export const ON_NO_CANDIDATE = ['best_value', 'fastest', 'cheapest', 'reject'] a
 
 export interface PolicySettings {
   readonly name: string
+  /** Of its content: another one for each change. */
+  readonly version: string
   readonly sort: Sort
   readonly slo: Slo
   /** Book currency per million tokens, at the request's tier and hour; null: no bound. */

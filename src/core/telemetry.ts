@@ -56,6 +56,10 @@ export interface Metrics {
   drainEnded(outcome: DrainOutcome): void
   /** An attempt failed with `reason` and another one follows. */
   fallback(reason: string): void
+  /** The first target of a request was chosen. */
+  decided(policy: string, choice: 'best' | 'explored' | 'slo_relaxed' | 'refused'): void
+  /** A second target was asked, as the first was late. */
+  hedged(): void
   /** A limit or a budget said no: `key_rpm`, `team_budget`. */
   admissionRefused(reason: string): void
   /** What is held now, and overrun so far. */

@@ -1,10 +1,10 @@
 // Rows of the ledger as the admin API shows them: snake case, amounts as decimal strings, instants as ISO 8601.
 
 import { amountsOf } from '#core/amounts.ts'
+import type { Decision } from '#core/decision.ts'
 import {
   type AttemptRow,
   type Cost,
-  type Decision,
   isUnpriced,
   type RequestRow,
   type UsageQuery,
@@ -102,16 +102,40 @@ function otherJson(other: OtherUsage | undefined): Record<string, unknown> {
 export function decisionJson(decision: Decision): Record<string, unknown> {
   return {
     policy: decision.policy,
+    policy_version: decision.policyVersion,
     sort: decision.sort,
+    value: decision.value,
+    chosen: decision.candidates[0]?.target ?? null,
+    explored: decision.explored,
+    propensity: decision.propensity,
     candidates: decision.candidates.map((candidate) => ({
       target: candidate.target,
       estimated_cost: candidate.estimatedCost,
-      ttft_p90_ms: candidate.ttftP90Ms,
+      p_slo: candidate.pSlo,
+      ttft_ms: candidate.ttftMs,
+      tokens_per_second: candidate.tokensPerSecond,
+      cached_tokens: candidate.cachedTokens,
       samples: candidate.samples,
+      utility: candidate.utility,
       reason: candidate.reason,
     })),
+    runner_up:
+      decision.runnerUp === null
+        ? null
+        : {
+            target: decision.runnerUp.target,
+            lost_by: decision.runnerUp.lostBy,
+            measure: decision.runnerUp.by,
+          },
     excluded: decision.excluded,
+    counterfactual: decision.counterfactuals,
     slo_relaxed: decision.sloRelaxed,
+    later: decision.later.map((attempt) => ({
+      target: attempt.target,
+      role: attempt.role,
+      estimated_cost: attempt.estimatedCost,
+      p_slo: attempt.pSlo,
+    })),
   }
 }
 

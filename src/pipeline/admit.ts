@@ -9,6 +9,7 @@ import { formatNano, NANO_ZERO, type Nano } from '#core/money.ts'
 import type { PolicySettings } from '#core/settings.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import { type Held, holdFor } from './hold.ts'
+import type { Lane } from './lane.ts'
 import type { Live, TargetFacts } from './live.ts'
 import { servedScopes } from './scopes.ts'
 
@@ -40,6 +41,7 @@ const NONE: readonly Scope[] = []
 export function admitAttempt(
   deps: Deps,
   exchange: Exchange,
+  lane: Lane,
   call: Call,
   facts: TargetFacts,
   policy: PolicySettings,
@@ -47,18 +49,18 @@ export function admitAttempt(
   const callerScopes = exchange.key?.scopes ?? NONE
   const targetScopes = servedScopes(exchange.live.settings, facts.target)
   const atMs = deps.clock.nowMs()
-  exchange.held = null
+  lane.held = null
   if (callerScopes.length === 0 && targetScopes.length === 0) return { call, atMs, refused: null }
   const scopes = [...callerScopes, ...targetScopes]
   const held = hold(deps, exchange.live, call, facts, { scopes, atMs, totalMs: policy.timeouts.totalMs })
   if (held.kind === 'excluded') return { refused: excluded(call, facts, held) }
-  exchange.grant ??= deps.admission.open(exchange.id, callerScopes)
+  lane.grant ??= deps.admission.open(exchange.id, callerScopes)
   const untilMs = leaseEndMs(atMs, policy)
-  const refusal = exchange.grant.begin({ targetScopes, claim: held.claim, atMs, untilMs })
+  const refusal = lane.grant.begin({ targetScopes, claim: held.claim, atMs, untilMs })
   exchange.limitHeaders = rateHeaders(deps, callerScopes)
   deps.metrics.admission(deps.admission.state)
   if (refusal === null) {
-    exchange.held = held.money
+    lane.held = held.money
     exchange.limitHeaders = { ...exchange.limitHeaders, ...boundHeader(held.maxTokens) }
     return { call: held.call, atMs, refused: null }
   }
@@ -71,8 +73,8 @@ function leaseEndMs(fromMs: number, policy: PolicySettings): number {
 }
 
 /** The attempt's own time begins now: what came before, a slow disk or a token to be fetched, was not part of it. */
-export function extendHold(deps: Deps, exchange: Exchange, policy: PolicySettings): void {
-  exchange.grant?.extend(leaseEndMs(deps.clock.nowMs(), policy))
+export function extendHold(deps: Deps, lane: Lane, policy: PolicySettings): void {
+  lane.grant?.extend(leaseEndMs(deps.clock.nowMs(), policy))
 }
 
 interface Circumstances {
@@ -128,8 +130,8 @@ export function noteSkipped(exchange: Exchange, facts: TargetFacts, refused: Ref
 }
 
 /** An ended attempt: its hold becomes its charge. */
-export function settleAttempt(deps: Deps, exchange: Exchange, row: AttemptRow): void {
-  const { grant } = exchange
+export function settleAttempt(deps: Deps, lane: Lane, row: AttemptRow): void {
+  const { grant } = lane
   if (grant === null) return
   const { usage } = row
   grant.settle(row.cost?.amountNano ?? NANO_ZERO, usage.inputTokens + usage.outputTokens)
@@ -137,8 +139,8 @@ export function settleAttempt(deps: Deps, exchange: Exchange, row: AttemptRow): 
 }
 
 /** Nothing was sent. */
-export function releaseAttempt(exchange: Exchange): void {
-  exchange.grant?.settle(NANO_ZERO, 0)
+export function releaseAttempt(lane: Lane): void {
+  lane.grant?.settle(NANO_ZERO, 0)
 }
 
 function excluded(call: Call, facts: TargetFacts, held: Extract<Held, { kind: 'excluded' }>): Refused {

@@ -21,6 +21,10 @@ export interface AttemptInput {
   /** What becomes of it when the client leaves. */
   readonly onLeave: AbortPlan
   readonly costOf: (usage: TokenUsage, responseModel: string | null) => string | null
+  /** The first byte of an answer that is no error. */
+  readonly onFirstByte: () => void
+  /** The first content of a stream, whether or not the client waits for it. */
+  readonly onContent: () => void
   /** The first content is here: the client's head goes out, and writes follow. False from `write`: wait for resume. */
   readonly commit: () => void
   readonly write: (bytes: Uint8Array) => boolean
@@ -54,6 +58,8 @@ export interface RunningAttempt {
   /** The client has gone. */
   readonly leave: () => void
   readonly resume: () => void
+  /** Another one was first. */
+  readonly lose: () => void
 }
 
 /** The end of an attempt that was never sent; null: the client had gone before. */

@@ -2,7 +2,7 @@
 // from then on bytes flow, and the end itself is handed back, because it waits for the journal.
 
 import { type AnswerState, type AnswerTransform, newAnswerState } from '#core/answer.ts'
-import type { UpstreamFailure } from '#core/errors.ts'
+import { ownFailure, type UpstreamFailure } from '#core/errors.ts'
 import {
   ANSWER_BODY_BYTES_MAX,
   ERROR_BODY_BYTES_MAX,
@@ -21,8 +21,7 @@ import { type AnswerOptions, convertAnswer, openAnswer } from './translate.ts'
 import { Turn } from './turn.ts'
 
 export function startAttempt(deps: Deps, input: AttemptInput): RunningAttempt {
-  const attempt = new Attempt(deps, input)
-  return { ended: attempt.ended, leave: () => attempt.leave(), resume: () => attempt.resume() }
+  return new Attempt(deps, input)
 }
 
 /** How long an upstream may take to close its answer behind the end mark. */
@@ -30,7 +29,7 @@ const LINGER_MS = 1_000
 /** And how long to say there what it has not said before: its usage. */
 const LATE_USAGE_MS = 250
 
-class Attempt {
+class Attempt implements RunningAttempt {
   readonly ended: Promise<AttemptEnd>
   readonly #deps: Deps
   readonly #input: AttemptInput
@@ -92,7 +91,7 @@ class Attempt {
     })
   }
 
-  leave(): void {
+  readonly leave = (): void => {
     if (this.#over || this.#isAlone) return
     // From here on nothing is for the client. What has come is counted.
     this.#isAlone = true
@@ -107,22 +106,28 @@ class Attempt {
     else this.#finishLeft(policy)
   }
 
+  /** Another attempt has content: this one is not waited for, and its bill estimated where the vendor works on. */
+  readonly lose = (): void => {
+    if (this.#over) return
+    this.#isAlone = true
+    this.#finishLeft(this.#input.onLeave.stopsBilling ? 'cancel' : 'estimate')
+  }
+
   #startDrain(): void {
     const drain = this.#deps.drains.enter(() => this.#finishLeft('stop'))
     if (typeof drain === 'string') return this.#finishLeft(drain)
     this.#drain = drain
     this.#held = []
     this.#deadline.enter('drain', drain.msMax, this.#deps.clock.monotonicMs())
-    if (!this.#paused) return
+    if (this.#paused) this.#call.resume()
     this.#paused = false
-    this.#call.resume()
   }
 
   #finishLeft(left: Left): void {
     this.#finish('cancelled', null, null, left)
   }
 
-  resume(): void {
+  readonly resume = (): void => {
     if (!this.#paused || this.#over) return
     this.#paused = false
     this.#deadline.enter('idle', this.#input.timeouts.idleMs, this.#deps.clock.monotonicMs())
@@ -161,6 +166,7 @@ class Attempt {
       if (this.#drainedBytes > this.#drain.bytesMax) return this.#finishLeft('bytes')
     }
     if (!this.#isKnown) {
+      this.#input.onFirstByte()
       const kind = answerKind(chunk)
       this.#isKnown = kind !== null
       this.#gathers = kind ?? this.#gathers
@@ -221,6 +227,7 @@ class Attempt {
 
   #onContent(nowMs: number): void {
     this.#ttftMs = nowMs - this.#startedMs
+    this.#input.onContent()
     if (this.#isAlone) return
     this.#deadline.enter('idle', this.#input.timeouts.idleMs, nowMs)
     if (this.#input.call.streaming) this.#commit()
@@ -280,10 +287,10 @@ class Attempt {
     this.#finish('success', null)
   }
 
-  #readFailure(): UpstreamFailure & { readonly renew: boolean } {
+  #readFailure(): AttemptEnd['failure'] {
     const retryAfterMs = readRetryAfter(this.#headers, this.#deps.clock.nowMs(), RETRY_AFTER_MS_MAX)
-    const words = readErrorBody(concatBytes(this.#parts))
-    return toFailure(words, this.#status, this.#input.facts.provider.errors, retryAfterMs)
+    const { errors } = this.#input.facts.provider
+    return toFailure(readErrorBody(concatBytes(this.#parts)), this.#status, errors, retryAfterMs)
   }
 
   #onFault(fault: TransportFault, cause: unknown): void {
@@ -292,8 +299,7 @@ class Attempt {
     // An answer whose finish reason came is whole, however the connection ended.
     if (this.#gathers === 'events' && this.#state.finished) return this.#onEnd()
     const text = cause instanceof Error ? cause.message : String(cause)
-    if (fault === 'timeout') this.#fail('timeout', text)
-    else if (fault === 'protocol') this.#fail('protocol', text)
+    if (fault === 'timeout' || fault === 'protocol') this.#fail(fault, text)
     else this.#fail(this.#status === 0 ? 'connection' : 'truncated', `${fault}: ${text}`)
   }
 
@@ -305,13 +311,7 @@ class Attempt {
   }
 
   #fail(kind: UpstreamFailure['kind'], message: string): void {
-    this.#finish('failed', {
-      kind,
-      status: this.#status,
-      vendorCode: null,
-      vendorMessage: message,
-      retryAfterMs: null,
-    })
+    this.#finish('failed', ownFailure(kind, this.#status, message))
   }
 
   #finish(

@@ -5,16 +5,16 @@
 // ending, which writes the rows and lets the client see the end. scope: whose purse or rate a request counts in.
 // claim: what an attempt may cost and weigh at most; hold: a claim that was taken, until it is settled.
 
-import type { Admission, Grant } from '#core/admission.ts'
+import type { Admission } from '#core/admission.ts'
 import type { ChatRequest, ThinkingRequest } from '#core/chat.ts'
+import type { Decision } from '#core/decision.ts'
 import type { GatewayError } from '#core/errors.ts'
-import type { AttemptRow, Decision, Journal } from '#core/ledger.ts'
+import type { AttemptRow, Journal } from '#core/ledger.ts'
 import type { ClientSink, Clock, Random, Upstream } from '#core/ports.ts'
 import type { HmacSha256 } from '#core/provider.ts'
 import type { KeySettings } from '#core/settings.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
-import type { HeldMoney } from '#pricing/ceiling.ts'
-import type { HealthBoard } from '#routing/health.ts'
+import type { Planner } from '#routing/planner.ts'
 import type { MemberScan } from '#wire/json-members.ts'
 import type { Need } from '#wire/openai-chat/request.ts'
 import type { DrainDesk } from './abandoned.ts'
@@ -22,6 +22,7 @@ import type { Asker } from './authenticate.ts'
 import type { TokenCache } from './credentials.ts'
 import type { InputGauge } from './input-gauge.ts'
 import type { KeyRing } from './key-ring.ts'
+import type { Lane } from './lane.ts'
 import type { Live } from './live.ts'
 import type { OutputGauge } from './output-gauge.ts'
 
@@ -33,7 +34,7 @@ export interface Deps {
   readonly journal: Journal
   readonly metrics: Metrics
   readonly log: Log
-  readonly health: HealthBoard
+  readonly planner: Planner
   readonly tokens: TokenCache
   readonly admission: Admission
   readonly gauge: InputGauge
@@ -58,6 +59,8 @@ export type ClientApi = 'chat' | 'completions'
 /** A request as the runtime hands it over. */
 export interface Incoming extends Asker {
   readonly api: ClientApi
+  /** A header of its routing, by its name in lower case; null: not sent. */
+  readonly header: (name: 'x-session-id' | 'x-sluice-policy') => string | null
   /** `take` hears of every chunk's bytes and throws when the instance holds too many. @throws GatewayError */
   readonly readBody: (bytesMax: number, take: (bytes: number) => void) => Promise<Uint8Array>
   readonly sink: ClientSink
@@ -99,11 +102,11 @@ export interface Exchange {
   key: KeySettings | null
   call: Call | null
   model: string | null
+  /** `x-session-id`. */
+  readonly session: string | null
   decision: Decision | null
-  /** The holds of this request; null: nothing limits it, or it was not admitted yet. */
-  grant: Grant | null
-  /** What a budget holds for the running attempt; null: no budget counts it. */
-  held: HeldMoney | null
+  /** The holds of its attempts, but for hedges. */
+  readonly lane: Lane
   /** How the limits stand, for the answer. */
   limitHeaders: Readonly<Record<string, string>>
   /** Ended attempts, in order. */
@@ -120,7 +123,7 @@ export interface Exchange {
   /** When the client left, on the monotonic clock; null: it has not. */
   goneMs: number | null
   clientGone: boolean
-  /** Set while an attempt runs; called when the client leaves. */
-  onGone: (() => void) | null
+  /** Called when the client leaves. */
+  readonly leavers: Set<() => void>
   closed: boolean
 }

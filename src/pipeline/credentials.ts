@@ -1,7 +1,7 @@
 // What proves to a provider who asks. Short-lived tokens are made or fetched here: one fetch at a time for each
 // credential, ahead of expiry, again when an answer says that the token is stale.
 
-import type { UpstreamFailure } from '#core/errors.ts'
+import { ownFailure, type UpstreamFailure } from '#core/errors.ts'
 import type { Clock, Upstream } from '#core/ports.ts'
 import type { CredentialExchange, HmacSha256 } from '#core/provider.ts'
 import { concatBytes, decodeUtf8 } from '#wire/bytes.ts'
@@ -236,7 +236,7 @@ export class CredentialError extends Error {
   toFailure(): UpstreamFailure {
     // A token endpoint that is down says nothing of the key.
     const kind = this.status >= 400 && this.status < 500 ? 'auth' : 'connection'
-    return { kind, status: this.status, vendorCode: null, vendorMessage: this.message, retryAfterMs: null }
+    return ownFailure(kind, this.status, this.message)
   }
 }
 

@@ -1,42 +1,23 @@
-// Attempts in the order of the plan until one answers. Fallback is possible until the client has had content.
+// Attempts, each where the planner sends it, until one answers. Fallback is possible until the client has had content.
 
+import type { AttemptRole } from '#core/decision.ts'
 import { GatewayError, type UpstreamFailure } from '#core/errors.ts'
-import type { AttemptRole } from '#core/ledger.ts'
 import { EARLY_HEAD_MS, PING_INTERVAL_MS } from '#core/limits.ts'
-import { formatNano, type Nano } from '#core/money.ts'
 import type { Timer } from '#core/ports.ts'
 import type { TargetSettings } from '#core/settings.ts'
-import type { TokenUsage } from '#core/usage.ts'
 import { decideNext } from '#routing/retry.ts'
-import { abortPlanOf } from './abandoned.ts'
-import {
-  type AdmittedCall,
-  admitAttempt,
-  extendHold,
-  noteSkipped,
-  type Refused,
-  releaseAttempt,
-  settleAttempt,
-} from './admit.ts'
-import { startAttempt } from './attempt.ts'
-import { type AttemptEnd, unsentEnd } from './attempt-end.ts'
+import { admitAttempt, noteSkipped, type Refused, releaseAttempt } from './admit.ts'
+import type { Plan } from './considered.ts'
 import type { Call, Deps, Exchange } from './context.ts'
-import { CredentialError, type Signature } from './credentials.ts'
 import { toGatewayError } from './failure.ts'
-import { learnTokens } from './gauges.ts'
 import { sendHead } from './head.ts'
+import { attemptHedged } from './hedged.ts'
 import type { TargetFacts } from './live.ts'
-import { costOf, sumCosts } from './meter.ts'
 import { nearDirect, noSuchDirect } from './models.ts'
-import type { PlannedCall } from './plan.ts'
-import { bookEnd, bookOpen } from './settle.ts'
-import { awaitSignature, signedRequest } from './signature.ts'
-import { callFor, isThinking } from './thinking.ts'
+import { nextStep, type Step } from './plan.ts'
+import { type Sendable, STREAM_HEADERS } from './send.ts'
+import { callFor } from './thinking.ts'
 import { encodeUpstream, type UpstreamText } from './translate.ts'
-
-/** With thinking on, the first token may follow minutes of silence. */
-const TTFT_MS = 15_000
-const TTFT_THINKING_MS = 180_000
 
 /** How the request as a whole came out. */
 export type Outcome =
@@ -44,78 +25,120 @@ export type Outcome =
   | { readonly kind: 'failed'; readonly error: GatewayError; readonly facts: TargetFacts }
   | { readonly kind: 'cancelled' }
 
-export async function dispatch(
-  deps: Deps,
-  exchange: Exchange,
-  call: Call,
-  plan: PlannedCall,
-): Promise<Outcome> {
+const CANCELLED: Outcome = { kind: 'cancelled' }
+
+export async function dispatch(deps: Deps, exchange: Exchange, call: Call, plan: Plan): Promise<Outcome> {
   const keepAlive = call.streaming ? startKeepAlive(deps, exchange) : null
+  let isMissed = true
   try {
-    return await attemptAll(deps, exchange, call, plan)
+    const outcome = await attemptAll(deps, exchange, call, plan)
+    isMissed = outcome.kind === 'failed'
+    return outcome
   } finally {
     keepAlive?.cancel()
+    deps.planner.abandoned(exchange.id, isMissed, deps.clock.nowMs())
   }
 }
 
-async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: PlannedCall): Promise<Outcome> {
-  let left = [...plan.targets]
-  let target = left.shift() as TargetSettings
-  let role: AttemptRole = 'first'
-  const renewed = new Set<string>()
-  let refused: Refused | null = null
-  let failed: Outcome | null = null
+/** How far a request has come. */
+interface Course {
+  /** Attempts made, but for hedges and for those with a renewed credential. */
+  made: number
+  /** Their targets, and those of hedges. */
+  readonly tried: string[]
+  /** Targets that would fail again. */
+  readonly barred: Set<string>
+  /** Providers whose credential has been renewed. */
+  readonly renewed: Set<string>
+  /** To be asked once more with a renewed credential. */
+  again: TargetSettings | null
+  /** Before one that has failed is asked again. */
+  backoffMs: number
+  failed: Outcome | null
+}
+
+async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan): Promise<Outcome> {
+  const course: Course = {
+    made: 0,
+    tried: [],
+    barred: new Set(),
+    renewed: new Set(),
+    again: null,
+    backoffMs: 0,
+    failed: null,
+  }
   for (;;) {
+    const step = stepOf(deps, exchange, call, plan, course)
+    if (step.kind === 'wait') {
+      await pause(deps, exchange, step.waitMs)
+      if (exchange.clientGone) return CANCELLED
+      continue
+    }
+    if (course.made === 0) noteDecision(deps, exchange, step)
+    if (step.kind === 'refuse') {
+      if (course.failed !== null) return course.failed
+      throw step.error
+    }
+    if (isRepeat(course, step)) {
+      await pause(deps, exchange, course.backoffMs)
+      if (exchange.clientGone) return CANCELLED
+    }
+    const chosen = choose(deps, exchange, call, plan, step.targets)
+    if (chosen instanceof GatewayError) {
+      if (course.failed !== null) return course.failed
+      throw chosen
+    }
+    const outcome = await attemptOne(deps, exchange, call, plan, course, chosen, step)
+    if (outcome !== null) return outcome
+  }
+}
+
+function noteDecision(
+  deps: Deps,
+  exchange: Exchange,
+  { kind, decision }: Exclude<Step, { kind: 'wait' }>,
+): void {
+  exchange.decision = decision
+  const choice = decision.explored ? 'explored' : decision.sloRelaxed ? 'slo_relaxed' : 'best'
+  deps.metrics.decided(decision.policy, kind === 'refuse' ? 'refused' : choice)
+}
+
+function stepOf(deps: Deps, exchange: Exchange, call: Call, plan: Plan, course: Course): Step {
+  const { again } = course
+  const decision = exchange.decision
+  if (again === null || decision === null) return nextStep(deps, plan, call, course.tried, course.barred)
+  return { kind: 'ask', targets: [again], hedgeAfterMs: null, decision }
+}
+
+/** With nothing else left, one that has failed is asked again, after a while. */
+function isRepeat({ tried, again }: Course, { targets }: Extract<Step, { kind: 'ask' }>): boolean {
+  return again === null && targets[0] !== undefined && tried.includes(targets[0].id)
+}
+
+/** The first that its limits and its dialect let ask; else why none does. */
+function choose(
+  deps: Deps,
+  exchange: Exchange,
+  call: Call,
+  plan: Plan,
+  targets: readonly TargetSettings[],
+): Sendable | GatewayError {
+  let refused: Refused | null = null
+  for (const [index, target] of targets.entries()) {
     const facts = exchange.live.factsOf(target)
-    const admitted = admitAttempt(deps, exchange, callFor(facts, call), facts, plan.policy)
+    const admitted = admitAttempt(deps, exchange, exchange.lane, callFor(facts, call), facts, plan.policy)
     if (admitted.refused !== null) {
       noteSkipped(exchange, facts, admitted.refused)
       // Without a bound or a price a target was never to be had; what another one lacked says more.
       if (refused === null || refused.error.code === 'no_target') refused = admitted.refused
-      const next = admitted.refused.isFinal ? undefined : left.shift()
-      if (next !== undefined) {
-        target = next
-        continue
-      }
-      if (failed === null) throw refused.error
-      return failed
-    }
-    const text = encodeOrNull(deps, exchange, admitted.call, facts, left.length > 0)
-    if (text === null) {
-      releaseAttempt(exchange)
-      target = left.shift() as TargetSettings
+      if (admitted.refused.isFinal) break
       continue
     }
-    const end = await attemptOne(deps, exchange, admitted, facts, plan, text, role)
-    if (end.outcome === 'cancelled' || exchange.clientGone) return { kind: 'cancelled' }
-    if (end.failure === null) return { kind: 'answered', facts, body: end.body }
-    const error = notServed(exchange, call, end.failure) ?? toGatewayError(end.failure)
-    logFailure(deps, exchange, facts, end.failure)
-    failed = { kind: 'failed', error, facts }
-    if (end.committed) return failed
-    if (end.failure.renew === true && !renewed.has(facts.settings.name)) {
-      renewed.add(facts.settings.name)
-      role = 'retry'
-      continue
-    }
-    if (end.failure.kind === 'moderation') left = afterModeration(left, plan)
-    const next = decideNext({
-      failure: end.failure,
-      policy: plan.policy,
-      attempts: exchange.attemptsStarted,
-      targetsLeft: left.length,
-      random: deps.random.unit,
-    })
-    if (next.kind === 'give_up') return failed
-    deps.metrics.fallback(end.failure.kind)
-    if (next.kind === 'retry') {
-      await pause(deps, exchange, next.waitMs)
-      if (exchange.clientGone) return { kind: 'cancelled' }
-      role = 'retry'
-      left = [...plan.targets]
-    } else role = 'fallback'
-    target = left.shift() as TargetSettings
+    const text = encodeOrNull(deps, exchange, admitted.call, facts, index + 1 < targets.length)
+    if (text !== null) return { admitted, facts, text }
+    releaseAttempt(exchange.lane)
   }
+  return refused?.error ?? new GatewayError('no_target', `no target of "${call.model}" can be asked`)
 }
 
 /**
@@ -142,6 +165,85 @@ function encodeOrNull(
   }
 }
 
+/** null: it failed, and another one may follow. */
+async function attemptOne(
+  deps: Deps,
+  exchange: Exchange,
+  call: Call,
+  plan: Plan,
+  course: Course,
+  chosen: Sendable,
+  step: Extract<Step, { kind: 'ask' }>,
+): Promise<Outcome | null> {
+  const first = chosen.facts.target
+  const role = roleOf(course, first)
+  if (role !== 'first') noteLater(exchange, first, role, step)
+  if (course.again === null) course.made++
+  course.again = null
+  course.tried.push(first.id)
+  // The time for a second one hangs on which is the first.
+  const hedgeAfterMs = first === step.targets[0] ? step.hedgeAfterMs : null
+  const { end, facts } = await attemptHedged(deps, exchange, call, plan, chosen, role, hedgeAfterMs)
+  if (facts.target !== first) course.tried.push(facts.target.id)
+  if (end.outcome === 'cancelled' || exchange.clientGone) return CANCELLED
+  if (end.failure === null) return { kind: 'answered', facts, body: end.body }
+  const error = notServed(exchange, call, end.failure) ?? toGatewayError(end.failure)
+  logFailure(deps, exchange, facts, end.failure)
+  course.failed = { kind: 'failed', error, facts }
+  if (end.committed) return course.failed
+  if (end.failure.renew === true && !course.renewed.has(facts.settings.name)) {
+    course.renewed.add(facts.settings.name)
+    course.again = facts.target
+    return null
+  }
+  const { policy } = plan
+  const next = decideNext({
+    failure: end.failure,
+    policy,
+    attempts: course.made,
+    random: deps.random.unit,
+  })
+  if (next.kind === 'give_up') return course.failed
+  deps.metrics.fallback(end.failure.kind)
+  course.backoffMs = next.waitMs
+  if (!next.mayBeSame) course.barred.add(facts.target.id)
+  if (end.failure.kind === 'moderation') barModerated(course, plan)
+  return null
+}
+
+function roleOf({ made, again, tried }: Course, target: TargetSettings): AttemptRole {
+  if (made === 0) return 'first'
+  return again !== null || tried.includes(target.id) ? 'retry' : 'fallback'
+}
+
+/** The record of the decision goes on with the attempts behind the first. */
+function noteLater(
+  exchange: Exchange,
+  target: TargetSettings,
+  role: AttemptRole,
+  { decision }: Extract<Step, { kind: 'ask' }>,
+): void {
+  const first = exchange.decision
+  if (first === null) return
+  const known = decision.candidates.find((candidate) => candidate.target === target.id)
+  const attempt = {
+    target: target.id,
+    role,
+    estimatedCost: known?.estimatedCost ?? null,
+    pSlo: known?.pSlo ?? null,
+  }
+  exchange.decision = { ...first, later: [...first.later, attempt] }
+}
+
+/** A refusal for content goes only to providers that the policy names. */
+function barModerated(course: Course, { policy, able }: Plan): void {
+  const allowed = policy.onModeration
+  for (const { facts } of able) {
+    const isAllowed = allowed !== 'stop' && allowed.includes(facts.target.provider)
+    if (!isAllowed) course.barred.add(facts.target.id)
+  }
+}
+
 /** A `PROVIDER/MODEL` that a client named itself and the provider does not serve: the name is wrong, not the upstream. */
 function notServed(exchange: Exchange, call: Call, failure: UpstreamFailure): GatewayError | null {
   if (failure.kind !== 'model_unavailable' || exchange.key === null) return null
@@ -149,120 +251,16 @@ function notServed(exchange: Exchange, call: Call, failure: UpstreamFailure): Ga
   return near === null ? null : noSuchDirect(call.model, near, 'its provider does not serve it')
 }
 
-/** A refusal for content goes only to providers that the policy names. */
-function afterModeration(left: readonly TargetSettings[], plan: PlannedCall): TargetSettings[] {
-  const allowed = plan.policy.onModeration
-  return allowed === 'stop' ? [] : left.filter((target) => allowed.includes(target.provider))
-}
-
-async function attemptOne(
-  deps: Deps,
-  exchange: Exchange,
-  { call, atMs: startedAtMs }: AdmittedCall,
-  facts: TargetFacts,
-  plan: PlannedCall,
-  text: UpstreamText,
-  role: AttemptRole,
-): Promise<AttemptEnd> {
-  const health = deps.health.of(facts.target.id)
-  const open = await bookOpen(deps, exchange, call, facts, role, startedAtMs)
-  exchange.dropped = text.dropped
-  health.sent(startedAtMs)
-  const end = await run(deps, exchange, call, facts, plan, text, startedAtMs)
-  exchange.upstreamMs += end.durationMs
-  const row = bookEnd(deps, exchange, call, facts, open, end)
-  settleAttempt(deps, exchange, row)
-  learnTokens(deps, call, row, text.streaming ? end.state : null)
-  const nowMs = deps.clock.nowMs()
-  if (end.ttftMs !== null && call.streaming && end.outcome === 'success')
-    health.latency.add(end.ttftMs, nowMs)
-  // An answer that was read on to its end says as much of its target as one that was read.
-  if (end.outcome === 'cancelled' && end.left !== 'learned') health.neutral()
-  else if (end.failure === null) health.succeeded()
-  else health.failed(end.failure.kind, plan.policy.outlierDetection, nowMs, end.failure.retryAfterMs)
-  deps.metrics.targetState(facts.target.id, health.breaker(nowMs).state)
-  return end
-}
-
-async function run(
-  deps: Deps,
-  exchange: Exchange,
-  call: Call,
-  facts: TargetFacts,
-  plan: PlannedCall,
-  text: UpstreamText,
-  startedAtMs: number,
-): Promise<AttemptEnd> {
-  const { timeouts } = plan.policy
-  const startedMs = deps.clock.monotonicMs()
-  let waitedMs = 0
-  let signature: Signature | null
-  try {
-    const signed = deps.tokens.sign(facts)
-    signature = signed instanceof Promise ? await awaitSignature(deps, exchange, signed, timeouts) : signed
-    waitedMs = deps.clock.monotonicMs() - startedMs
-  } catch (error) {
-    if (!(error instanceof CredentialError)) throw error
-    return unsentEnd(error.toFailure(), deps.clock.monotonicMs() - startedMs)
-  }
-  if (signature === null || exchange.clientGone) return unsentEnd(null, waitedMs)
-  exchange.upstreamMs += waitedMs
-  extendHold(deps, exchange, plan.policy)
-  const { sink } = exchange
-  const attempt = startAttempt(deps, {
-    call,
-    facts,
-    request: signedRequest(text, signature, facts),
-    streaming: text.streaming,
-    timeouts: { ...timeouts, totalMs: timeouts.totalMs - waitedMs },
-    ttftMs: timeouts.ttftMs ?? (isThinking(facts, call) ? TTFT_THINKING_MS : TTFT_MS),
-    requestId: exchange.id,
-    onLeave: abortPlanOf(facts, text.streaming),
-    costOf: (usage, responseModel) => runningCost(exchange, call, facts, usage, responseModel, startedAtMs),
-    commit: () => {
-      exchange.ttftMs = deps.clock.monotonicMs() - exchange.startedMs
-      sendHead(exchange, 200, STREAM_HEADERS, facts.target.id)
-    },
-    write: (bytes) => sink.write(bytes),
-  })
-  exchange.onGone = attempt.leave
-  sink.onDrain = attempt.resume
-  const end = await attempt.ended
-  if (end.failure?.renew === true) deps.tokens.invalidate(facts.settings.name, signature)
-  exchange.onGone = null
-  sink.onDrain = null
-  return end
-}
-
-const STREAM_HEADERS: Readonly<Record<string, string>> = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  'x-accel-buffering': 'no',
-}
-
-/** Cost of the request with this attempt's usage as it stands, for `usage.cost`. */
-function runningCost(
-  exchange: Exchange,
-  call: Call,
-  facts: TargetFacts,
-  usage: TokenUsage,
-  responseModel: string | null,
-  startedAtMs: number,
-): string | null {
-  // What lacks a part costs more than the other part does.
-  if (usage.lacks !== undefined) return null
-  const cost = costOf(exchange.live, call, facts, usage, responseModel, startedAtMs)
-  return cost === null ? null : formatNano((sumCosts(exchange.attempts) + cost.amountNano) as Nano)
-}
-
 /** The client may leave meanwhile: what was sent is booked by then, and nobody else is asked. */
 function pause(deps: Deps, exchange: Exchange, waitMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const timer = deps.clock.after(waitMs, resolve)
-    exchange.onGone = () => {
+    const leave = (): void => {
       timer.cancel()
+      exchange.leavers.delete(leave)
       resolve()
     }
+    const timer = deps.clock.after(waitMs, leave)
+    exchange.leavers.add(leave)
   })
 }
 

@@ -12,6 +12,7 @@ import { dispatch, type Outcome } from './dispatch.ts'
 import { errorBody, errorHeaders } from './error-body.ts'
 import { headerText, sendHead } from './head.ts'
 import { readCall } from './ingress.ts'
+import { openLane } from './lane.ts'
 import { planCall } from './plan.ts'
 import { costOfRequest, requestRow } from './settle.ts'
 
@@ -28,14 +29,12 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
     const call = readCall(incoming.api, bytes)
     exchange.call = call
     exchange.model = call.model
-    const plan = planCall(deps, exchange.live, exchange.key, call)
-    exchange.decision = plan.decision
-    if (plan.refusal !== null) throw plan.refusal
+    const plan = planCall(exchange, exchange.key, call)
     close(deps, exchange, await dispatch(deps, exchange, call, plan))
   } catch (error) {
     failOrDrop(deps, exchange, toGatewayError(deps, exchange, error))
   } finally {
-    exchange.grant?.close()
+    exchange.lane.grant?.close()
     deps.load.inFlight--
     deps.load.bodyBytes -= exchange.bodyBytes
   }
@@ -64,9 +63,9 @@ function openExchange(deps: Deps, incoming: Incoming): Exchange {
     key: null,
     call: null,
     model: null,
+    session: incoming.header('x-session-id'),
     decision: null,
-    grant: null,
-    held: null,
+    lane: openLane(),
     limitHeaders: NO_HEADERS,
     attempts: [],
     attemptsStarted: 0,
@@ -77,13 +76,13 @@ function openExchange(deps: Deps, incoming: Incoming): Exchange {
     headSent: false,
     goneMs: null,
     clientGone: false,
-    onGone: null,
+    leavers: new Set(),
     closed: false,
   }
   incoming.sink.onClose = () => {
     exchange.clientGone = true
     exchange.goneMs = deps.clock.monotonicMs()
-    exchange.onGone?.()
+    for (const leave of [...exchange.leavers]) leave()
   }
   return exchange
 }

@@ -6,7 +6,7 @@ import { priceAt } from '#pricing/catalogue.ts'
 import type { Price } from '#pricing/price.ts'
 import { decideUnpriced } from '#pricing/unpriced.ts'
 import type { Live, TargetFacts } from './live.ts'
-import { priceOf } from './plan.ts'
+import { priceOf } from './price-of.ts'
 
 export type HeldPrices =
   | { readonly kind: 'priced' | 'bound'; readonly prices: readonly Price[] }

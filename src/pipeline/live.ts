@@ -58,22 +58,19 @@ export interface Live {
   readonly rateOf: (currency: string, atMs: number) => Micro | null
 }
 
-/** Clients may name any model of a provider: the memory for their facts is bounded. */
-const FACTS_MAX = 10_000
-
 export function compileLive(settings: Settings, catalogue: Catalogue): Live {
   const keyByDigest = new Map(settings.keys.map((key) => [key.digest, key]))
-  const facts = new Map<string, TargetFacts>()
+  const facts = new WeakMap<TargetSettings, TargetFacts>()
   return {
     settings,
     catalogue,
     keyByDigest,
     factsOf(target) {
-      const cached = facts.get(target.id)
-      if (cached !== undefined && cached.target === target) return cached
-      if (facts.size >= FACTS_MAX) facts.clear()
-      const made = compileFacts(target, settings, catalogue)
-      facts.set(target.id, made)
+      let made = facts.get(target)
+      if (made === undefined) {
+        made = compileFacts(target, settings, catalogue)
+        facts.set(target, made)
+      }
       return made
     },
     directTarget: directTargets(settings),
@@ -87,6 +84,9 @@ export function compileLive(settings: Settings, catalogue: Catalogue): Live {
   }
 }
 
+/** Clients may name any model of a provider: the memory for them is bounded. */
+const DIRECT_MAX = 10_000
+
 function directTargets(settings: Settings): (name: string) => TargetSettings | null {
   const made = new Map<string, TargetSettings>()
   return (name) => {
@@ -96,7 +96,7 @@ function directTargets(settings: Settings): (name: string) => TargetSettings | n
     if (!settings.providers.has(provider)) return null
     const cached = made.get(name)
     if (cached !== undefined) return cached
-    if (made.size >= FACTS_MAX) made.clear()
+    if (made.size >= DIRECT_MAX) made.clear()
     const model = name.slice(slash + 1)
     const target = {
       id: name,

@@ -9,7 +9,7 @@ import type { AttemptEnd } from './attempt-end.ts'
 import { type Billable, billableOf, type Gauges, isRefused } from './billable.ts'
 import type { Call } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
-import { priceOf } from './plan.ts'
+import { priceOf } from './price-of.ts'
 import { isThinking } from './thinking.ts'
 
 export interface Metered extends Billable {

@@ -5,9 +5,9 @@ import type { ChatRequest } from '#core/chat.ts'
 import { JSON_DEPTH_MAX } from '#core/limits.ts'
 import { encodeUtf8 } from '#wire/bytes.ts'
 import { scanMembers, spliceMembers } from '#wire/json-members.ts'
+import { hasCompletions } from './considered.ts'
 import type { Call } from './context.ts'
 import type { TargetFacts } from './live.ts'
-import { hasCompletions } from './plan.ts'
 
 /** The fields that bound an answer together. */
 export interface BoundFields {

@@ -13,7 +13,7 @@ export function priceNotices(live: Live, nowMs: number): readonly string[] {
   const notices = new Map<string, string>()
   for (const model of live.settings.models.values()) {
     const { name, sort } = live.policy(model.policy)
-    if (sort !== 'price') continue
+    if (sort !== 'price' && sort !== 'value') continue
     for (const target of model.targets) {
       if (notices.has(target.id) || live.settings.providers.get(target.provider)?.enabled !== true) continue
       const why = unpricedBecause(live, target, nowMs, notices.size < NEAREST_SEARCHES_MAX)

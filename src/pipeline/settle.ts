@@ -1,8 +1,9 @@
 // Rows of the ledger: an attempt is booked as open before it is sent and closed at its end; the request's own
 // row is the last, and the client sees the end only when it is durable.
 
+import type { AttemptRole } from '#core/decision.ts'
 import { GatewayError } from '#core/errors.ts'
-import type { AttemptRole, AttemptRow, RequestOutcome, RequestRow } from '#core/ledger.ts'
+import type { AttemptRow, RequestOutcome, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { NO_USAGE } from '#core/usage.ts'
 import { costOfHold } from '#pricing/ceiling.ts'
@@ -10,6 +11,7 @@ import { drainOutcome } from './abandoned.ts'
 import { type AttemptEnd, unsentEnd } from './attempt-end.ts'
 import { openError } from './billable.ts'
 import type { Call, Deps, Exchange } from './context.ts'
+import type { Lane } from './lane.ts'
 import type { TargetFacts } from './live.ts'
 import { meter, sumCosts } from './meter.ts'
 import { billedTokensMax } from './output-bound.ts'
@@ -22,6 +24,7 @@ import { billedTokensMax } from './output-bound.ts'
 export function bookOpen(
   deps: Deps,
   exchange: Exchange,
+  lane: Lane,
   call: Call,
   facts: TargetFacts,
   role: AttemptRole,
@@ -55,7 +58,7 @@ export function bookOpen(
   return new Promise((resolve, reject) => {
     deps.journal.open(request, open, (failure) => {
       if (failure === null || !isStrict(exchange)) return resolve(open)
-      bookEnd(deps, exchange, call, facts, open, unsentEnd(null, 0))
+      bookEnd(deps, exchange, lane, call, facts, open, unsentEnd(null, 0))
       const message =
         'the ledger cannot be written, and a strict budget lets nothing be spent that is not in it'
       reject(new GatewayError('store_unavailable', message, { cause: failure, retryAfterMs: RETRY_AFTER_MS }))
@@ -72,6 +75,7 @@ function isStrict({ key }: Exchange): boolean {
 export function bookEnd(
   deps: Deps,
   exchange: Exchange,
+  lane: Lane,
   call: Call,
   facts: TargetFacts,
   open: AttemptRow,
@@ -79,7 +83,7 @@ export function bookEnd(
 ): AttemptRow {
   const metered = meter(deps, exchange.live, call, facts, end, open.startedAtMs)
   const { usage, source } = metered
-  const cost = metered.cost ?? costOfHold(exchange.held, usage, exchange.live.settings.currency)
+  const cost = metered.cost ?? costOfHold(lane.held, usage, exchange.live.settings.currency)
   const row: AttemptRow = {
     ...open,
     responseModel: clip(end.state.responseModel),

@@ -21,13 +21,14 @@ export async function awaitSignature(
   const timer = deps.clock.after(Math.min(timeouts.connectMs, timeouts.totalMs), () =>
     reject(new CredentialError('the token endpoint did not answer in time', 0)),
   )
-  exchange.onGone = () => resolve(null)
+  const leave = (): void => resolve(null)
+  exchange.leavers.add(leave)
   signed.then(resolve, reject)
   try {
     return await promise
   } finally {
     timer.cancel()
-    exchange.onGone = null
+    exchange.leavers.delete(leave)
   }
 }
 

@@ -16,9 +16,9 @@ import { type AnswerEncoder, type EncodeOptions, openChatEncoder } from '#wire/o
 import { wireFailure } from '#wire/openai-chat/failure.ts'
 import { passAnswer, passStream } from '#wire/openai-chat/pass.ts'
 import { encodeCompletionsAnswer, openCompletionsEncoder } from '#wire/openai-completions/encode.ts'
+import { hasCompletions } from './considered.ts'
 import type { Call } from './context.ts'
 import type { TargetFacts } from './live.ts'
-import { hasCompletions } from './plan.ts'
 import { streamsUpstream } from './thinking.ts'
 
 /** A request in a target's words, not yet signed. */

@@ -34,7 +34,8 @@ export class Bucket {
   constructor(perMinute: number | null) {
     this.#isDeclared = perMinute !== null
     this.#rate = perMinute === null ? Number.POSITIVE_INFINITY : perMinute / MINUTE_MS
-    this.#capacity = this.#rate * BURST_MS
+    // Whatever the rate, one request at a time passes.
+    this.#capacity = Math.max(1, this.#rate * BURST_MS)
   }
 
   get isLimited(): boolean {
@@ -48,6 +49,12 @@ export class Bucket {
     if (this.#used + amount <= this.#capacity) return 0
     if (amount > this.#capacity) return Number.POSITIVE_INFINITY
     return (this.#used + amount - this.#capacity) / this.#rate
+  }
+
+  /** What was taken of late. */
+  recent(nowMs: number): number {
+    this.#drain(nowMs)
+    return this.#recent
   }
 
   /** Share of the bucket that so much alone would fill. */

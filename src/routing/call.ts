@@ -13,11 +13,31 @@ export interface Call {
   /** Of the last decision. */
   worth: number
   exploring: string | null
+  /** With which probability its target was chosen. */
+  propensity: number
+  /** False: no target was likely to meet the SLO. */
+  meetsSlo: boolean
   /** Of the first decision: P(within the SLO). */
   promised: number
   isHedged: boolean
   /** A window of this size was too small. */
   windowMin: number
+}
+
+export function openCall(request: PlannerRequest, nowMs: number): Call {
+  return {
+    request,
+    arrivedAtMs: nowMs,
+    attempts: 0,
+    running: [],
+    worth: 0,
+    exploring: null,
+    propensity: 1,
+    meetsSlo: true,
+    promised: 0,
+    isHedged: false,
+    windowMin: 0,
+  }
 }
 
 /** Requests whose end nobody tells are forgotten. */
@@ -37,19 +57,13 @@ export class Calls {
       const [first] = this.#calls.keys()
       if (first !== undefined) this.#calls.delete(first)
     }
-    const call: Call = {
-      request,
-      arrivedAtMs: nowMs,
-      attempts: 0,
-      running: [],
-      worth: 0,
-      exploring: null,
-      promised: 0,
-      isHedged: false,
-      windowMin: 0,
-    }
+    const call = openCall(request, nowMs)
     this.#calls.set(request.id, call)
     return call
+  }
+
+  get size(): number {
+    return this.#calls.size
   }
 
   get(id: string): Call | undefined {

@@ -46,7 +46,9 @@ export interface Candidate {
   /** Expected time to first token. */
   ttftMs: number
   utility: number
-  /** 0: meets what is preferred; 1: does not. */
+  /** The request's own order of targets. */
+  precedence: number
+  /** Lower before higher, whatever the sort says: 0 meets what is preferred, 1 does not. */
   rank: number
 }
 
@@ -71,6 +73,7 @@ export function blankCandidate(target: PlannerTarget, state: TargetState): Candi
     chance: 0,
     ttftMs: 0,
     utility: 0,
+    precedence: 0,
     rank: 0,
   }
 }
@@ -89,7 +92,7 @@ const TIMEOUT_MS = 15_000
 const THINKING_TIMEOUT_MS = 180_000
 
 /** When an attempt without content is given up. */
-export function timeoutMsOf({ policy, isThinking }: PlannerRequest): number {
+export function timeoutMsOf({ policy }: PlannerRequest, isThinking: boolean): number {
   return policy.timeouts.ttftMs ?? (isThinking ? THINKING_TIMEOUT_MS : TIMEOUT_MS)
 }
 
@@ -98,7 +101,7 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
   const { state, target } = candidate
   const { inputTokens, policy } = request
   estimateUsual(candidate, request, nowMs)
-  const ttft = state.ttft(request.isThinking)
+  const ttft = state.ttft(target.isThinking)
   const level = ttft.levelNow(nowMs)
   const { hitShare, logUsualHit, logUsualMiss } = candidate
   const missChance = ttft.chance(level, logUsualMiss, barMs)
@@ -106,7 +109,7 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
     hitShare === 0
       ? missChance
       : missChance + hitShare * (ttft.chance(level, logUsualHit, barMs) - missChance)
-  candidate.hangChance = ttft.hangChance(level, logUsualMiss, timeoutMsOf(request))
+  candidate.hangChance = ttft.hangChance(level, logUsualMiss, timeoutMsOf(request, target.isThinking))
   candidate.tpotChance = policy.slo.tpotMs === null ? 1 : state.speed.chance(policy.slo.tpotMs)
   candidate.failureChance = state.failures.expected(nowMs)
   candidate.refusalChance = state.refusals.expected(nowMs)
@@ -124,8 +127,8 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
 
 /** What is usual for such a request there, without the level of the moment. */
 export function estimateUsual(candidate: Candidate, request: PlannerRequest, nowMs: number): void {
-  const { state } = candidate
-  const ttft = state.ttft(request.isThinking)
+  const { state, target } = candidate
+  const ttft = state.ttft(target.isThinking)
   candidate.expected = state.expect(request, nowMs)
   const tokens = Math.min(candidate.expected.tokens, request.inputTokens)
   candidate.hitShare = tokens === 0 ? 0 : state.prefixes.hitRate(candidate.expected.ageMs)

@@ -18,7 +18,6 @@ export function findExploration(
   candidates: readonly Candidate[],
   worth: number,
   barMs: number,
-  isThinking: boolean,
   nowMs: number,
 ): Candidate | null {
   const choice = candidates[0]
@@ -28,12 +27,13 @@ export function findExploration(
   for (const candidate of candidates) {
     if (candidate === choice || candidate.rank !== choice.rank) continue
     const { state } = candidate
+    const ttft = state.ttft(candidate.target.isThinking)
     if (state.exploring > 0 || nowMs < state.nextProbeAtMs) continue
-    if (state.ttft(isThinking).isOverdue(nowMs)) continue
+    if (ttft.isOverdue(nowMs)) continue
     if (!(costOf(candidate) < CHEAPER * costOf(choice))) continue
     // Of what has not been heard for long, the usual may have changed, too.
     const isForgotten = nowMs - state.sentAtMs >= FORGOTTEN_MS
-    const inTime = isForgotten ? 1 : state.ttft(isThinking).usualChance(candidate.logUsualMiss, barMs)
+    const inTime = isForgotten ? 1 : ttft.usualChance(candidate.logUsualMiss, barMs)
     const utility = worth * inTime * candidate.tpotChance * (1 - USUAL_FAILURES) - costOf(candidate)
     if (utility <= most) continue
     most = utility

@@ -1,25 +1,19 @@
 // The planner: where each attempt of each request goes, from what has been observed of the targets. Instants and
 // chance come in; nothing here reads a clock or draws at random by itself.
 
+import { assert } from '#core/assert.ts'
 import type { FailureKind } from '#core/errors.ts'
 import { Allowance } from './allowance.ts'
-import { type Call, Calls, runningAt, ttftBarMs } from './call.ts'
-import {
-  blankCandidate,
-  type Candidate,
-  costOf,
-  estimate,
-  estimateUsual,
-  known,
-  timeoutMsOf,
-} from './candidate.ts'
+import type { BreakerState } from './breaker.ts'
+import { type Call, Calls, openCall, runningAt, ttftBarMs } from './call.ts'
+import { blankCandidate, type Candidate, estimate, estimateUsual, known } from './candidate.ts'
 import { type Explanation, explain } from './explain.ts'
 import { chosen, EXPLORE_CHANCE, explored, findExploration } from './explore.ts'
-import { hedgeGain, hedgeTimeMs, openHedging, silentChance } from './hedge.ts'
+import { bestHedge, hedgeAfterMs } from './hedging.ts'
 import { type PolicyBook, PolicyBooks } from './policy-book.ts'
 import type { PlannerDecision, PlannerRequest, PlannerTarget } from './request.ts'
 import { rank } from './score.ts'
-import { type Sifted, sift, soonestMs } from './sift.ts'
+import { type Sifted, sift, soonestMs, waitFor } from './sift.ts'
 import type { Attempt, TargetStatus } from './target-state.ts'
 import { Targets } from './targets.ts'
 import type { WorthState } from './worth.ts'
@@ -48,32 +42,38 @@ export class Planner {
     const { policy } = request
     this.#last = call
     call.exploring = null
+    call.propensity = 1
     const barMs = ttftBarMs(request) - (nowMs - call.arrivedAtMs)
     const book = this.#bookOf(request)
     if (call.attempts >= policy.retry.attempts) return this.#refuse(call, book, null)
     this.#sift(call, nowMs)
     const { usable } = this.#sifted
     if (usable.length === 0) {
-      const waitMs = soonestMs(this.#sifted, nowMs - call.arrivedAtMs)
+      const waitMs = waitFor(this.#sifted, nowMs - call.arrivedAtMs, request.patienceMs)
       return this.#refuse(call, book, waitMs)
     }
-    const outputTokens = book.outputs.expect(request.inputTokens, request.outputTokensMax)
-    for (const candidate of usable) {
-      candidate.outputTokens = outputTokens
-      estimate(candidate, request, barMs, nowMs)
-    }
+    this.#estimate(call, book, barMs, nowMs)
     if (call.attempts === 0) book.requested(policy, usable)
-    call.worth = book.worth.value(policy.slo)
-    const isLast = call.attempts + 1 >= policy.retry.attempts
-    const scoring = { request, barMs, worth: call.worth, isLast, nowMs, random: this.#random }
-    if (!rank(usable, scoring)) return this.#refuse(call, book, null)
+    if (!this.#rank(call, book, barMs, nowMs)) return this.#refuse(call, book, null)
     const explored = call.attempts > 0 ? 1 : this.#explore(call, book, usable, barMs, nowMs)
     if (call.attempts === 0) {
       call.promised = usable[0]?.chance ?? 0
       book.worth.chose(call.promised, policy.slo)
     }
     call.attempts++
+    call.propensity = explored
     return this.#decision(call, usable, barMs, explored, nowMs)
+  }
+
+  /** What would be decided now, with nothing sent, learnt or used up by it. */
+  preview(request: PlannerRequest, nowMs: number): Explanation {
+    const call = openCall(request, nowMs)
+    const book = this.#bookOf(request)
+    this.#sift(call, nowMs)
+    const barMs = ttftBarMs(request)
+    this.#estimate(call, book, barMs, nowMs)
+    this.#rank(call, book, barMs, nowMs)
+    return explain({ call, ...this.#sifted, nowMs })
   }
 
   /** An attempt was sent, first, retry or hedge. */
@@ -86,7 +86,8 @@ export class Planner {
     estimateUsual(candidate, call.request, nowMs)
     const attempt: Attempt = {
       target: state,
-      ttft: state.ttft(call.request.isThinking),
+      ttft: state.ttft(facts.isThinking),
+      isThinking: facts.isThinking,
       sentAtMs: nowMs,
       logUsualHit: candidate.logUsualHit,
       logUsualMiss: candidate.logUsualMiss,
@@ -95,6 +96,7 @@ export class Planner {
       expected: candidate.expected,
       inFlightBefore: state.inFlight,
       isExploring: call.exploring === target,
+      isStreamed: call.request.isStreamed,
       hasBytes: false,
       answered: false,
       answeredAtMs: 0,
@@ -138,7 +140,7 @@ export class Planner {
     const { tpotMs } = request.policy.slo
     const tpot = (nowMs - attempt.answeredAtMs) / Math.max(1, usage.outputTokens - 1)
     const isQuick = attempt.answeredAtMs - call.arrivedAtMs <= ttftBarMs(request)
-    book.worth.ended(isQuick && (tpotMs === null || tpot <= tpotMs), call.promised)
+    if (request.isStreamed) book.worth.ended(isQuick && (tpotMs === null || tpot <= tpotMs), call.promised)
     this.#calls.close(id)
   }
 
@@ -163,11 +165,12 @@ export class Planner {
     attempt.target.cancelled(attempt, nowMs)
   }
 
-  /** A request has ended otherwise than by an answer. */
-  abandoned(id: string, nowMs: number): void {
+  /** A request has ended otherwise than by an answer; `isMissed`: it was to have one. */
+  abandoned(id: string, isMissed: boolean, nowMs: number): void {
     const call = this.#calls.get(id)
     if (call === undefined) return
     for (const attempt of call.running) attempt.target.cancelled(attempt, nowMs)
+    if (isMissed) this.#bookOf(call.request).worth.ended(false, call.promised)
     this.#calls.close(id)
   }
 
@@ -177,36 +180,11 @@ export class Planner {
     const first = call?.running[0]
     if (call === undefined || first === undefined || call.running.length > 1) return null
     if (first.answered || call.isHedged || !call.request.policy.hedge.enabled) return null
-    const { request, worth } = call
-    const book = this.#bookOf(request)
+    const book = this.#bookOf(call.request)
     if (!book.mayHedge()) return null
-    const barMs = ttftBarMs(request) - (nowMs - call.arrivedAtMs)
     this.#sift(call, nowMs)
     const firstCost = this.#costOf(call, first, nowMs)
-    const atMs = nowMs - first.sentAtMs
-    const { usable } = this.#sifted
-    for (const candidate of usable) {
-      candidate.outputTokens = firstCost.outputTokens
-      estimate(candidate, request, barMs, nowMs)
-    }
-    const hedging = openHedging(
-      { ...first, ...firstCost, failureChance: first.target.failures.expected(nowMs) },
-      first.ttft.levelNow(nowMs),
-      worth,
-      atMs + barMs,
-      timeoutMsOf(request),
-      usable,
-    )
-    const silent = silentChance(hedging, atMs)
-    let best: Candidate | null = null
-    let most = 0
-    for (const candidate of usable) {
-      if (candidate.state === first.target) continue
-      const gain = hedgeGain(hedging, candidate, candidate.chance, silent)
-      if (gain <= most || !book.mayHedgeFor(costOf(candidate))) continue
-      most = gain
-      best = candidate
-    }
+    const best = bestHedge(call, first, firstCost, this.#sifted.usable, book, nowMs)
     if (best === null) return null
     call.isHedged = true
     book.hedged(firstCost.inputCost)
@@ -214,11 +192,28 @@ export class Planner {
   }
 
   /** The last decision with all it was made of; to be asked for before the next one. */
-  explainLast(): Explanation | null {
-    const call = this.#last
-    if (call === null) return null
-    const { request, worth, exploring } = call
-    return explain({ request, worth, ...this.#sifted, explored: exploring !== null })
+  explainLast(nowMs: number): Explanation {
+    assert(this.#last !== null, 'something has been decided')
+    return explain({ call: this.#last, ...this.#sifted, nowMs })
+  }
+
+  breaker(target: PlannerTarget, nowMs: number): BreakerState {
+    return this.#targets.of(target).breaker(nowMs)
+  }
+
+  /** Forgets targets that are not among these. */
+  keep(targets: ReadonlySet<string>): void {
+    this.#targets.keep(targets)
+  }
+
+  /** Starts a target afresh, after its address or credential changed. */
+  forget(target: string): void {
+    this.#targets.forget(target)
+  }
+
+  /** Requests under way. */
+  get calls(): number {
+    return this.#calls.size
   }
 
   /** How a target stands: its breaker, its cooldown for limits, what is expected of it. */
@@ -235,6 +230,35 @@ export class Planner {
     sift(this.#sifted, call, this.#targets, this.#retries, nowMs)
   }
 
+  #estimate({ request }: Call, book: PolicyBook, barMs: number, nowMs: number): void {
+    const outputTokens = book.outputs.expect(request.inputTokens, request.outputTokensMax)
+    for (const candidate of this.#sifted.usable) {
+      candidate.outputTokens = outputTokens
+      estimate(candidate, request, barMs, nowMs)
+    }
+  }
+
+  /** False: nothing meets the SLO, and the policy would rather refuse. */
+  #rank(call: Call, book: PolicyBook, barMs: number, nowMs: number): boolean {
+    const { request } = call
+    call.worth = book.worth.value(request.policy.slo)
+    const isLast = call.attempts + 1 >= request.policy.retry.attempts
+    const scoring = { request, barMs, worth: call.worth, isLast, nowMs, random: this.#random }
+    call.meetsSlo = rank(this.#sifted.usable, scoring)
+    if (call.meetsSlo || request.policy.onNoCandidate !== 'reject') return true
+    this.#excludeAll('slo')
+    return false
+  }
+
+  #excludeAll(reason: 'slo'): void {
+    const { usable } = this.#sifted
+    for (const candidate of usable) {
+      candidate.exclusion = reason
+      candidate.waitMs = Number.POSITIVE_INFINITY
+    }
+    usable.length = 0
+  }
+
   /** Puts a target to be explored first; returns the probability of what was then chosen. */
   #explore(call: Call, book: PolicyBook, usable: Candidate[], barMs: number, nowMs: number): number {
     const { request } = call
@@ -243,7 +267,7 @@ export class Planner {
       chosen(choice)
       return 1
     }
-    const found = findExploration(usable, call.worth, barMs, request.isThinking, nowMs)
+    const found = findExploration(usable, call.worth, barMs, nowMs)
     if (found === null || this.#random() >= EXPLORE_CHANCE) {
       chosen(choice)
       return found === null ? 1 : 1 - EXPLORE_CHANCE
@@ -270,29 +294,13 @@ export class Planner {
       id: request.id,
       order: usable.map((candidate) => candidate.target.id),
       waitMs: null,
+      soonestMs: null,
       explore: call.exploring !== null,
       propensity,
-      hedgeAfterMs: this.#hedgeAfterMs(call, usable, barMs, nowMs),
+      hedgeAfterMs: hedgeAfterMs(call, usable, barMs, nowMs),
       expectedCost: first.cost,
       pSlo: first.chance,
     }
-  }
-
-  #hedgeAfterMs(call: Call, usable: readonly Candidate[], barMs: number, nowMs: number): number | null {
-    const [first, second] = usable
-    const { policy, isThinking } = call.request
-    if (!policy.hedge.enabled || call.isHedged || first === undefined || second === undefined) return null
-    if (barMs === Number.POSITIVE_INFINITY) return null
-    const ttft = first.state.ttft(isThinking)
-    const other = second.state.ttft(isThinking)
-    const level = other.levelNow(nowMs)
-    const sure = second.tpotChance * (1 - second.failureChance) * (1 - second.refusalChance)
-    const chanceIn = (ms: number): number => sure * other.chance(level, second.logUsualMiss, ms)
-    const { hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance } = first
-    const attempt = { ttft, hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance }
-    const timeoutMs = timeoutMsOf(call.request)
-    const hedging = openHedging(attempt, ttft.levelNow(nowMs), call.worth, barMs, timeoutMs, usable)
-    return hedgeTimeMs(hedging, second, chanceIn, barMs)
   }
 
   #costOf(call: Call, attempt: Attempt, nowMs: number) {
@@ -316,6 +324,7 @@ export class Planner {
       id: call.request.id,
       order: [],
       waitMs,
+      soonestMs: soonestMs(this.#sifted),
       explore: false,
       propensity: 1,
       hedgeAfterMs: null,

@@ -21,6 +21,10 @@ const COOLDOWN_MS_MAX = 30_000
 /** A refused prompt that alone takes this share of the bucket says little about small ones. */
 const LARGE_SHARE = 0.25
 const STORM_MS = 20_000
+/** Where no limit is declared, a rate is made of so many requests of one's own; fewer say nothing of any limit. */
+const LEARNT_FROM = 10
+/** A refusal shows for so long that limits are enforced. */
+const TESTED_MS = 120_000
 /** When something will end nobody knows; ask again soon. */
 const BUSY_MS = 100
 
@@ -37,12 +41,18 @@ export class Quota {
   #refusedTokensMin = 0
   #refusals = 0
   #stormUntilMs = Number.NEGATIVE_INFINITY
+  #refusedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(limits: QuotaLimits) {
     this.requests = new Bucket(limits.rpm)
     this.tokens = new Bucket(limits.tpm)
     this.#concurrency = limits.concurrency ?? Number.POSITIVE_INFINITY
     this.isDeclared = limits.rpm !== null || limits.tpm !== null
+  }
+
+  /** Its limits are declared, and nothing was refused of late: that they bind so early is a guess. */
+  isUntested(nowMs: number): boolean {
+    return nowMs >= this.cooldownUntilMs && nowMs - this.#refusedAtMs > TESTED_MS
   }
 
   /** Until a request of so many tokens may go; Infinity: it is larger than what fits. */
@@ -71,6 +81,7 @@ export class Quota {
   }
 
   refused(tokens: number, nowMs: number, retryAfterMs: number | null): void {
+    this.#refusedAtMs = nowMs
     // A refused request uses nothing up.
     this.requests.giveBack(1)
     this.tokens.giveBack(tokens)
@@ -78,7 +89,10 @@ export class Quota {
     const tokensExcess = this.tokens.excess(tokens, nowMs)
     const mayBeLimits = Math.max(requestsExcess, tokensExcess) > 0
     // While something else refuses, no refusal speaks of the limits.
-    const isExplained = mayBeLimits && nowMs >= this.#stormUntilMs
+    const isExplained =
+      mayBeLimits &&
+      nowMs >= this.#stormUntilMs &&
+      (this.isDeclared || this.requests.recent(nowMs) >= LEARNT_FROM)
     if (isExplained && tokensExcess >= requestsExcess) this.tokens.refused(tokens, nowMs)
     else if (isExplained) this.requests.refused(1, nowMs)
     else if (!mayBeLimits) {

@@ -26,6 +26,8 @@ export interface PlannerTarget {
   readonly limits: QuotaLimits
   readonly sharedLimits: { readonly id: string; readonly limits: QuotaLimits } | null
   readonly prior: LatencyPrior | null
+  /** Hidden thinking precedes the first content: such answers are estimated apart. */
+  readonly isThinking: boolean
   readonly lacks: (capability: Capability) => boolean
   readonly quote: Quote
 }
@@ -40,11 +42,22 @@ export interface PlannerRequest {
   readonly inputTokens: number
   /** What the client allows; null: it does not say. */
   readonly outputTokensMax: number | null
+  /** What a context window must hold: the prompt and the answer asked for. */
+  readonly windowTokens: number
+  /** False: only the end of its answer is seen, which teaches nothing of the time to the first token. */
+  readonly isStreamed: boolean
   /** Each names a whole prefix of the prompt, of 512 tokens more than the one before. */
   readonly prefixes: readonly (string | number)[]
   readonly session: string | null
-  /** Hidden thinking precedes the first content: such requests are estimated apart. */
-  readonly isThinking: boolean
+  /** By target, what comes first whatever else is known of it: lower before higher; null: all alike. */
+  readonly ranks: readonly number[] | null
+  /**
+   * Whoever asks keeps to declared limits himself, so that a limit which the upstream has not been seen to enforce is no
+   * reason to wait.
+   */
+  readonly keepsLimits: boolean
+  /** So long it may wait in all for limits or ejected targets; null: as long as waiting is worth it. */
+  readonly patienceMs: number | null
   /** Targets of attempts that have been made. */
   readonly tried: readonly string[]
 }
@@ -54,6 +67,8 @@ export interface PlannerDecision {
   /** Best first, without those tried; empty: refused, or with `waitMs` to be asked again then. */
   readonly order: readonly string[]
   readonly waitMs: number | null
+  /** Of a refusal: when a target may be had again; null: not by waiting. */
+  readonly soonestMs: number | null
   /** True: the first of the order is not the best known, but might be. */
   readonly explore: boolean
   /** With which probability this first was chosen. */

@@ -6,12 +6,11 @@ import type { PolicySettings } from '#core/settings.ts'
 
 export type Next =
   | { readonly kind: 'give_up' }
-  | { readonly kind: 'fall_back' }
-  /** The plan is used up; the failure was of a kind that may pass. */
-  | { readonly kind: 'retry'; readonly waitMs: number }
+  /** Another target, or this one again where it may be over by then; `waitMs` is for this one. */
+  | { readonly kind: 'again'; readonly mayBeSame: boolean; readonly waitMs: number }
 
 const GIVE_UP: Next = { kind: 'give_up' }
-const FALL_BACK: Next = { kind: 'fall_back' }
+const ELSEWHERE: Next = { kind: 'again', mayBeSame: false, waitMs: 0 }
 
 /** Failures that may be over a moment later on the same target. */
 const PASSING: ReadonlySet<UpstreamFailure['kind']> = new Set([
@@ -27,8 +26,6 @@ export interface RetryInput {
   readonly policy: PolicySettings
   /** Attempts made, this one included. */
   readonly attempts: number
-  /** Targets of the plan not tried yet. */
-  readonly targetsLeft: number
   readonly random: () => number
 }
 
@@ -37,18 +34,15 @@ export function decideNext(input: RetryInput): Next {
   const { failure, policy } = input
   if (input.attempts >= Math.min(policy.retry.attempts, ATTEMPTS_MAX)) return GIVE_UP
   // A provider's refusal for content is an answer, unless the policy names who may be asked instead.
-  if (failure.kind === 'moderation') {
-    return policy.onModeration !== 'stop' && input.targetsLeft > 0 ? FALL_BACK : GIVE_UP
-  }
-  if (failure.kind === 'context_length') return input.targetsLeft > 0 ? FALL_BACK : GIVE_UP
+  if (failure.kind === 'moderation') return policy.onModeration === 'stop' ? GIVE_UP : ELSEWHERE
+  if (failure.kind === 'context_length') return ELSEWHERE
   if (!isRetryable(failure, policy)) return GIVE_UP
-  if (input.targetsLeft > 0) return FALL_BACK
-  if (!PASSING.has(failure.kind)) return GIVE_UP
+  if (!PASSING.has(failure.kind)) return ELSEWHERE
   const doubledMs = RETRY_BASE_MS * 2 ** (input.attempts - 1) * (0.5 + input.random())
   const backoffMs = Math.min(doubledMs, RETRY_WAIT_MS_MAX)
   const askedMs = policy.retry.respectRetryAfter ? (failure.retryAfterMs ?? 0) : 0
-  if (askedMs > RETRY_WAIT_MS_MAX) return GIVE_UP
-  return { kind: 'retry', waitMs: Math.max(backoffMs, askedMs) }
+  if (askedMs > RETRY_WAIT_MS_MAX) return ELSEWHERE
+  return { kind: 'again', mayBeSame: true, waitMs: Math.max(backoffMs, askedMs) }
 }
 
 /** The list names statuses as the upstream sent them or as we would answer them. */

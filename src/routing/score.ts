@@ -40,19 +40,25 @@ export interface Scoring {
   readonly random: () => number
 }
 
-/** Sorts in place, best first. False: nothing meets the SLO, and the policy would rather refuse. */
+/** Sorts in place, best first. False: nothing is likely to meet the SLO. */
 export function rank(candidates: Candidate[], scoring: Scoring): boolean {
   const { policy } = scoring.request
   setUtilities(candidates, scoring)
-  for (const candidate of candidates) candidate.rank = isPreferred(candidate, scoring) ? 0 : 1
+  for (const candidate of candidates) {
+    candidate.rank = RANKS * candidate.precedence + (isPreferred(candidate, scoring) ? 0 : 1)
+  }
   keepSession(candidates, scoring.request)
   const hasHope = meetsSlo(candidates, scoring.request)
-  if (!hasHope && policy.onNoCandidate === 'reject') return false
   sort(candidates, hasHope ? policy.sort : OTHERWISE[policy.onNoCandidate], scoring)
-  return true
+  return hasHope
 }
 
-const OTHERWISE = { best_value: 'value', fastest: 'latency', cheapest: 'price', reject: 'value' } as const
+export const OTHERWISE = {
+  best_value: 'value',
+  fastest: 'latency',
+  cheapest: 'price',
+  reject: 'value',
+} as const
 
 /** Where the policy wants it so, a session stays where its last request went. */
 function keepSession(candidates: readonly Candidate[], { policy, session }: PlannerRequest): void {
@@ -65,20 +71,22 @@ function keepSession(candidates: readonly Candidate[], { policy, session }: Plan
     latest = candidate
     latestAtMs = atMs
   }
-  if (latest !== null) latest.rank = SESSION_RANK
+  if (latest !== null) latest.rank += SESSION_RANK
 }
 
 /** Before all that is preferred. */
 const SESSION_RANK = -10
+/** What the request itself puts in an order goes before all of this. */
+const RANKS = 100
 
 /** Other sorts than by value keep to targets that are in time nine times in ten, where there are any; one that is not
  * known yet must be tried once. */
-function meetsSlo(candidates: readonly Candidate[], { policy, isThinking }: PlannerRequest): boolean {
+function meetsSlo(candidates: readonly Candidate[], { policy }: PlannerRequest): boolean {
   if (policy.slo.ttftMs === null && policy.slo.tpotMs === null) return true
   if (policy.sort === 'value') return candidates.some((candidate) => candidate.chance >= HOPE)
   let isMet = false
   for (const candidate of candidates) {
-    const isUnobserved = candidate.state.ttft(isThinking).samples === 0
+    const isUnobserved = candidate.state.ttft(candidate.target.isThinking).samples === 0
     if (isUnobserved || candidate.ttftChance * candidate.tpotChance >= SLO_SHARE) isMet = true
     else candidate.rank += 2
   }
@@ -119,7 +127,7 @@ function setUtilities(candidates: readonly Candidate[], scoring: Scoring): void 
 }
 
 function lateChance(candidate: Candidate, { request, barMs, nowMs }: Scoring): number {
-  const ttft = candidate.state.ttft(request.isThinking)
+  const ttft = candidate.state.ttft(candidate.target.isThinking)
   const fullBarMs = request.policy.slo.ttftMs ?? 0
   const lateMs = Math.max(barMs, 0) + LATE_TIMES * fullBarMs
   return (
@@ -133,14 +141,14 @@ function isPreferred(candidate: Candidate, scoring: Scoring): boolean {
   const { preferredMaxLatency, preferredMinThroughput } = scoring.request.policy
   return (
     (preferredMaxLatency === null ||
-      holds(preferredMaxLatency, (ms) => latencyChance(candidate, scoring, ms))) &&
+      holds(preferredMaxLatency, (ms) => latencyChance(candidate, scoring.nowMs, ms))) &&
     (preferredMinThroughput === null ||
       holds(preferredMinThroughput, (rate) => candidate.state.speed.chance(1000 / rate)))
   )
 }
 
-function latencyChance(candidate: Candidate, { request, nowMs }: Scoring, ms: number): number {
-  const ttft = candidate.state.ttft(request.isThinking)
+function latencyChance(candidate: Candidate, nowMs: number, ms: number): number {
+  const ttft = candidate.state.ttft(candidate.target.isThinking)
   return ttft.chance(ttft.levelNow(nowMs), candidate.logUsualMiss, ms)
 }
 

@@ -39,14 +39,17 @@ export function sift(into: Sifted, call: Call, targets: Targets, retries: Allowa
     candidate.state = state
     candidate.waitMs = 0
     candidate.rank = 0
+    candidate.precedence = request.ranks?.[index] ?? 0
     candidate.exclusion = exclusionOf(candidate, call, nowMs)
     if (state.breaker(nowMs).state !== 'closed') areEjected = true
     if (candidate.exclusion === null) usable.push(candidate)
   }
   if (!areEjected) retries.clear()
   else if (call.attempts === 0) retries.earn(RETRY_SHARE)
-  if (call.attempts > 0) keepToRetryBudget(usable, retries, nowMs)
-  if (usable.length === 0) lastResort(into, call, retries, nowMs)
+  // Single failures are no outage; once targets are ejected, what is retried beside well ones is counted.
+  const mayRetry = !areEjected || retries.has(1)
+  if (call.attempts > 0 && !mayRetry) keepToWell(usable, nowMs)
+  if (usable.length === 0) lastResort(into, call, mayRetry, retries, nowMs)
 }
 
 function exclusionOf(candidate: Candidate, call: Call, nowMs: number): Exclusion | null {
@@ -63,12 +66,11 @@ function exclusionOf(candidate: Candidate, call: Call, nowMs: number): Exclusion
 
 /** What waiting does not change. */
 function hardExclusion(target: PlannerTarget, call: Call, nowMs: number): Exclusion | null {
-  const { policy, needs, inputTokens, outputTokensMax } = call.request
+  const { policy, needs, inputTokens, outputTokensMax, windowTokens } = call.request
   for (const need of needs) if (target.lacks(need)) return 'capability'
   const { contextWindow, quote } = target
   if (contextWindow !== null) {
-    if (inputTokens + (outputTokensMax ?? 0) > contextWindow || contextWindow <= call.windowMin)
-      return 'context_length'
+    if (windowTokens > contextWindow || contextWindow <= call.windowMin) return 'context_length'
   }
   if (policy.sort === 'price' || policy.sort === 'value') {
     if (Number.isNaN(quote.cost(nowMs, inputTokens, 0, 0))) return 'unpriced'
@@ -93,7 +95,7 @@ function passingExclusion(
     candidate.waitMs = breaker.state === 'open' ? breaker.untilMs - nowMs : WAIT_MS_MAX
     return 'breaker_open'
   }
-  const waitMs = state.quotaWaitMs(request.inputTokens, nowMs)
+  const waitMs = state.quotaWaitMs(request, nowMs)
   if (waitMs <= 0) return null
   candidate.waitMs = waitMs
   return nowMs < state.quota.cooldownUntilMs ? 'cooling_down' : 'quota'
@@ -105,10 +107,10 @@ function isWell(state: TargetState, nowMs: number): boolean {
   return breaker.consecutiveFailures === 0 || nowMs - state.succeededAtMs <= WELL_MS
 }
 
-function keepToRetryBudget(usable: Candidate[], retries: Allowance, nowMs: number): void {
+function keepToWell(usable: Candidate[], nowMs: number): void {
   let kept = 0
   for (const candidate of usable) {
-    if (isWell(candidate.state, nowMs) || retries.has(1)) usable[kept++] = candidate
+    if (isWell(candidate.state, nowMs)) usable[kept++] = candidate
     else {
       candidate.exclusion = 'retry_budget'
       candidate.waitMs = WAIT_MS_MAX
@@ -122,12 +124,18 @@ function keepToRetryBudget(usable: Candidate[], retries: Allowance, nowMs: numbe
  * somewhere; and with everything ejected the one that comes back first is asked, since refusing all would be the
  * greater outage.
  */
-function lastResort({ usable, pool }: Sifted, call: Call, retries: Allowance, nowMs: number): void {
+function lastResort(
+  { usable, pool }: Sifted,
+  call: Call,
+  mayRetry: boolean,
+  retries: Allowance,
+  nowMs: number,
+): void {
   let soonest = Number.POSITIVE_INFINITY
   for (const candidate of pool) {
     if (candidate.exclusion === 'tried') {
       const again = passingExclusion(candidate, candidate.state, call.request, nowMs)
-      if (again === null && (isWell(candidate.state, nowMs) || retries.has(1))) usable.push(candidate)
+      if (again === null && (mayRetry || isWell(candidate.state, nowMs))) use(usable, candidate)
       else if (again === null) candidate.waitMs = WAIT_MS_MAX
     }
     if (candidate.waitMs < soonest) soonest = candidate.waitMs
@@ -135,26 +143,45 @@ function lastResort({ usable, pool }: Sifted, call: Call, retries: Allowance, no
   if (usable.length > 0) return
   const isOversized = soonest === Number.POSITIVE_INFINITY
   if (isOversized) {
-    for (const candidate of pool) if (candidate.exclusion === 'quota') usable.push(candidate)
+    for (const candidate of pool) if (candidate.exclusion === 'quota') use(usable, candidate)
     return
   }
   const areAllEjected = pool.every(
     ({ exclusion, waitMs }) => exclusion === 'breaker_open' || waitMs === Number.POSITIVE_INFINITY,
   )
-  if (!areAllEjected || (call.attempts > 0 && !retries.has(1))) return
+  if (!areAllEjected || (call.attempts > 0 && !mayRetry)) return
   if (call.attempts > 0) retries.spend(1)
-  for (const candidate of pool) if (candidate.waitMs === soonest) usable.push(candidate)
+  for (const candidate of pool) if (candidate.waitMs === soonest) use(usable, candidate)
+}
+
+function use(usable: Candidate[], candidate: Candidate): void {
+  candidate.exclusion = null
+  usable.push(candidate)
+}
+
+/** When the first target may be had again; null: none by waiting. */
+export function soonestMs({ pool }: Sifted): number | null {
+  let soonest = Number.POSITIVE_INFINITY
+  for (const { exclusion, waitMs } of pool) {
+    if (exclusion !== null && waitMs > 0 && waitMs < soonest) soonest = waitMs
+  }
+  return soonest === Number.POSITIVE_INFINITY ? null : soonest
 }
 
 /** How long to wait before asking again; null: no use. */
-export function soonestMs({ pool }: Sifted, waitedMs: number): number | null {
+export function waitFor({ pool }: Sifted, waitedMs: number, patience: number | null): number | null {
   let soonest = Number.POSITIVE_INFINITY
   let isForLimits = false
   for (const { exclusion, waitMs } of pool) {
-    if (exclusion === 'quota' || exclusion === 'cooling_down') isForLimits = true
+    const isLimit = exclusion === 'quota' || exclusion === 'cooling_down'
+    if (isLimit) isForLimits = true
+    // Who says how long he waits waits for limits: what fails may go on failing.
+    else if (patience !== null && exclusion !== 'tried') continue
     if (exclusion !== null && waitMs > 0 && waitMs < soonest) soonest = waitMs
   }
-  const patienceMs = isForLimits ? QUOTA_PATIENCE_MS : EJECTED_PATIENCE_MS
+  const patienceMs = patience ?? (isForLimits ? QUOTA_PATIENCE_MS : EJECTED_PATIENCE_MS)
   if (soonest === Number.POSITIVE_INFINITY || waitedMs > patienceMs) return null
+  // Whoever has said how long he waits would rather hear at once that it will not do.
+  if (patience !== null && waitedMs + soonest > patience) return null
   return Math.ceil(Math.min(WAIT_MS_MAX, Math.max(WAIT_MS_MIN, soonest)))
 }

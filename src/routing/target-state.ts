@@ -24,10 +24,13 @@ import { type LatencyPrior, TtftModel, type Waiting } from './ttft.ts'
 export interface Attempt extends Waiting {
   readonly target: TargetState
   readonly ttft: TtftModel
+  readonly isThinking: boolean
   readonly inputTokens: number
   readonly expected: Expected
   readonly inFlightBefore: number
   readonly isExploring: boolean
+  /** False: its first token is not seen. */
+  readonly isStreamed: boolean
   hasBytes: boolean
   answered: boolean
   answeredAtMs: number
@@ -133,9 +136,10 @@ export class TargetState {
   }
 
   /** Until its limits let such a request through. */
-  quotaWaitMs(tokens: number, nowMs: number): number {
-    const own = this.quota.waitMs(tokens, nowMs)
-    return this.sharedQuota === null ? own : Math.max(own, this.sharedQuota.waitMs(tokens, nowMs))
+  quotaWaitMs({ inputTokens, keepsLimits }: PlannerRequest, nowMs: number): number {
+    const own = waitOf(this.quota, inputTokens, keepsLimits, nowMs)
+    const shared = this.sharedQuota
+    return shared === null ? own : Math.max(own, waitOf(shared, inputTokens, keepsLimits, nowMs))
   }
 
   /** Tokens of the prompt that its cache may have. */
@@ -153,7 +157,8 @@ export class TargetState {
     this.inFlight++
     this.sentAtMs = nowMs
     if (attempt.isExploring) this.exploring++
-    attempt.ttft.sent(attempt)
+    // Where only the end is seen, silence is no evidence.
+    if (attempt.isStreamed) attempt.ttft.sent(attempt)
     if (request.prefixes.length > 0) this.prefixes.sent(request.prefixes, nowMs)
     if (request.session !== null) this.prefixes.sentSession(request.session, request.inputTokens, nowMs)
   }
@@ -162,8 +167,13 @@ export class TargetState {
     if (attempt.answered) return
     attempt.answered = true
     attempt.answeredAtMs = nowMs
-    const ttftMs = nowMs - attempt.sentAtMs
-    attempt.levelAtAnswer = attempt.ttft.answered(attempt, ttftMs, nowMs)
+    this.#isWell(attempt, nowMs)
+    if (!attempt.isStreamed) return
+    attempt.levelAtAnswer = attempt.ttft.answered(attempt, nowMs - attempt.sentAtMs, nowMs)
+    if (attempt.logUsualMiss - attempt.logUsualHit < CACHE_MATTERS_SHARE) this.#learnShape(attempt, 0)
+  }
+
+  #isWell(attempt: Attempt, nowMs: number): void {
     // An answer to what was sent before a request that has failed says nothing of the time since.
     if (attempt.sentAtMs >= this.#failedSentAtMs) {
       this.#breaker = onSuccess(this.#breaker)
@@ -173,7 +183,6 @@ export class TargetState {
     if (attempt.fullness !== null) this.quota.passed(attempt.fullness)
     if (attempt.sharedFullness !== null) this.sharedQuota?.passed(attempt.sharedFullness)
     this.succeededAtMs = nowMs
-    if (attempt.logUsualMiss - attempt.logUsualHit < CACHE_MATTERS_SHARE) this.#learnShape(attempt, 0)
   }
 
   finished(attempt: Attempt, cachedTokens: number, outputTokens: number, nowMs: number): void {
@@ -181,8 +190,9 @@ export class TargetState {
     this.#ended(attempt)
     this.quota.ended(outputTokens, nowMs)
     this.sharedQuota?.ended(outputTokens, nowMs)
-    if (!attempt.isLearnt) this.#learnShape(attempt, cachedTokens)
     this.prefixes.learn(attempt.expected, cachedTokens)
+    if (!attempt.isStreamed) return
+    if (!attempt.isLearnt) this.#learnShape(attempt, cachedTokens)
     this.speed.learn(outputTokens, nowMs - attempt.answeredAtMs)
   }
 
@@ -193,7 +203,7 @@ export class TargetState {
     retryAfterMs: number | null,
     nowMs: number,
   ): void {
-    if (kind === 'timeout') attempt.ttft.gaveUp(attempt, nowMs)
+    if (kind === 'timeout' && attempt.isStreamed) attempt.ttft.gaveUp(attempt, nowMs)
     else attempt.ttft.noLongerWaits(attempt)
     this.#ended(attempt)
     this.quota.ended(0, nowMs)
@@ -233,4 +243,8 @@ export class TargetState {
     const uncached = Math.max(0, attempt.inputTokens - cachedTokens)
     attempt.ttft.learn(uncached, attempt.inFlightBefore, ttftMs, attempt.levelAtAnswer)
   }
+}
+
+function waitOf(quota: Quota, tokens: number, keepsLimits: boolean, nowMs: number): number {
+  return keepsLimits && quota.isUntested(nowMs) ? 0 : quota.waitMs(tokens, nowMs)
 }

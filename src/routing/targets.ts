@@ -23,6 +23,14 @@ export class Targets {
     return this.#configure(target, held)
   }
 
+  keep(targets: ReadonlySet<string>): void {
+    for (const id of this.#states.keys()) if (!targets.has(id)) this.#states.delete(id)
+  }
+
+  forget(id: string): void {
+    this.#states.delete(id)
+  }
+
   /** New limits start afresh; what is known of the target stays. */
   #configure(target: PlannerTarget, held: Held<TargetState> | undefined): TargetState {
     const shared = this.#sharedOf(target)

@@ -2,7 +2,7 @@
 
 import type { Template } from './expand.ts'
 import { allowedAt, settingNames, settingValues } from './json-schema.ts'
-import { isLaterKey, isLaterValue } from './later.ts'
+import { isLaterKey } from './later.ts'
 import { describe, describeSecret, formatPath, listNames, type Path, type Report } from './problems.ts'
 
 /** What is read of a zod issue. */
@@ -33,12 +33,6 @@ const NOT_YET = 'not supported yet'
 
 export function reportIssue(issue: Issue, found: Found, report: Report): void {
   if (issue.code === 'unrecognized_keys') reportKeys(issue, report)
-  else if (isLaterValue(issue.path, found.value))
-    report.add(issue.path, {
-      message: NOT_YET,
-      found: describe(found.value),
-      allowed: allowedAt(issue.path),
-    })
   else {
     report.add(issue.path, {
       message: messageOf(issue, found.value),

@@ -7,20 +7,6 @@ import type { Path } from './problems.ts'
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   '': ['on_store_loss'],
   ledger: ['redis_rows', 'archive'],
-  'policies.*': [
-    'max_price',
-    'preferred_max_latency',
-    'preferred_min_throughput',
-    'affinity',
-    'explore',
-    'hedge',
-  ],
-  'policies.*.slo': ['ttft_ms_per_1k_input', 'tpot_ms', 'attainment', 'value'],
-}
-
-const VALUES: Readonly<Record<string, readonly unknown[]>> = {
-  'policies.*.sort': ['value', 'throughput'],
-  'policies.*.on_no_candidate': ['best_value', 'cheapest'],
 }
 
 const NAMED = new Set(['providers', 'prices', 'models', 'policies'])
@@ -28,10 +14,6 @@ const NAMED = new Set(['providers', 'prices', 'models', 'policies'])
 /** `path` is the mapping that holds the key. */
 export function isLaterKey(path: Path, key: string): boolean {
   return KEYS[placeOf(path)]?.includes(key) === true
-}
-
-export function isLaterValue(path: Path, value: unknown): boolean {
-  return VALUES[placeOf(path)]?.includes(value) === true
 }
 
 /** Schemes of stores that come later. */

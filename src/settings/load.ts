@@ -27,8 +27,6 @@ export interface LoadInput {
   /** The folders of providers/, by name. */
   readonly providers: ReadonlyMap<string, Provider>
   readonly env: Environment
-  /** For the planner alone, which reads settings that the gateway does not go by yet. */
-  readonly isPlanned?: boolean
   /** The regions that a folder's price list speaks of; absent: no list is known. */
   readonly priceRegions?: (folder: string) => readonly string[]
   /**
@@ -47,7 +45,7 @@ export function loadSettings(input: LoadInput): LoadResult {
   if (document === undefined) return { problems: report.problems }
   const templates = new Templates()
   const data = expand(document, { env: input.env, templates, report })
-  const config = parseConfig(data, templates, report, input.isPlanned)
+  const config = parseConfig(data, templates, report)
   if (config === null) return { problems: report.problems }
   const scope: Scope = {
     config,
@@ -56,7 +54,6 @@ export function loadSettings(input: LoadInput): LoadResult {
     report,
     folders: input.providers,
     priceRegions: input.priceRegions ?? (() => []),
-    isPlanned: input.isPlanned === true,
     templates,
     notices: [],
   }

@@ -5,25 +5,19 @@ import type { z } from 'zod'
 import type { Templates } from './expand.ts'
 import { type Issue, reportIssue } from './issues.ts'
 import type { Path, Report } from './problems.ts'
-import { type Config, configSchema, plannedConfigSchema } from './schema.ts'
+import { type Config, configSchema } from './schema.ts'
 
 /** Each round cuts something out; more are needed only by data that is no configuration at all. */
 const ROUNDS_MAX = 50
 
 /** null: nothing of it has the shape of a configuration. Whether it is whole, the report says. */
-export function parseConfig(
-  data: unknown,
-  templates: Templates,
-  report: Report,
-  isPlanned = false,
-): Config | null {
-  const schema = isPlanned ? plannedConfigSchema : configSchema
-  let parsed = schema.safeParse(data)
+export function parseConfig(data: unknown, templates: Templates, report: Report): Config | null {
+  let parsed = configSchema.safeParse(data)
   if (parsed.success) return parsed.data
   const work: { root: unknown } = { root: structuredClone(data) }
-  parsed = schema.safeParse(work.root)
+  parsed = configSchema.safeParse(work.root)
   if (!parsed.success && coerce(work, issuesOf(parsed.error, work), templates)) {
-    parsed = schema.safeParse(work.root)
+    parsed = configSchema.safeParse(work.root)
   }
   if (parsed.success) return parsed.data
   for (const issue of issuesOf(parsed.error, work)) {
@@ -31,7 +25,7 @@ export function parseConfig(
   }
   for (let round = 0; round < ROUNDS_MAX && !parsed.success; round++) {
     for (const issue of issuesOf(parsed.error, work)) cut(work, issue)
-    parsed = schema.safeParse(work.root)
+    parsed = configSchema.safeParse(work.root)
   }
   return parsed.success ? parsed.data : null
 }

@@ -1,24 +1,15 @@
 // `policies:` of a configuration → the policies in force, the built-in one among them.
 
+import { fingerprint } from '#core/fingerprint.ts'
 import type { Percentiles, PolicySettings } from '#core/settings.ts'
 import { readDataPolicy } from './data-policy.ts'
 import { DEFAULT_POLICY } from './models.ts'
-import {
-  type PlannedPolicyConfig,
-  type PolicyConfig,
-  plannedPolicySchema,
-  policySchema,
-} from './policy-schema.ts'
+import { type PolicyConfig, policySchema } from './policy-schema.ts'
 import { describe, listNames, type Path } from './problems.ts'
 import { indexed, isPlainName, present, type Scope } from './scope.ts'
 
 export function readPolicies(scope: Scope): ReadonlyMap<string, PolicySettings> {
-  const policies = new Map([
-    [
-      DEFAULT_POLICY,
-      policyOf(DEFAULT_POLICY, (scope.isPlanned ? plannedPolicySchema : policySchema).parse({})),
-    ],
-  ])
+  const policies = new Map([[DEFAULT_POLICY, policyOf(DEFAULT_POLICY, policySchema.parse({}))]])
   for (const [name, config] of Object.entries(scope.config.policies)) {
     const path = ['policies', name]
     if (!isPlainName(name)) {
@@ -56,19 +47,12 @@ function checkModeration(scope: Scope, path: Path, config: PolicyConfig): void {
   }
 }
 
-function percentilesOf(bar: PlannedPolicyConfig['preferred_max_latency']): Percentiles | null {
+function percentilesOf(bar: PolicyConfig['preferred_max_latency']): Percentiles | null {
   if (bar === undefined) return null
   return typeof bar === 'number' ? { p50: bar } : bar
 }
 
-const PLANNER_DEFAULTS = plannedPolicySchema.parse({})
-
-function policyOf(name: string, own: PolicyConfig): PolicySettings {
-  const config: PlannedPolicyConfig = {
-    ...PLANNER_DEFAULTS,
-    ...own,
-    slo: { ...PLANNER_DEFAULTS.slo, ...own.slo },
-  }
+function policyOf(name: string, config: PolicyConfig): PolicySettings {
   const {
     slo,
     max_price: price,
@@ -80,6 +64,7 @@ function policyOf(name: string, own: PolicyConfig): PolicySettings {
   } = config
   return {
     name,
+    version: fingerprint(JSON.stringify(config)),
     sort: config.sort,
     slo: {
       ttftMs: slo.ttft_ms ?? null,

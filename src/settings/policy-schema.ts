@@ -1,52 +1,10 @@
-// The shape of a policy: what the gateway goes by, and what the planner reads beside it.
+// The shape of a policy: how targets are filtered and ordered, and how a request goes on when one fails.
 
 import { z } from 'zod'
 import { ATTEMPTS_MAX } from '#core/limits.ts'
 import { ON_NO_CANDIDATE, SORTS } from '#core/settings.ts'
 import { dataPolicySchema } from './limits-schema.ts'
 import { count, list, milliseconds, text } from './shapes.ts'
-
-export const policySchema = z.strictObject({
-  sort: z.enum(['price', 'latency', 'priority', 'weighted']).default('price'),
-  slo: z
-    .strictObject({
-      ttft_ms: milliseconds
-        .optional()
-        .describe('Targets whose p90 time to first token is above it are left out.'),
-    })
-    .prefault({}),
-  on_no_candidate: z
-    .enum(['fastest', 'reject'])
-    .default('fastest')
-    .describe('What happens when no target meets the SLO.'),
-  retry: z
-    .strictObject({
-      attempts: z.int().min(1).max(ATTEMPTS_MAX).default(3).describe('The first one counts too.'),
-      on_status_codes: list(z.int().min(400).max(599)).default([408, 429, 500, 502, 503, 504]),
-      respect_retry_after: z.boolean().default(true),
-    })
-    .prefault({}),
-  outlier_detection: z
-    .strictObject({
-      consecutive_5xx: count.default(3),
-      base_ejection_ms: milliseconds.default(5_000),
-      max_ejection_ms: milliseconds.default(60_000),
-    })
-    .prefault({}),
-  data_policy: dataPolicySchema.optional().describe('Required of what targets do with data.'),
-  on_moderation: z
-    .union([z.literal('stop'), z.strictObject({ allow: list(text) })])
-    .default('stop')
-    .describe('After a refusal by a content filter: stop, or the providers that may still be asked.'),
-  timeouts: z
-    .strictObject({
-      connect_ms: milliseconds.default(2_000),
-      ttft_ms: milliseconds.optional().describe('Default 15000, with thinking on 180000.'),
-      idle_ms: milliseconds.default(60_000),
-      total_ms: milliseconds.default(600_000),
-    })
-    .prefault({}),
-})
 
 const share = z.number().min(0).max(1)
 const amount = z.number().min(0).max(1e9)
@@ -65,8 +23,7 @@ const percentiles = (unit: string) =>
     .optional()
     .describe(`${unit}; a number is the median. Targets that miss it come last.`)
 
-/** What `sluice decide` reads: the planner's settings too, which the gateway refuses until it goes by them. */
-export const plannedPolicySchema = policySchema.extend({
+export const policySchema = z.strictObject({
   sort: z
     .enum(SORTS)
     .default('value')
@@ -113,7 +70,33 @@ export const plannedPolicySchema = policySchema.extend({
     .enum(ON_NO_CANDIDATE)
     .default('best_value')
     .describe('What happens when no target meets the SLO.'),
+  retry: z
+    .strictObject({
+      attempts: z.int().min(1).max(ATTEMPTS_MAX).default(3).describe('The first one counts too.'),
+      on_status_codes: list(z.int().min(400).max(599)).default([408, 429, 500, 502, 503, 504]),
+      respect_retry_after: z.boolean().default(true),
+    })
+    .prefault({}),
+  outlier_detection: z
+    .strictObject({
+      consecutive_5xx: count.default(3),
+      base_ejection_ms: milliseconds.default(5_000),
+      max_ejection_ms: milliseconds.default(60_000),
+    })
+    .prefault({}),
+  data_policy: dataPolicySchema.optional().describe('Required of what targets do with data.'),
+  on_moderation: z
+    .union([z.literal('stop'), z.strictObject({ allow: list(text) })])
+    .default('stop')
+    .describe('After a refusal by a content filter: stop, or the providers that may still be asked.'),
+  timeouts: z
+    .strictObject({
+      connect_ms: milliseconds.default(2_000),
+      ttft_ms: milliseconds.optional().describe('Default 15000, with thinking on 180000.'),
+      idle_ms: milliseconds.default(60_000),
+      total_ms: milliseconds.default(600_000),
+    })
+    .prefault({}),
 })
 
-export type PlannedPolicyConfig = z.output<typeof plannedPolicySchema>
-export type PolicyConfig = z.output<typeof policySchema> | PlannedPolicyConfig
+export type PolicyConfig = z.output<typeof policySchema>

@@ -13,7 +13,7 @@ import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES 
 import { CAPABILITIES } from '#core/provider.ts'
 import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
 import { dataShape, keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
-import { type PolicyConfig, plannedPolicySchema, policySchema } from './policy-schema.ts'
+import { policySchema } from './policy-schema.ts'
 import { count, list, milliseconds, text } from './shapes.ts'
 
 /** A body is held whole and becomes one string. */
@@ -274,9 +274,5 @@ export const configSchema = z.strictObject({
   keys: list(key).default([]),
 })
 
-export const plannedConfigSchema = configSchema.extend({ policies: named(plannedPolicySchema).default({}) })
-
-export type Config = Omit<z.output<typeof configSchema>, 'policies'> & {
-  readonly policies: Readonly<Record<string, PolicyConfig>>
-}
+export type Config = z.output<typeof configSchema>
 export type PriceConfig = Config['prices'][string]

@@ -29,8 +29,6 @@ export interface Scope extends Names {
   readonly folders: ReadonlyMap<string, Provider>
   /** The regions that a folder's price list speaks of. */
   readonly priceRegions: (folder: string) => readonly string[]
-  /** For the planner alone: its settings are read too. */
-  readonly isPlanned: boolean
   readonly templates: Templates
   readonly notices: string[]
 }

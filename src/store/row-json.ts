@@ -72,7 +72,19 @@ function attemptOf(row: AttemptJson): AttemptRow {
   }
 }
 
+/** Nor have decisions of before they gave their reasons. */
+const UNREASONED = {
+  policyVersion: null,
+  value: null,
+  explored: false,
+  propensity: 1,
+  runnerUp: null,
+  counterfactuals: [],
+  later: [],
+}
+
 function requestOf(row: RequestJson): RequestRow {
   const costNano = row.costNano === null ? null : (BigInt(row.costNano) as Nano)
-  return { ...row, user: row.user ?? null, costNano }
+  const decision = row.decision === null ? null : { ...UNREASONED, ...row.decision }
+  return { ...row, user: row.user ?? null, costNano, decision }
 }

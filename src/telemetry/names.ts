@@ -65,6 +65,18 @@ export const METRICS = {
     labels: ['reason'],
     help: 'Failed attempts that another attempt followed.',
   },
+  decisions: {
+    name: 'sluice_decisions_total',
+    type: 'counter',
+    labels: ['policy', 'choice'],
+    help: 'Requests by what chose their first target: best, explored (a cheaper one, to learn how it is), slo_relaxed (none was likely to meet the SLO), refused.',
+  },
+  hedges: {
+    name: 'sluice_hedges_total',
+    type: 'counter',
+    labels: [],
+    help: 'Late attempts beside which a second target was asked.',
+  },
   admissionRefusals: {
     name: 'sluice_admission_refusals_total',
     type: 'counter',

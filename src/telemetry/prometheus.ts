@@ -81,6 +81,12 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
     drainEnded(outcome) {
       families.drains.at(outcome).value++
     },
+    decided(policy, choice) {
+      families.decisions.at(policy, choice).value++
+    },
+    hedged() {
+      families.hedges.at().value++
+    },
     fallback(reason) {
       families.fallbacks.at(reason).value++
     },
@@ -153,6 +159,8 @@ function openFamilies(registry: Registry) {
     overhead: histogram(METRICS.overhead),
     attempts: numbers(METRICS.attempts),
     fallbacks: numbers(METRICS.fallbacks),
+    decisions: numbers(METRICS.decisions),
+    hedges: numbers(METRICS.hedges),
     admissionRefusals: numbers(METRICS.admissionRefusals),
     holds: numbers(METRICS.holds),
     overshootBound: numbers(METRICS.overshootBound),

@@ -134,25 +134,25 @@ async function take(
     const facts = targets[next.target] as TargetFacts
     const body = { model: 'm', max_tokens: 50, messages: [{ role: 'user', content: 'hello' }] }
     const call = readCall('chat', encode(JSON.stringify(body)))
-    const admitted = admitAttempt(deps, exchange, call, facts, live.policy('default'))
+    const admitted = admitAttempt(deps, exchange, exchange.lane, call, facts, live.policy('default'))
     if (admitted.refused !== null) return
     // Now and then a dialect has no words for a request: nothing is sent.
-    if (next.input % 9 === 0) return releaseAttempt(exchange)
-    const row = await bookOpen(deps, exchange, admitted.call, facts, 'first', admitted.atMs)
+    if (next.input % 9 === 0) return releaseAttempt(exchange.lane)
+    const row = await bookOpen(deps, exchange, exchange.lane, admitted.call, facts, 'first', admitted.atMs)
     one.attempt = { admitted, facts, open: row as never }
     return
   }
   if (one.attempt !== null) {
     const { admitted, facts, open: row } = one.attempt
     const ended = endOf(next.what === 'close' ? { ...next, what: 'abort' } : next)
-    const booked = bookEnd(deps, exchange, admitted.call, facts, row, ended)
-    settleAttempt(deps, exchange, booked)
+    const booked = bookEnd(deps, exchange, exchange.lane, admitted.call, facts, row, ended)
+    settleAttempt(deps, exchange.lane, booked)
     // Told twice, charged once.
-    settleAttempt(deps, exchange, booked)
+    settleAttempt(deps, exchange.lane, booked)
     one.attempt = null
   }
   if (next.what !== 'close') return
-  exchange.grant?.close()
+  exchange.lane.grant?.close()
   running.delete(next.who)
   const row = requestRow(exchange, deps.clock.monotonicMs(), 200, 'success', null)
   await new Promise<void>((resolve) => deps.journal.request(row, () => resolve()))

@@ -86,7 +86,7 @@ describe('sluice check', () => {
     expect(got.output).toMatch(
       /^note: target "doubao\/doubao-seed-1-6-flsh-250828" has no price; did you mean "doubao-seed-1-6-flash-250828"/m,
     )
-    expect(got.output).toMatch(/never chosen under sort: price/)
+    expect(got.output).toMatch(/never chosen under sort: value/)
     const wrong = await run([
       'check',
       file('region.yaml', {

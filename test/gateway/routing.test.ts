@@ -242,7 +242,7 @@ describe('an SLO', () => {
     const got = await gateway.chat({ model: 'strict', stream: true })
     expect([got.status, got.error.code]).toEqual([503, 'no_target'])
     const { decision } = await detailOf(got)
-    expect(decision.excluded).toMatchObject([{ target: 'a/strict-slow', reason: 'slo_ttft' }])
+    expect(decision.excluded).toMatchObject([{ target: 'a/strict-slow', reason: 'slo' }])
   })
 })
 

@@ -235,6 +235,8 @@ export async function replay(
     requestId: 'req_fixture',
     onLeave: { policy: 'cancel', stopsBilling: true },
     costOf: () => null,
+    onFirstByte: () => undefined,
+    onContent: () => undefined,
     commit: () => undefined,
     write: (bytes) => written.push(bytes) > 0,
   })

@@ -17,7 +17,7 @@ import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { recoverRow } from '#pipeline/recovered.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { BalanceBook } from '#pricing/balance-book.ts'
-import { HealthBoard } from '#routing/health.ts'
+import { Planner } from '#routing/planner.ts'
 import { noProviderEnabled } from '#settings/load.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
@@ -131,7 +131,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     journal: ledger.journal,
     metrics,
     log,
-    health: new HealthBoard(),
+    planner: new Planner({ random: random.unit }),
     tokens: new TokenCache(clock, upstream, hmacSha256),
     admission: desk,
     gauge: new InputGauge(),
@@ -231,12 +231,12 @@ function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
   const targets = new Set<string>()
   for (const model of after.settings.models.values())
     for (const target of model.targets) targets.add(target.id)
-  deps.health.keep(targets)
+  deps.planner.keep(targets)
   for (const [name, provider] of after.settings.providers) {
     const old = before.settings.providers.get(name)
     if (old?.apiKey === provider.apiKey && old.baseUrl === provider.baseUrl) continue
     deps.tokens.invalidate(name)
-    for (const id of targets) if (id.startsWith(`${name}/`)) deps.health.forget(id)
+    for (const id of targets) if (id.startsWith(`${name}/`)) deps.planner.forget(id)
   }
   const [now, then] = [before.settings, after.settings]
   if (now.server.host !== then.server.host || now.server.port !== then.server.port)

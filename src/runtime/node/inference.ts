@@ -34,11 +34,17 @@ export function serveInference(
 ): void {
   void handle(deps, {
     api,
+    header: (name) => headerOf(request, name),
     authorization: request.headers.authorization ?? null,
     peer: () => peerOf(request),
     readBody: (bytesMax, take) => readBody(request, response, bytesMax, take),
     sink: new NodeSink(request, response),
   })
+}
+
+function headerOf(request: IncomingMessage, name: string): string | null {
+  const value = request.headers[name]
+  return value === undefined ? null : String(value)
 }
 
 export function peerOf(request: IncomingMessage): Peer {

@@ -36,7 +36,6 @@ export async function readConfig(
   folders: ProviderFolders,
   balances = new BalanceBook(),
   pepper = createPepper(env),
-  isPlanned = false,
 ): Promise<Live> {
   let text: string
   try {
@@ -52,7 +51,6 @@ export async function readConfig(
     providers: folders.providers,
     priceRegions: regionsIn(folders.lists),
     env,
-    isPlanned,
     digest: (key, secret, store) => pepper.digest(key, secret, store),
   })
   if ('problems' in loaded) throw new ConfigError(loaded.problems)

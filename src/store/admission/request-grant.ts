@@ -13,21 +13,33 @@ interface Running {
   readonly targets: readonly ScopeMeter[]
 }
 
+const NONE: readonly ScopeMeter[] = Object.freeze([])
+
 export class RequestGrant implements Grant {
   readonly owner: string
   readonly #desk: AdmissionDesk
   readonly #callers: readonly Scope[]
   /** Meters that the request itself runs in, from its first attempt on. */
-  #entered: readonly ScopeMeter[] | null = null
+  #entered: readonly ScopeMeter[] | null
   #running: Running | null = null
   /** Of an attempt whose hold has expired before its end. */
   #late: Running | null = null
   #untilMs = 0
 
-  constructor(desk: AdmissionDesk, owner: string, callers: readonly Scope[]) {
+  constructor(
+    desk: AdmissionDesk,
+    owner: string,
+    callers: readonly Scope[],
+    entered: readonly ScopeMeter[] | null = null,
+  ) {
     this.#desk = desk
     this.owner = owner
     this.#callers = callers
+    this.#entered = entered
+  }
+
+  fork(): RequestGrant {
+    return new RequestGrant(this.#desk, this.owner, this.#callers, NONE)
   }
 
   get untilMs(): number {

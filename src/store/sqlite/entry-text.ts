@@ -1,9 +1,10 @@
 // Requests and attempts as the journal keeps them: JSON lists without names, half as long as with them, in parts that are
 // made once and put together. Rows with names, for other stores, are row-json.ts's.
 
-import type { AttemptRow, Cost, CostLine, Decision, RequestDetail, RequestRow } from '#core/ledger.ts'
+import type { AttemptRow, Cost, CostLine, RequestDetail, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import type { OtherUsage, UsageDoubt } from '#core/usage.ts'
+import { type DecisionJson, decisionList, decisionOf } from './decision-text.ts'
 
 type HeadJson = readonly [
   key: RequestRow['key'],
@@ -69,22 +70,6 @@ type CostLineJson = readonly [
   amount: string,
   balance?: string,
 ]
-type DecisionJson = readonly [
-  policy: string,
-  sort: string,
-  sloRelaxed: boolean,
-  candidates: readonly CandidateJson[],
-  excluded: readonly ExclusionJson[],
-]
-type CandidateJson = readonly [
-  target: string,
-  estimatedCost: string | null,
-  ttftP90Ms: number | null,
-  samples: number,
-  reason: string,
-]
-type ExclusionJson = readonly [target: string, reason: string, detail: string]
-
 // JSON.stringify over a list is twice as fast as a template of its parts (Node 24), and its text is in one piece: a
 // template's is a tree of pieces, which the collector moves and every reader walks.
 
@@ -170,24 +155,6 @@ function costList(cost: Cost): CostJson {
 
 function lineList({ item, quantity, price, amount, balance }: CostLine): CostLineJson {
   return balance === undefined ? [item, quantity, price, amount] : [item, quantity, price, amount, balance]
-}
-
-function decisionList({ policy, sort, sloRelaxed, candidates, excluded }: Decision): DecisionJson {
-  return [
-    policy,
-    sort,
-    sloRelaxed,
-    candidates.map(
-      ({ target, estimatedCost, ttftP90Ms, samples, reason }): CandidateJson => [
-        target,
-        estimatedCost,
-        ttftP90Ms,
-        samples,
-        reason,
-      ],
-    ),
-    excluded.map(({ target, reason, detail }): ExclusionJson => [target, reason, detail]),
-  ]
 }
 
 /** Reads what `entryText` wrote. */
@@ -279,22 +246,6 @@ function costOf([amountNano, currency, nativeNano, nativeCurrency, priceVersion,
 function lineOf([item, quantity, price, amount, balance]: CostLineJson): CostLine {
   const line = { item, quantity, price, amount }
   return balance === undefined ? line : { ...line, balance }
-}
-
-function decisionOf([policy, sort, sloRelaxed, candidates, excluded]: DecisionJson): Decision {
-  return {
-    policy,
-    sort,
-    candidates: candidates.map(([target, estimatedCost, ttftP90Ms, samples, reason]) => ({
-      target,
-      estimatedCost,
-      ttftP90Ms,
-      samples,
-      reason,
-    })),
-    excluded: excluded.map(([target, reason, detail]) => ({ target, reason, detail })),
-    sloRelaxed,
-  }
 }
 
 /** Exact, as is `Number` above: rows with amounts past 53 bits are refused before they are written. */

@@ -4,7 +4,7 @@ import { DecideStream } from '#cli/decide-stream.ts'
 import { compileLive } from '#pipeline/live.ts'
 import { BalanceBook, balancesOf } from '#pricing/balance-book.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
-import { plannedSettingsOf } from '../settings/fixtures.ts'
+import { settingsOf } from '../settings/fixtures.ts'
 
 const AT = Date.UTC(2026, 2, 2, 4, 0)
 
@@ -46,7 +46,7 @@ const CONFIG = JSON.stringify({
 })
 
 function session(seed = 1): DecideSession {
-  const settings = plannedSettingsOf(CONFIG)
+  const settings = settingsOf(CONFIG)
   const { prices: overrides, currency } = settings
   const balances = new BalanceBook(balancesOf(overrides))
   const catalogue = buildCatalogue({ lists: [], overrides, currency, balances })

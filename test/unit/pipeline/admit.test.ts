@@ -5,6 +5,7 @@ import { admitAttempt, extendHold, releaseAttempt, settleAttempt } from '#pipeli
 import type { Deps, Exchange } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
+import { openLane } from '#pipeline/lane.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { attemptRow } from '../../support/ledger-rows.ts'
@@ -45,11 +46,18 @@ function setUp(key: object, rest: object = {}, price: object = { input: '2', out
     encode('{"model":"m","max_tokens":100,"messages":[{"role":"user","content":"hello"}]}'),
   )
   const open = (): Exchange =>
-    ({ id: 'req', live, key: settings, grant: null, limitHeaders: {}, attempts: [] }) as unknown as Exchange
-  const admit = (exchange = open()) => admitAttempt(deps, exchange, call, facts, policy)
+    ({
+      id: 'req',
+      live,
+      key: settings,
+      lane: openLane(),
+      limitHeaders: {},
+      attempts: [],
+    }) as unknown as Exchange
+  const admit = (exchange = open()) => admitAttempt(deps, exchange, exchange.lane, call, facts, policy)
   const settle = (exchange: Exchange, inputTokens: number, outputTokens: number): void => {
     const row = attemptRow({ target: 'main/small', usageSource: 'provider', cost: null })
-    settleAttempt(deps, exchange, { ...row, usage: { ...row.usage, inputTokens, outputTokens } })
+    settleAttempt(deps, exchange.lane, { ...row, usage: { ...row.usage, inputTokens, outputTokens } })
   }
   return { desk, deps, policy, call, open, admit, settle }
 }
@@ -58,7 +66,7 @@ test('a key without limits gets the same call back and holds nothing', () => {
   const { admit, call, open, desk } = setUp({})
   const exchange = open()
   expect(admit(exchange)).toEqual({ call, atMs: clock.nowMs(), refused: null })
-  expect(exchange.grant).toBeNull()
+  expect(exchange.lane.grant).toBeNull()
   expect(desk.state.heldNano).toBe(0n)
 })
 
@@ -85,7 +93,7 @@ test('tokens over ten minutes stay within the limit in each minute, and use at l
       clock.advance(100)
       const tokens = 40 + (step % 80)
       settle(exchange, 30, tokens - 30)
-      exchange.grant?.close()
+      exchange.lane.grant?.close()
       used.push({ atMs, tokens })
     }
     clock.advance(400)
@@ -136,7 +144,7 @@ test('a hold lives as long as its attempt may take and a minute more, from when 
   const exchange = open()
   admit(exchange)
   clock.advance(30_000)
-  extendHold(deps, exchange, policy)
+  extendHold(deps, exchange.lane, policy)
   clock.advance(policy.timeouts.totalMs + MINUTE_MS - 1)
   expect(desk.state.heldNano).toBeGreaterThan(0n)
   clock.advance(2_000)
@@ -147,7 +155,7 @@ test('an attempt that was not sent gives back its money and its tokens', () => {
   const { admit, open, desk } = setUp({ max_budget: '1', tpm: 1_000 })
   const exchange = open()
   admit(exchange)
-  releaseAttempt(exchange)
+  releaseAttempt(exchange.lane)
   expect(desk.state.heldNano).toBe(0n)
   expect(desk.rates(exchange.key?.scopes ?? []).tokens?.remaining).toBe(1_000)
 })
@@ -158,6 +166,13 @@ test('a budget that cannot be read yet is our 503, not a refusal for money', () 
   const exchange = open()
   const [target] = exchange.live.settings.models.get('m')?.targets ?? []
   if (target === undefined) throw new Error('no target')
-  const { refused } = admitAttempt(unread, exchange, call, exchange.live.factsOf(target), policy)
+  const { refused } = admitAttempt(
+    unread,
+    exchange,
+    exchange.lane,
+    call,
+    exchange.live.factsOf(target),
+    policy,
+  )
   expect(refused?.error).toMatchObject({ code: 'store_unavailable', status: 503 })
 })

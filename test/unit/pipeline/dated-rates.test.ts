@@ -7,8 +7,8 @@ import { readCall } from '#pipeline/ingress.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
 import { meter } from '#pipeline/meter.ts'
 import { OutputGauge } from '#pipeline/output-gauge.ts'
-import { planCall } from '#pipeline/plan.ts'
-import { HealthBoard } from '#routing/health.ts'
+import { nextStep, planCall } from '#pipeline/plan.ts'
+import { Planner } from '#routing/planner.ts'
 import { usageOf } from '../pricing/prices.ts'
 import { vendor } from '../settings/fixtures.ts'
 import { attemptEnd, encode, FakeClock, liveWith } from './support.ts'
@@ -38,11 +38,12 @@ const facts = live.factsOf(target)
 function estimateAt(atMs: number): number | null {
   const clock = new FakeClock()
   clock.advance(atMs - clock.nowMs())
-  const deps = { clock, health: new HealthBoard(), random: { unit: () => 0 } } as unknown as Deps
+  const deps = { clock, planner: new Planner({ random: () => 0 }) } as unknown as Deps
   const [key] = live.settings.keys
   if (key === undefined) throw new Error('no key')
-  const text = planCall(deps, live, key, call).decision.candidates[0]?.estimatedCost ?? null
-  return text === null ? null : Number(text)
+  const step = nextStep(deps, planCall({ id: 'r1', live, session: null }, key, call), call, [], new Set())
+  const text = step.kind === 'ask' ? step.decision.candidates[0]?.estimatedCost : null
+  return text === null || text === undefined ? null : Number(text)
 }
 
 function heldAt(atMs: number): bigint | null {

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
+import type { Decision } from '#core/decision.ts'
 import type { GatewayError } from '#core/errors.ts'
 import type { Capability, Provider } from '#core/provider.ts'
 import type { KeySettings } from '#core/settings.ts'
 import type { Deps } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import type { Live } from '#pipeline/live.ts'
-import { type PlannedCall, planCall } from '#pipeline/plan.ts'
-import { HealthBoard } from '#routing/health.ts'
+import { nextStep, planCall, type Step } from '#pipeline/plan.ts'
+import { Planner } from '#routing/planner.ts'
 import { vendor } from '../settings/fixtures.ts'
 import { encode, FakeClock, liveWith } from './support.ts'
 
@@ -52,26 +53,33 @@ function setUp(config: object = {}) {
     ...config,
   })
   const clock = new FakeClock()
-  const health = new HealthBoard()
-  const random = { unit: () => 0.5, requestId: () => 'r1' }
-  const deps = { clock, health, random } as unknown as Deps
-  return { live, clock, health, deps }
+  const planner = new Planner({ random: () => 0.5 })
+  const deps = { clock, planner } as unknown as Deps
+  return { live, clock, planner, deps }
 }
 
-function plan(deps: Deps, live: Live, body: object, api: 'chat' | 'completions' = 'chat'): PlannedCall {
+let requests = 0
+
+function plan(deps: Deps, live: Live, body: object, api: 'chat' | 'completions' = 'chat'): Step {
   const messages = [{ role: 'user', content: 'hi' }]
   const call = readCall(api, encode(JSON.stringify(api === 'chat' ? { messages, ...body } : body)))
-  return planCall(deps, live, KEY, call)
+  requests++
+  const planned = planCall({ id: `r${requests}`, live, session: null }, KEY, call)
+  return nextStep(deps, planned, call, [], new Set())
 }
 
-const ids = (planned: PlannedCall): string[] => planned.targets.map((target) => target.id)
+const ids = (step: Step): string[] => (step.kind === 'ask' ? step.targets.map((target) => target.id) : [])
+
+function decisionOf(step: Step): Decision {
+  if (step.kind === 'wait') throw new Error('it waits')
+  return step.decision
+}
 
 function refusalOf(
-  planned: PlannedCall,
+  step: Step,
 ): Pick<GatewayError, 'code' | 'param' | 'message' | 'retryAfterMs' | 'shouldRetry'> {
-  if (planned.refusal === null) throw new Error('it was not refused')
-  expect(planned.targets).toEqual([])
-  return planned.refusal
+  if (step.kind !== 'refuse') throw new Error('it was not refused')
+  return step.error
 }
 
 describe('a plan', () => {
@@ -79,8 +87,7 @@ describe('a plan', () => {
     const { deps, live } = setUp()
     const planned = plan(deps, live, { model: 'assistant', max_tokens: 100 })
     expect(ids(planned)).toEqual(['main/cheap', 'main/dear'])
-    expect(planned.refusal).toBeNull()
-    const [cheap, dear] = planned.decision.candidates.map((one) => Number(one.estimatedCost))
+    const [cheap, dear] = decisionOf(planned).candidates.map((one) => Number(one.estimatedCost))
     expect(cheap).toBeGreaterThan(0.0002)
     expect(cheap).toBeLessThan(dear ?? 0)
   })
@@ -89,7 +96,7 @@ describe('a plan', () => {
     const { deps, live } = setUp()
     const planned = plan(deps, live, { model: 'mixed', tools: [{ type: 'function' }] })
     expect(ids(planned)).toEqual(['main/cheap'])
-    expect(planned.decision.excluded).toMatchObject([{ target: 'less/x', reason: 'capability' }])
+    expect(decisionOf(planned).excluded).toMatchObject([{ target: 'less/x', reason: 'capability' }])
     expect(ids(plan(deps, live, { model: 'mixed' }))).toEqual(['less/x', 'main/cheap'])
   })
 
@@ -114,7 +121,7 @@ describe('a plan', () => {
 })
 
 describe('when nothing is left the client is told why', () => {
-  const { deps, live, health, clock } = setUp()
+  const { deps, live, planner, clock } = setUp()
 
   test('no target has a key', () => {
     expect(refusalOf(plan(deps, live, { model: 'dead' }))).toMatchObject({
@@ -143,25 +150,26 @@ describe('when nothing is left the client is told why', () => {
   })
 
   test('every target is at its rate limit: how long until the first is back', () => {
-    const rules = { consecutive5xx: 3, baseEjectionMs: 5_000, maxEjectionMs: 60_000 }
     for (const [id, waitMs] of [
-      ['main/dear', 9_000],
-      ['main/cheap', 4_000],
+      ['main/dear', 39_000],
+      ['main/cheap', 34_000],
     ] as const) {
-      health.of(id).sent(clock.nowMs())
-      health.of(id).failed('rate_limit', rules, clock.nowMs(), waitMs)
+      expect(ids(plan(deps, live, { model: id }))).toEqual([id])
+      const request = `r${requests}`
+      planner.attemptStarted(request, id, clock.nowMs())
+      planner.failed(request, id, 'rate_limit', waitMs, clock.nowMs())
     }
     clock.advance(1_000)
     expect(refusalOf(plan(deps, live, { model: 'assistant' }))).toMatchObject({
       code: 'upstream_rate_limited',
-      retryAfterMs: 3_000,
+      retryAfterMs: 33_000,
     })
-    clock.advance(3_000)
+    clock.advance(33_000)
     expect(ids(plan(deps, live, { model: 'assistant' }))).toEqual(['main/cheap'])
   })
 
   test('the decision is recorded all the same', () => {
     const planned = plan(deps, live, { model: 'poor', n: 2 })
-    expect(planned.decision.excluded.map((one) => one.reason)).toEqual(['capability', 'capability'])
+    expect(decisionOf(planned).excluded.map((one) => one.reason)).toEqual(['capability', 'capability'])
   })
 })

@@ -34,7 +34,7 @@ test('names each target that a policy by price can never choose, and what would 
     },
     policies: { quick: { sort: 'latency' } },
   })
-  const end = 'never chosen under sort: price (model "assistant", policy "default")'
+  const end = 'never chosen under sort: value (model "assistant", policy "default")'
   expect(priceNotices(live, NOW_MS)).toEqual([
     `target "main/large-modle" has no price; did you mean "large-model"?; ${end}`,
     `target "main/elsewhere" has no price in region "cn"; give it one under prices; ${end}`,
@@ -51,6 +51,6 @@ test('says which rate is missing for a price that the books cannot say', () => {
   })
   const notices = priceNotices({ ...live, rateOf: () => null }, NOW_MS)
   expect(notices).toEqual([
-    'target "main/x" is priced in USD: it needs fx.USD; never chosen under sort: price (model "assistant", policy "default")',
+    'target "main/x" is priced in USD: it needs fx.USD; never chosen under sort: value (model "assistant", policy "default")',
   ])
 })

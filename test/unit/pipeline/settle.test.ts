@@ -5,6 +5,7 @@ import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import type { Call, Deps, Exchange } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
+import { openLane } from '#pipeline/lane.ts'
 import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { bookEnd, bookOpen, requestRow } from '#pipeline/settle.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
@@ -69,7 +70,7 @@ function setUp(
     attemptsStarted: 0,
     call: null,
     decision: null,
-    held: null,
+    lane: openLane(),
   } as unknown as Exchange
   const call = readCall(
     'chat',
@@ -86,8 +87,16 @@ function ended(changes: Partial<AttemptEnd> = {}, state: Partial<AttemptEnd['sta
 async function book(end: AttemptEnd, prices?: object, fields: Partial<Call['body']> = {}) {
   const made = setUp(prices)
   const all = { ...made, call: { ...made.call, body: { ...made.call.body, ...fields } } }
-  const open = await bookOpen(all.deps, all.exchange, all.call, all.facts, 'first', all.clock.nowMs())
-  bookEnd(all.deps, all.exchange, all.call, all.facts, open, end)
+  const open = await bookOpen(
+    all.deps,
+    all.exchange,
+    all.exchange.lane,
+    all.call,
+    all.facts,
+    'first',
+    all.clock.nowMs(),
+  )
+  bookEnd(all.deps, all.exchange, all.exchange.lane, all.call, all.facts, open, end)
   const [row] = all.closed
   if (row === undefined) throw new Error('no row')
   return { ...all, open, row }
@@ -129,7 +138,7 @@ describe('an attempt is booked before it is sent', () => {
     const { deps, exchange, call, facts, clock } = setUp()
     const numbers: number[] = []
     for (const role of ['first', 'retry', 'fallback'] as const)
-      numbers.push((await bookOpen(deps, exchange, call, facts, role, clock.nowMs())).attempt)
+      numbers.push((await bookOpen(deps, exchange, exchange.lane, call, facts, role, clock.nowMs())).attempt)
     expect(numbers).toEqual([1, 2, 3])
   })
 })
@@ -147,6 +156,7 @@ test.each([null, new Error('disk full')])(
     const booking = bookOpen(
       { ...deps, journal } as unknown as Deps,
       exchange,
+      exchange.lane,
       call,
       facts,
       'first',
@@ -177,7 +187,9 @@ test('under a strict budget an attempt whose row is not written is not sent, and
     open: (_request: unknown, _attempt: unknown, run: (error: Error) => void) => run(new Error('disk full')),
   }
   const failing = { ...deps, journal } as unknown as Deps
-  await expect(bookOpen(failing, strict, call, facts, 'first', clock.nowMs())).rejects.toMatchObject({
+  await expect(
+    bookOpen(failing, strict, strict.lane, call, facts, 'first', clock.nowMs()),
+  ).rejects.toMatchObject({
     code: 'store_unavailable',
     status: 503,
   })
@@ -303,8 +315,8 @@ describe('an attempt that ended', () => {
 test('a request costs the sum of its attempts', async () => {
   const { deps, exchange, call, facts, clock } = setUp()
   for (const role of ['first', 'fallback'] as const) {
-    const open = await bookOpen(deps, exchange, call, facts, role, clock.nowMs())
-    bookEnd(deps, exchange, call, facts, open, ended())
+    const open = await bookOpen(deps, exchange, exchange.lane, call, facts, role, clock.nowMs())
+    bookEnd(deps, exchange, exchange.lane, call, facts, open, ended())
   }
   clock.advance(1_234)
   expect(requestRow(exchange, clock.monotonicMs(), 200, 'success', null)).toMatchObject({

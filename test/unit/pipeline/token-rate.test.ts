@@ -7,6 +7,7 @@ import { admitAttempt, settleAttempt } from '#pipeline/admit.ts'
 import type { Deps, Exchange } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
+import { openLane } from '#pipeline/lane.ts'
 import { billedTokensMax } from '#pipeline/output-bound.ts'
 import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
@@ -42,18 +43,22 @@ function setUp(limits: Json, quirks: Partial<Quirks> = {}, thinksByDefault = fal
     gauge: new InputGauge(),
   } as unknown as Deps
   function ask(body: Json = {}, content = 'hello') {
-    const exchange = { id: 'r', live, key, grant: null, held: null, limitHeaders: {}, attempts: [] }
+    const exchange = { id: 'r', live, key, lane: openLane(), limitHeaders: {}, attempts: [] }
     const call = readCall(
       'chat',
       encode(JSON.stringify({ model: 'm', messages: [{ role: 'user', content }], ...body })),
     )
     const open = exchange as unknown as Exchange
-    return { exchange: open, call, admitted: admitAttempt(deps, open, call, facts, live.policy('default')) }
+    return {
+      exchange: open,
+      call,
+      admitted: admitAttempt(deps, open, open.lane, call, facts, live.policy('default')),
+    }
   }
   function settle(exchange: Exchange, inputTokens: number, outputTokens: number): void {
     const row = attemptRow({ target: 'main/small', cost: null })
-    settleAttempt(deps, exchange, { ...row, usage: { ...row.usage, inputTokens, outputTokens } })
-    exchange.grant?.close()
+    settleAttempt(deps, exchange.lane, { ...row, usage: { ...row.usage, inputTokens, outputTokens } })
+    exchange.lane.grant?.close()
   }
   const used = (): number => {
     const { tokens } = desk.rates(key?.scopes ?? [])

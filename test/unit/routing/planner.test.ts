@@ -9,7 +9,7 @@ const both = [cheap, dear]
 const quick = { ttftMs: 500 }
 
 function excludedReasons(play: Play): Record<string, string> {
-  const explained = play.planner.explainLast()
+  const explained = play.planner.explainLast(play.nowMs)
   return Object.fromEntries(explained?.excluded.map((entry) => [entry.target, entry.reason]) ?? [])
 }
 
@@ -358,18 +358,20 @@ test('a decision explains itself: the runner-up, by how much it lost, and what w
   const play = new Play(both, { ...QUICK, explore: { maxShare: 0 } })
   for (let index = 0; index < 20; index++) play.run(() => quick)
   play.decide()
-  const explained = play.planner.explainLast()
+  const explained = play.planner.explainLast(play.nowMs)
   expect(explained).toMatchObject({
     policy: 'quick',
     sort: 'value',
-    worth: 0.02,
+    value: 0.02,
     explored: false,
     excluded: [],
   })
   expect(explained?.candidates.map((entry) => entry.target)).toEqual(['a/cheap', 'b/dear'])
-  expect(explained?.runnerUp).toMatchObject({ target: 'b/dear' })
+  expect(explained.runnerUp).toMatchObject({ target: 'b/dear', by: 'utility' })
   expect(explained?.runnerUp?.lostBy).toBeGreaterThan(0)
-  expect(explained?.counterfactual?.pSloBelow).toBeLessThan(explained?.candidates[0]?.pSlo ?? 0)
+  const [lower] = explained.counterfactuals
+  expect(lower).toMatchObject({ quantity: 'p_slo', target: 'a/cheap', above: null })
+  expect(lower?.below).toBeLessThan(explained.candidates[0]?.pSlo ?? 0)
 })
 
 test('the same seed and the same events give the same decisions', () => {

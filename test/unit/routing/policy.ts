@@ -13,6 +13,7 @@ export const NO_SLO: Slo = {
 export function policyWith(changes: Partial<PolicySettings> = {}): PolicySettings {
   return {
     name: 'quick',
+    version: '00000000',
     sort: 'price',
     slo: NO_SLO,
     maxPrice: null,

@@ -65,14 +65,6 @@ export function settingsOf(text: string | object, env: Env = {}, folders = provi
   return result.settings
 }
 
-/** As `sluice decide` reads it. */
-export function plannedSettingsOf(text: string | object): Settings {
-  const source = typeof text === 'string' ? text : JSON.stringify(text)
-  const result = loadSettings({ text: source, providers, env: {}, digest, isPlanned: true })
-  if ('problems' in result) throw new Error(JSON.stringify(result.problems, null, 2))
-  return result.settings
-}
-
 export function problemsOf(text: string | object, env: Env = {}, folders = providers): readonly Problem[] {
   const result = load(text, env, folders)
   return 'problems' in result ? result.problems : []

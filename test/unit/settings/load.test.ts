@@ -52,10 +52,11 @@ describe('a small configuration', () => {
   test('has the built-in default policy', () => {
     expect(settings.policies.get('default')).toEqual({
       name: 'default',
-      sort: 'price',
+      version: expect.any(String),
+      sort: 'value',
       slo: { ttftMs: null, ttftMsPer1kInput: 0, tpotMs: null, attainment: 0.95, value: 'auto' },
       ...UNPLANNED,
-      onNoCandidate: 'fastest',
+      onNoCandidate: 'best_value',
       retry: { attempts: 3, onStatusCodes: [408, 429, 500, 502, 503, 504], respectRetryAfter: true },
       outlierDetection: { consecutive5xx: 3, baseEjectionMs: 5_000, maxEjectionMs: 60_000 },
       dataPolicy: null,
@@ -211,6 +212,7 @@ test('every setting in force arrives where the pipeline reads it', () => {
   )
   expect(settings.policies.get('own')).toEqual({
     name: 'own',
+    version: expect.any(String),
     sort: 'weighted',
     slo: { ttftMs: 1500, ttftMsPer1kInput: 0, tpotMs: null, attainment: 0.95, value: 'auto' },
     ...UNPLANNED,

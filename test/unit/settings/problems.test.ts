@@ -122,7 +122,7 @@ const CASES: readonly Case[] = [
     name: 'an unknown sort',
     text: policy({ sort: 'prise' }),
     path: 'policies.p.sort',
-    says: ['price | latency | priority | weighted', 'did you mean "price"?'],
+    says: ['value | price | latency | throughput | weighted | priority', 'did you mean "price"?'],
   },
   {
     name: 'an unknown word for moderation',

@@ -4,9 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDecideSession } from '#cli/decide-session.ts'
-import { BalanceBook } from '#pricing/balance-book.ts'
 import { readProviderFolders } from '#runtime/node/providers.ts'
-import { createPepper, readConfig } from '#runtime/node/read-config.ts'
+import { readConfig } from '#runtime/node/read-config.ts'
 import { gatewayConfig, type PolicyChange } from '../gateway-config.ts'
 import type { Answer, Line, Policy } from '../protocol.ts'
 import type { Contender, Run } from './contender.ts'
@@ -28,14 +27,7 @@ async function openSession({ world, seed, valueCny }: Run, change: PolicyChange)
   const path = join(folder, 'config.json')
   writeFileSync(path, gatewayConfig(world, valueCny, change))
   try {
-    const live = await readConfig(
-      path,
-      {},
-      await readProviderFolders(),
-      new BalanceBook(),
-      createPepper({}),
-      true,
-    )
+    const live = await readConfig(path, {}, await readProviderFolders())
     const session = createDecideSession({ live, seed })
     return { handle: (line: Line) => session.handle(line) as Answer | null }
   } finally {

@@ -1,0 +1,74 @@
+// A late request of the planner: when to ask for a second target, and which one.
+
+import { type Call, ttftBarMs } from './call.ts'
+import { type Candidate, costOf, estimate, timeoutMsOf } from './candidate.ts'
+import { hedgeGain, hedgeTimeMs, openHedging, silentChance } from './hedge.ts'
+import type { PolicyBook } from './policy-book.ts'
+import type { Attempt } from './target-state.ts'
+
+/** When to ask, from now; null: not at all. `usable` is in order, the first of them the one that is asked. */
+export function hedgeAfterMs(
+  call: Call,
+  usable: readonly Candidate[],
+  barMs: number,
+  nowMs: number,
+): number | null {
+  const [first, second] = usable
+  const { policy, isStreamed } = call.request
+  if (!policy.hedge.enabled || !isStreamed || call.isHedged) return null
+  if (first === undefined || second === undefined || barMs === Number.POSITIVE_INFINITY) return null
+  const ttft = first.state.ttft(first.target.isThinking)
+  const other = second.state.ttft(second.target.isThinking)
+  const level = other.levelNow(nowMs)
+  const sure = second.tpotChance * (1 - second.failureChance) * (1 - second.refusalChance)
+  const chanceIn = (ms: number): number => sure * other.chance(level, second.logUsualMiss, ms)
+  const { hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance } = first
+  const attempt = { ttft, hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance }
+  const timeoutMs = timeoutMsOf(call.request, first.target.isThinking)
+  const hedging = openHedging(attempt, ttft.levelNow(nowMs), call.worth, barMs, timeoutMs, usable)
+  return hedgeTimeMs(hedging, second, chanceIn, barMs)
+}
+
+/** What the running attempt is expected to cost. */
+interface RunningCost {
+  readonly outputTokens: number
+  readonly cost: number
+  readonly inputCost: number
+}
+
+/** The target that gains most by being asked now; null: none gains anything. */
+export function bestHedge(
+  call: Call,
+  first: Attempt,
+  firstCost: RunningCost,
+  usable: readonly Candidate[],
+  book: PolicyBook,
+  nowMs: number,
+): Candidate | null {
+  const { request, worth } = call
+  const barMs = ttftBarMs(request) - (nowMs - call.arrivedAtMs)
+  const atMs = nowMs - first.sentAtMs
+  for (const candidate of usable) {
+    candidate.outputTokens = firstCost.outputTokens
+    estimate(candidate, request, barMs, nowMs)
+  }
+  const hedging = openHedging(
+    { ...first, ...firstCost, failureChance: first.target.failures.expected(nowMs) },
+    first.ttft.levelNow(nowMs),
+    worth,
+    atMs + barMs,
+    timeoutMsOf(request, first.isThinking),
+    usable,
+  )
+  const silent = silentChance(hedging, atMs)
+  let best: Candidate | null = null
+  let most = 0
+  for (const candidate of usable) {
+    if (candidate.state === first.target) continue
+    const gain = hedgeGain(hedging, candidate, candidate.chance, silent)
+    if (gain <= most || !book.mayHedgeFor(costOf(candidate))) continue
+    most = gain
+    best = candidate
+  }
+  return best
+}

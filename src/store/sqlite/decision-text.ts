@@ -1,0 +1,111 @@
+// Decisions as the journal keeps them: lists without names, as the rest of a request in entry-text.ts.
+
+import type { Decision, DecisionCandidate } from '#core/decision.ts'
+
+export type DecisionJson = readonly [
+  policy: string,
+  sort: string,
+  sloRelaxed: boolean,
+  candidates: readonly CandidateJson[],
+  excluded: readonly ExclusionJson[],
+  /** Decisions of before these were kept end here. */
+  reasons?: ReasonsJson,
+]
+type ReasonsJson = readonly [
+  policyVersion: string | null,
+  value: number | null,
+  explored: boolean,
+  propensity: number,
+  runnerUp: Decision['runnerUp'],
+  counterfactuals: Decision['counterfactuals'],
+  later: Decision['later'],
+]
+type CandidateJson = readonly [
+  target: string,
+  estimatedCost: string | null,
+  /** Expected; once it was the 90th percentile of what had been observed. */
+  ttftMs: number | null,
+  samples: number,
+  reason: string,
+  pSlo?: number | null,
+  tokensPerSecond?: number | null,
+  cachedTokens?: number,
+  utility?: number | null,
+]
+type ExclusionJson = readonly [target: string, reason: string, detail: string]
+
+export function decisionList(decision: Decision): DecisionJson {
+  const { policyVersion, value, explored, propensity, runnerUp, counterfactuals, later } = decision
+  return [
+    decision.policy,
+    decision.sort,
+    decision.sloRelaxed,
+    decision.candidates.map(
+      (candidate): CandidateJson => [
+        candidate.target,
+        candidate.estimatedCost,
+        candidate.ttftMs,
+        candidate.samples,
+        candidate.reason,
+        candidate.pSlo,
+        candidate.tokensPerSecond,
+        candidate.cachedTokens,
+        candidate.utility,
+      ],
+    ),
+    decision.excluded.map(({ target, reason, detail }): ExclusionJson => [target, reason, detail]),
+    [policyVersion, value, explored, propensity, runnerUp, counterfactuals, later],
+  ]
+}
+
+const NO_REASONS: ReasonsJson = [null, null, false, 1, null, [], []]
+
+/** Reads what `decisionList` made. */
+export function decisionOf([
+  policy,
+  sort,
+  sloRelaxed,
+  candidates,
+  excluded,
+  reasons,
+]: DecisionJson): Decision {
+  const [policyVersion, value, explored, propensity, runnerUp, counterfactuals, later] = reasons ?? NO_REASONS
+  return {
+    policy,
+    policyVersion,
+    sort,
+    value,
+    explored,
+    propensity,
+    candidates: candidates.map(candidateOf),
+    runnerUp,
+    excluded: excluded.map(([target, reason, detail]) => ({ target, reason, detail })),
+    counterfactuals,
+    sloRelaxed,
+    later,
+  }
+}
+
+function candidateOf([
+  target,
+  estimatedCost,
+  ttftMs,
+  samples,
+  reason,
+  pSlo = null,
+  tokensPerSecond = null,
+  cachedTokens = 0,
+  utility = null,
+]: CandidateJson): DecisionCandidate {
+  return {
+    target,
+    estimatedCost,
+    pSlo,
+    ttftMs,
+    tokensPerSecond,
+    cachedTokens,
+    samples,
+    utility,
+    reason,
+  }
+}
