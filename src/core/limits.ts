@@ -32,10 +32,6 @@ export const ABANDONED_MS_MAX = 60_000
 export const ABANDONED_BYTES_MAX = 8 * 1024 * 1024
 /** Such answers at once; a further one is aborted and estimated. */
 export const ABANDONED_DRAINS_MAX = 64
-/** Time-to-first-token samples kept per target. */
-export const TTFT_SAMPLES_MAX = 128
-/** Samples older than this say nothing about now; when all are old the target counts as unobserved. */
-export const TTFT_SAMPLE_AGE_MS_MAX = 5 * 60_000
 /** Attempts of one request, whatever the policy says. */
 export const ATTEMPTS_MAX = 10
 /** Longest wait before a retry on the same target; a longer `retry-after` means give up on it. */

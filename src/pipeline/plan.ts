@@ -127,7 +127,7 @@ function targetOf(plan: Plan, id: string): TargetSettings {
   return found.facts.target
 }
 
-export function withExcluded(decision: Decision, { excluded }: Plan): Decision {
+function withExcluded(decision: Decision, { excluded }: Plan): Decision {
   return excluded.length === 0 ? decision : { ...decision, excluded: [...excluded, ...decision.excluded] }
 }
 

@@ -66,7 +66,7 @@ function rounded(value: number): number {
   return Math.round(value * 1e9) / 1e9
 }
 
-export function costText(cost: number): string | null {
+function costText(cost: number): string | null {
   return Number.isNaN(cost) ? null : formatNano(BigInt(Math.round(cost * 1e9)) as Nano)
 }
 
