@@ -3,7 +3,8 @@
 
 /** A parsed, validated chat body. Fields we do not know stay in it. */
 export interface ChatRequest {
-  readonly model: string
+  /** Absent where `models` names some. */
+  readonly model?: string | null
   readonly messages: readonly ChatMessage[]
   readonly stream?: boolean
   readonly [field: string]: unknown

@@ -64,6 +64,8 @@ export const REPORTS_MAX = 16
 export const REPORT_KEPT_MS = 10 * 60_000
 /** Requests that one page with a filter looks at before it says where to go on. */
 export const FILTERED_ROWS_MAX = 200_000
+/** Characters of a name that a request gives: names are kept in memory, in rows and in labels. */
+export const NAME_CHARS_MAX = 512
 /** Characters kept of a request's `user`. */
 export const USER_CHARS_MAX = 512
 /** Secrets of one key that are valid at the same time: rotations whose overlap is not over. The oldest ends first. */

@@ -5,7 +5,7 @@ import type { ChatRequest } from '#core/chat.ts'
 import { GatewayError } from '#core/errors.ts'
 import { JSON_DEPTH_MAX, USER_CHARS_MAX } from '#core/limits.ts'
 import { type MemberScan, scanMembers } from '#wire/json-members.ts'
-import { checkChatRequest, readNeeds } from '#wire/openai-chat/request.ts'
+import { askedModel, checkChatRequest, readNeeds } from '#wire/openai-chat/request.ts'
 import { readThinking } from '#wire/openai-chat/thinking.ts'
 import { checkCompletionsRequest, toChatRequest } from '#wire/openai-completions/request.ts'
 import type { Call, ClientApi } from './context.ts'
@@ -40,7 +40,7 @@ export function readCall(api: ClientApi, bytes: Uint8Array): Call {
     chat,
     untranslatable,
     body: body.value as Readonly<Record<string, unknown>>,
-    model: chat.model,
+    model: askedModel(chat),
     user: userOf(chat['user']),
     streaming: chat.stream === true,
     wantsUsage: options?.['include_usage'] === true,

@@ -3,6 +3,7 @@
 
 import type { ChatRequest } from '#core/chat.ts'
 import { GatewayError } from '#core/errors.ts'
+import { NAME_CHARS_MAX } from '#core/limits.ts'
 import type { Capability } from '#core/provider.ts'
 import { isObject } from '../json-object.ts'
 
@@ -21,15 +22,27 @@ export function checkChatRequest(body: unknown): asserts body is ChatRequest {
   checkTools(body)
 }
 
-/** Names are kept in memory, in rows and in labels. */
-const MODEL_CHARS_MAX = 512
+/** The model that a checked body asks for first: `model`, or where that is absent the first of `models`. */
+export function askedModel(body: Json): string {
+  return String(isListed(body) ? body.models[0] : body['model'])
+}
 
+/** Checks the name that `askedModel` gives; the rest of `models` is checked where the list is read. */
 export function checkModel(body: Json): void {
-  const model = body['model']
-  if (typeof model !== 'string') throw wrong('model', model, 'the name of a model as a string')
-  if (model === '') throw invalid('model', '`model` is empty; GET /v1/models lists the names')
-  if (model.length > MODEL_CHARS_MAX)
-    throw invalid('model', `\`model\` is longer than ${MODEL_CHARS_MAX} characters`)
+  if (isListed(body)) checkName(body.models[0], 'models[0]')
+  else checkName(body['model'], 'model')
+}
+
+function isListed(body: Json): body is Json & { readonly models: readonly unknown[] } {
+  const { model, models } = body
+  return (model === undefined || model === null) && Array.isArray(models) && models.length > 0
+}
+
+function checkName(name: unknown, param: string): void {
+  if (typeof name !== 'string') throw wrong(param, name, 'the name of a model as a string')
+  if (name === '') throw invalid(param, `\`${param}\` is empty; GET /v1/models lists the names`)
+  if (name.length > NAME_CHARS_MAX)
+    throw invalid(param, `\`${param}\` is longer than ${NAME_CHARS_MAX} characters`)
 }
 
 function checkMessage(message: unknown, path: string): void {

@@ -8,7 +8,8 @@ import { checkModel, checkSampling, describe } from '../openai-chat/request.ts'
 type Json = Readonly<Record<string, unknown>>
 
 export interface CompletionsRequest {
-  readonly model: string
+  /** Absent where `models` names some. */
+  readonly model?: string | null
   readonly prompt: unknown
   readonly stream?: boolean
   readonly [field: string]: unknown
@@ -56,7 +57,7 @@ export function toChatRequest(body: CompletionsRequest): ChatRequest {
   if (typeof best === 'number' && best > 1) throw unsupported('best_of')
   const rest: Record<string, unknown> = { ...body }
   for (const field of LEGACY_FIELDS) delete rest[field]
-  return { ...rest, model: body.model, messages: [{ role: 'user', content: only }] } as ChatRequest
+  return { ...rest, messages: [{ role: 'user', content: only }] } as ChatRequest
 }
 
 function unsupported(param: string): GatewayError {

@@ -73,6 +73,10 @@ describe('a call', () => {
     expect(readCall('chat', bytes).bytes).toBe(bytes)
   })
 
+  test.each<ClientApi>(['chat', 'completions'])('%s may name its models in a list only', (api) => {
+    expect(read({ model: undefined, models: ['first', 'second'], prompt: 'x' }, api).model).toBe('first')
+  })
+
   test('knows what is asked for', () => {
     const call = read({
       stream: true,

@@ -51,6 +51,12 @@ describe('fields of the request on their way', () => {
       dropped: ['models', 'provider'],
     },
     {
+      name: 'a model that stands in the list only gets its own field',
+      fields: { model: undefined, models: ['a'], user: 'u' },
+      want: { user: 'u' },
+      dropped: ['models'],
+    },
+    {
       name: 'both lengths: the completion one wins',
       fields: { max_tokens: 5, max_completion_tokens: 9 },
       want: { max_completion_tokens: 9 },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ChatRequest } from '#core/chat.ts'
 import { GatewayError } from '#core/errors.ts'
-import { checkChatRequest, readNeeds } from '#wire/openai-chat/request.ts'
+import { askedModel, checkChatRequest, readNeeds } from '#wire/openai-chat/request.ts'
 
 const messages = [{ role: 'user', content: 'hi' }]
 
@@ -27,6 +27,14 @@ describe('a body of a wrong type is refused with the field, what was found and w
     { body: { model: 7, messages }, param: 'model', found: 'the number 7', right: 'a string' },
     { body: { model: '', messages }, param: 'model', found: 'empty', right: '/v1/models' },
     { body: { model: 'm'.repeat(513), messages }, param: 'model', found: 'longer', right: '512 characters' },
+    { body: { models: [], messages }, param: 'model', found: 'nothing', right: 'a string' },
+    { body: { models: 'm', messages }, param: 'model', found: 'nothing', right: 'a string' },
+    { body: { model: 7, models: ['m'], messages }, param: 'model', found: 'the number 7', right: 'a string' },
+    { body: { model: '', models: ['m'], messages }, param: 'model', found: 'empty', right: '/v1/models' },
+    { body: { models: [7], messages }, param: 'models[0]', found: 'the number 7', right: 'a string' },
+    { body: { models: [null], messages }, param: 'models[0]', found: 'null', right: 'a string' },
+    { body: { models: [''], messages }, param: 'models[0]', found: 'empty', right: '/v1/models' },
+    { body: { models: ['m'.repeat(513)], messages }, param: 'models[0]', found: 'longer', right: '512' },
     { body: { model: 'm' }, param: 'messages', found: 'nothing', right: 'an array' },
     { body: { model: 'm', messages: {} }, param: 'messages', found: 'an object', right: 'an array' },
     { body: { model: 'm', messages: [] }, param: 'messages', found: 'empty', right: 'at least one' },
@@ -168,6 +176,17 @@ describe('a body of a wrong type is refused with the field, what was found and w
 test('a long string at the wrong place is named, not repeated: it may be a prompt', () => {
   const secret = 'my private diary '.repeat(10)
   expect(refusalOf(withFields({ temperature: secret }))?.message).not.toContain('diary')
+})
+
+test.each([
+  { fields: { model: 'm' }, asked: 'm' },
+  { fields: { model: 'm', models: ['n'] }, asked: 'm' },
+  { fields: { models: ['n:floor', 'o'] }, asked: 'n:floor' },
+  { fields: { model: null, models: ['n'] }, asked: 'n' },
+])('$fields asks for $asked first', ({ fields, asked }) => {
+  const body = { ...fields, messages }
+  expect(refusalOf(body)).toBeNull()
+  expect(askedModel(body)).toBe(asked)
 })
 
 describe('what the official SDKs send is let through', () => {

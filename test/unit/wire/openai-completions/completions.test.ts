@@ -20,7 +20,10 @@ describe('a legacy body', () => {
   test.each([
     { body: null, param: null },
     { body: { prompt: 'x' }, param: 'model' },
+    { body: { prompt: 'x', models: [] }, param: 'model' },
+    { body: { prompt: 'x', models: [1] }, param: 'models[0]' },
     { body: { model: 'm' }, param: 'prompt' },
+    { body: { models: ['m'] }, param: 'prompt' },
     { body: { model: 'm', prompt: null }, param: 'prompt' },
     { body: { model: 'm', prompt: [] }, param: 'prompt' },
     { body: { model: 'm', prompt: {} }, param: 'prompt' },
@@ -39,6 +42,10 @@ describe('a legacy body', () => {
   ])('%j is let through', (fields) =>
     expect(refusalOf(() => checkCompletionsRequest({ model: 'm', ...fields }))).toBeNull(),
   )
+})
+
+test('a legacy body may name its models in a list only', () => {
+  expect(refusalOf(() => checkCompletionsRequest({ models: ['m', 'n'], prompt: 'x' }))).toBeNull()
 })
 
 describe('as a chat request', () => {
