@@ -66,6 +66,10 @@ export const REPORT_KEPT_MS = 10 * 60_000
 export const FILTERED_ROWS_MAX = 200_000
 /** Characters of a name that a request gives: names are kept in memory, in rows and in labels. */
 export const NAME_CHARS_MAX = 512
+/** Models of one request's `models`: each may cost a plan of its own. */
+export const MODELS_ASKED_MAX = 16
+/** Entries of `order`, `only` and `ignore` of one request: each is compared with every target. */
+export const PROVIDERS_ASKED_MAX = 100
 /** Characters kept of a request's `user`. */
 export const USER_CHARS_MAX = 512
 /** Secrets of one key that are valid at the same time: rotations whose overlap is not over. The oldest ends first. */

@@ -220,11 +220,12 @@ function isStrings(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }
 
-function invalid(param: string | null, message: string): GatewayError {
+export function invalid(param: string | null, message: string): GatewayError {
   return new GatewayError('invalid_request', message, { param })
 }
 
-function wrong(param: string | null, found: unknown, right: string): GatewayError {
+/** @param right what would have been right, as a noun */
+export function wrong(param: string | null, found: unknown, right: string): GatewayError {
   const subject = param === null ? 'the request body' : `\`${param}\``
   return invalid(param, `${subject} must be ${right}; found ${describe(found)}`)
 }

@@ -8,6 +8,7 @@ import type { TargetSettings } from '#core/settings.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import { compileLive, type Live, type TargetFacts } from '#pipeline/live.ts'
+import type { Wishes } from '#pipeline/wishes.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
 import { settingsOf, vendor } from '../settings/fixtures.ts'
 
@@ -131,6 +132,25 @@ export function attemptEnd(usage: TokenUsage | null, changes: Partial<AttemptEnd
     streamed: true,
     left: null,
     billsOn: false,
+    ...changes,
+  }
+}
+
+/** What a request wishes that says nothing but what is in `changes`. */
+export function wishesOf(changes: Partial<Wishes>): Wishes {
+  return {
+    names: ['assistant'],
+    policy: null,
+    sort: null,
+    order: null,
+    only: null,
+    ignore: null,
+    allowFallbacks: true,
+    requireParameters: false,
+    denyDataCollection: false,
+    maxPriceUsd: null,
+    preferredMaxLatencyMs: null,
+    preferredMinThroughput: null,
     ...changes,
   }
 }
