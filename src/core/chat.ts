@@ -10,6 +10,9 @@ export interface ChatRequest {
   readonly [field: string]: unknown
 }
 
+/** Fields of a request that are for the gateway: heeded here, they never reach an upstream. */
+export const OWN_FIELDS: readonly string[] = ['models', 'provider']
+
 export interface ChatMessage {
   readonly role: string
   readonly content?: string | null | readonly ContentPart[]

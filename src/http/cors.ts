@@ -6,7 +6,8 @@ import type { Context } from 'hono'
 export const CORS_HEADERS: Readonly<Record<string, string>> = {
   'access-control-allow-origin': '*',
   'access-control-expose-headers': [
-    'x-request-id, x-sluice-target, x-sluice-attempts, x-sluice-cost, x-sluice-dropped, x-sluice-max-tokens',
+    'x-request-id, x-sluice-target, x-sluice-policy, x-sluice-attempts, x-sluice-cost, x-sluice-dropped',
+    'x-sluice-max-tokens',
     'x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests',
     'x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens',
     'retry-after, x-should-retry',

@@ -14,6 +14,8 @@ export interface Considered {
   readonly call: Call
   /** Who asks may not use it, whatever is asked of it: why; null: may. */
   readonly ruledOut: { readonly reason: string; readonly detail: string } | null
+  /** Of its model among those that were asked for. */
+  readonly place: number
 }
 
 /** What may serve a request, for all its attempts. */

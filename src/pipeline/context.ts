@@ -25,6 +25,7 @@ import type { KeyRing } from './key-ring.ts'
 import type { Lane } from './lane.ts'
 import type { Live } from './live.ts'
 import type { OutputGauge } from './output-gauge.ts'
+import type { Wishes } from './wishes.ts'
 
 /** What a runtime gives. */
 export interface Deps {
@@ -79,7 +80,10 @@ export interface Call {
   readonly untranslatable: GatewayError | null
   /** The body as it came, parsed, whatever the api. */
   readonly body: Readonly<Record<string, unknown>>
+  /** The name that counts, without its suffix: the first where there are several. */
   readonly model: string
+  /** null: it says nothing of its routing. */
+  readonly wishes: Wishes | null
   /** `user` of the body, clipped; null: it names none. */
   readonly user: string | null
   readonly streaming: boolean

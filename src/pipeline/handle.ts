@@ -10,7 +10,7 @@ import { authenticate } from './authenticate.ts'
 import type { Deps, Exchange, Incoming } from './context.ts'
 import { dispatch, type Outcome } from './dispatch.ts'
 import { errorBody, errorHeaders } from './error-body.ts'
-import { headerText, sendHead } from './head.ts'
+import { headerText, policyHeader, sendHead } from './head.ts'
 import { readCall } from './ingress.ts'
 import { openLane } from './lane.ts'
 import { planCall } from './plan.ts'
@@ -26,10 +26,10 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
     exchange.key = authenticate(deps, exchange.live, incoming, exchange.startedAtMs)
     const { bodyBytesMax } = exchange.live.settings.server
     const bytes = await incoming.readBody(bodyBytesMax, (length) => takeBytes(deps, exchange, length))
-    const call = readCall(incoming.api, bytes)
+    const call = readCall(incoming.api, bytes, incoming.header('x-sluice-policy'))
     exchange.call = call
     exchange.model = call.model
-    const plan = planCall(exchange, exchange.key, call)
+    const plan = planCall(exchange, exchange.key, call, deps.clock.nowMs())
     close(deps, exchange, await dispatch(deps, exchange, call, plan))
   } catch (error) {
     failOrDrop(deps, exchange, toGatewayError(deps, exchange, error))
@@ -148,12 +148,14 @@ function sendError(exchange: Exchange, error: GatewayError, target: string | nul
   const body = errorBody(error)
   if (exchange.headSent) return sink.end(`data: ${body}\n\n`)
   exchange.headSent = true
+  const policy = policyHeader(exchange)
   sink.head(error.status, {
     ...errorHeaders(error),
     ...exchange.limitHeaders,
     'content-length': String(new TextEncoder().encode(body).length),
     'x-request-id': exchange.id,
     'x-sluice-attempts': String(exchange.attemptsStarted),
+    ...(policy === null ? {} : { 'x-sluice-policy': policy }),
     ...(target === null ? {} : { 'x-sluice-target': headerText(target) }),
   })
   sink.end(body)

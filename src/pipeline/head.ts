@@ -21,12 +21,21 @@ function withOwn(
 ): Record<string, string> {
   headers['x-request-id'] = exchange.id
   for (const name in exchange.limitHeaders) headers[name] = exchange.limitHeaders[name] ?? ''
+  const policy = policyHeader(exchange)
+  if (policy !== null) headers['x-sluice-policy'] = policy
   if (target !== null) {
     headers['x-sluice-target'] = headerText(target)
     headers['x-sluice-attempts'] = String(exchange.attemptsStarted)
     if (exchange.dropped.length > 0) headers['x-sluice-dropped'] = headerText(exchange.dropped.join(', '))
   }
   return headers
+}
+
+/** `NAME@VERSION` of the policy that decided; null: nothing has been decided. */
+export function policyHeader({ decision }: Exchange): string | null {
+  if (decision === null) return null
+  const { policy, policyVersion } = decision
+  return headerText(policyVersion === null ? policy : `${policy}@${policyVersion}`)
 }
 
 const PLAIN = /^[\x20-\x7e]{0,1000}$/

@@ -9,11 +9,12 @@ import { askedModel, checkChatRequest, readNeeds } from '#wire/openai-chat/reque
 import { readThinking } from '#wire/openai-chat/thinking.ts'
 import { checkCompletionsRequest, toChatRequest } from '#wire/openai-completions/request.ts'
 import type { Call, ClientApi } from './context.ts'
+import { readWishes } from './wishes-read.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
 /** @throws GatewayError `invalid_request` with the field at fault. */
-export function readCall(api: ClientApi, bytes: Uint8Array): Call {
+export function readCall(api: ClientApi, bytes: Uint8Array, policyHeader: string | null = null): Call {
   const body = parseBody(bytes)
   let chat: ChatRequest
   let untranslatable: GatewayError | null = null
@@ -32,6 +33,8 @@ export function readCall(api: ClientApi, bytes: Uint8Array): Call {
     }
   }
   const options = chat['stream_options'] as Readonly<Record<string, unknown>> | null | undefined
+  const asked = askedModel(chat)
+  const wishes = readWishes(chat, asked, policyHeader)
   const size = estimateInput(chat, body.text, bytes)
   return {
     api,
@@ -40,7 +43,8 @@ export function readCall(api: ClientApi, bytes: Uint8Array): Call {
     chat,
     untranslatable,
     body: body.value as Readonly<Record<string, unknown>>,
-    model: askedModel(chat),
+    model: wishes?.names[0] ?? asked,
+    wishes,
     user: userOf(chat['user']),
     streaming: chat.stream === true,
     wantsUsage: options?.['include_usage'] === true,

@@ -1,19 +1,23 @@
 // Gathers what may serve a request and lets the planner decide, attempt by attempt.
 
+import { assert } from '#core/assert.ts'
 import { unmetBy } from '#core/data-policy.ts'
 import type { Decision, DecisionExclusion } from '#core/decision.ts'
-import type { GatewayError } from '#core/errors.ts'
+import { GatewayError } from '#core/errors.ts'
 import { RETRY_WAIT_MS_MAX } from '#core/limits.ts'
 import type { KeySettings, PolicySettings, TargetSettings } from '#core/settings.ts'
 import type { PlannerRequest, PlannerTarget } from '#routing/request.ts'
 import { type Considered, lacks, type Plan } from './considered.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
-import { isProviderAllowed, resolveModel } from './models.ts'
+import { isProviderAllowed, type ResolvedModel, resolveModel } from './models.ts'
 import { plannedTarget } from './planned-targets.ts'
 import { prefixesOf } from './prefixes.ts'
 import { refusalOf } from './refusal.ts'
 import { callFor, isThinking } from './thinking.ts'
+import { encodeUpstream } from './translate.ts'
+import { NO_DATA_COLLECTION, precedence, refusedByWish, type Wishes } from './wishes.ts'
+import { applyWishes, namedPolicy, withBounds } from './wishes-apply.ts'
 
 /** What to do for the next attempt. */
 export type Step =
@@ -30,14 +34,23 @@ export type Step =
 
 type Asking = Pick<Exchange, 'id' | 'live' | 'session'>
 
-/** @throws GatewayError when there is no such model for this key. */
-export function planCall(exchange: Asking, key: KeySettings, call: Call): Plan {
+/** @throws GatewayError when there is no such model for this key, or the request contradicts what is configured. */
+export function planCall(exchange: Asking, key: KeySettings, call: Call, atMs: number): Plan {
   const { live } = exchange
-  const { targets, policy } = resolveModel(live, key, call.model)
-  const considered = targets.map((target): Considered => {
-    const facts = live.factsOf(target)
-    return { facts, call: callFor(facts, call), ruledOut: ruledOut(key, policy, facts) }
-  })
+  const asked = namesOf(call).map((name) => resolveModel(live, key, name))
+  const policy = policyOf(live, asked, call.wishes, atMs)
+  const considered: Considered[] = []
+  const seen = new Set<string>()
+  for (const [index, { targets, policy: own }] of asked.entries()) {
+    const policies = own.name === policy.name ? [policy] : [policy, own]
+    for (const target of targets) {
+      if (seen.has(target.id)) continue
+      seen.add(target.id)
+      const facts = live.factsOf(target)
+      const ruled = ruledOut(key, policies, call.wishes, facts)
+      considered.push({ facts, call: callFor(facts, call), ruledOut: ruled, place: index })
+    }
+  }
   const able: Considered[] = []
   const excluded: DecisionExclusion[] = []
   for (const candidate of considered) {
@@ -45,17 +58,35 @@ export function planCall(exchange: Asking, key: KeySettings, call: Call): Plan {
     if (exclusion === null) able.push(candidate)
     else excluded.push({ target: candidate.facts.target.id, ...exclusion })
   }
-  const planned = able.map(({ facts, call: own }) => plannedTarget(live, facts, isThinking(facts, own)))
-  const request = requestOf(exchange, call, policy, planned)
-  return { policy, considered, able, excluded, request }
+  return { policy, considered, able, excluded, request: requestOf(exchange, call, policy, able) }
+}
+
+function namesOf({ model, wishes }: Call): readonly string[] {
+  return wishes === null ? [model] : wishes.names
+}
+
+/** The first model's, or the one that the request names; either way as the request wants it. */
+function policyOf(
+  live: Live,
+  [first]: readonly ResolvedModel[],
+  wishes: Wishes | null,
+  atMs: number,
+): PolicySettings {
+  assert(first !== undefined, 'a request names a model')
+  if (wishes === null) return first.policy
+  const named = wishes.policy === null ? first.policy : namedPolicy(live, wishes.policy)
+  return applyWishes(live, withBounds(named, first.policy), wishes, atMs)
 }
 
 function requestOf(
   exchange: Asking,
   call: Call,
   policy: PolicySettings,
-  targets: readonly PlannerTarget[],
+  able: readonly Considered[],
 ): PlannerRequest {
+  const targets = able.map(({ facts, call: own }) =>
+    plannedTarget(exchange.live, facts, isThinking(facts, own)),
+  )
   const outputTokensMax = outputAsked(call)
   return {
     id: exchange.id,
@@ -70,7 +101,7 @@ function requestOf(
     // With one target there is nothing to weigh a cache against.
     prefixes: policy.affinity === 'priced' && targets.length > 1 ? prefixesOf(call) : NONE,
     session: exchange.session ?? call.user,
-    ranks: null,
+    ranks: call.wishes === null ? null : ranksOf(call.wishes, able),
     keepsLimits: true,
     patienceMs: RETRY_WAIT_MS_MAX,
     tried: NONE,
@@ -78,6 +109,15 @@ function requestOf(
 }
 
 const NONE: readonly never[] = Object.freeze([])
+
+/** Providers that an order may name, and more. */
+const PLACES = 1_000
+
+/** A further model comes after all targets of the one before; within a model goes what the request puts in an order. */
+function ranksOf(wishes: Wishes, able: readonly Considered[]): readonly number[] | null {
+  if (wishes.names.length === 1 && wishes.order === null) return null
+  return able.map(({ facts, place }) => place * PLACES + precedence(wishes, facts.target))
+}
 
 function outputAsked({ chat }: Call): number | null {
   const bound = chat['max_completion_tokens'] ?? chat['max_tokens']
@@ -105,20 +145,33 @@ export function nextStep(
   barred: ReadonlySet<string>,
 ): Step {
   const nowMs = deps.clock.nowMs()
-  const { request } = plan
-  const left =
-    barred.size === 0 ? request.targets : request.targets.filter((target) => !barred.has(target.id))
-  const { order, waitMs, soonestMs, hedgeAfterMs } = deps.planner.decide(
-    tried.length === 0 ? request : { ...request, targets: left, tried },
-    nowMs,
-  )
+  const isAlone = call.wishes !== null && !call.wishes.allowFallbacks && call.wishes.order === null
+  const request = tried.length === 0 ? plan.request : requestAfter(plan, tried, barred, isAlone)
+  const { order, waitMs, soonestMs, hedgeAfterMs } = deps.planner.decide(request, nowMs)
   if (waitMs !== null) return { kind: 'wait', waitMs }
   const decision = withExcluded(deps.planner.explainLast(nowMs), plan)
-  if (order.length > 0) {
-    const targets = order.map((id) => targetOf(plan, id))
-    return { kind: 'ask', targets, hedgeAfterMs, decision }
+  const [first] = order
+  if (first === undefined)
+    return { kind: 'refuse', error: refusalOf(plan, call, decision, soonestMs), decision }
+  const targets = (isAlone ? [first] : order).map((id) => targetOf(plan, id))
+  return { kind: 'ask', targets, hedgeAfterMs: isAlone ? null : hedgeAfterMs, decision }
+}
+
+function requestAfter(
+  { request }: Plan,
+  tried: readonly string[],
+  barred: ReadonlySet<string>,
+  isAlone: boolean,
+): PlannerRequest {
+  const isLeft = ({ id }: PlannerTarget): boolean => !barred.has(id) && (!isAlone || tried.includes(id))
+  const targets: PlannerTarget[] = []
+  const ranks: number[] = []
+  for (const [index, target] of request.targets.entries()) {
+    if (!isLeft(target)) continue
+    targets.push(target)
+    ranks.push(request.ranks?.[index] ?? 0)
   }
-  return { kind: 'refuse', error: refusalOf(plan, call, decision, soonestMs), decision }
+  return { ...request, targets, ranks: request.ranks === null ? null : ranks, tried }
 }
 
 function targetOf(plan: Plan, id: string): TargetSettings {
@@ -137,11 +190,28 @@ function exclusionOf({ facts, call, ruledOut: rule }: Considered): Omit<Decision
   for (const { capability, param } of call.needs) {
     if (lacks(facts, call, capability)) return { reason: 'capability', detail: `${capability} (${param})` }
   }
-  return null
+  return call.wishes?.requireParameters === true ? lostParameters(facts, call) : null
 }
 
-/** What the key, its team and the policy say of a target, whatever is asked of it. */
-function ruledOut(key: KeySettings, policy: PolicySettings, facts: TargetFacts): Considered['ruledOut'] {
+/** What of the request would not reach a target, or not be said in its dialect at all. */
+function lostParameters(facts: TargetFacts, call: Call): Omit<DecisionExclusion, 'target'> | null {
+  const reason = 'parameters'
+  try {
+    const { dropped } = encodeUpstream(call, facts)
+    return dropped.length === 0 ? null : { reason, detail: `it does not get ${dropped.join(', ')}` }
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    return { reason, detail: error.message }
+  }
+}
+
+/** What the key, its team, the policies and the request say of a target, whatever is asked of it. */
+function ruledOut(
+  key: KeySettings,
+  policies: readonly PolicySettings[],
+  wishes: Wishes | null,
+  facts: TargetFacts,
+): Considered['ruledOut'] {
   const { provider } = facts.target
   if (!isProviderAllowed(key, provider)) {
     return { reason: 'provider_not_allowed', detail: `key "${key.name}" may not use ${provider}` }
@@ -151,8 +221,17 @@ function ruledOut(key: KeySettings, policy: PolicySettings, facts: TargetFacts):
     const unmet = unmetBy(facts.data, required)
     if (unmet !== null) return { reason: 'data_policy', detail: `${unmet} by ${whose}` }
   }
-  const unmet = policy.dataPolicy === null ? null : unmetBy(facts.data, policy.dataPolicy)
-  return unmet === null ? null : { reason: 'data_policy', detail: `${unmet} by policy "${policy.name}"` }
+  for (const { name, dataPolicy } of policies) {
+    const unmet = dataPolicy === null ? null : unmetBy(facts.data, dataPolicy)
+    if (unmet !== null) return { reason: 'data_policy', detail: `${unmet} by policy "${name}"` }
+  }
+  return wishes === null ? null : unwished(wishes, facts)
+}
+
+function unwished(wishes: Wishes, facts: TargetFacts): Considered['ruledOut'] {
+  const unmet = wishes.denyDataCollection ? unmetBy(facts.data, NO_DATA_COLLECTION) : null
+  if (unmet !== null) return { reason: 'data_policy', detail: `${unmet} by \`provider.data_collection\`` }
+  return refusedByWish(wishes, facts.target)
 }
 
 /** The target as the planner knows it. */

@@ -31,6 +31,16 @@ export function refusalOf(
     const message = `no target of "${call.model}" supports what \`${lacking.param}\` asks for (${lacking.capability})`
     return new GatewayError('unsupported_parameter', message, { param: lacking.param })
   }
+  if (areAll('parameters', 'capability')) {
+    const details = decision.excluded.map(({ target, detail }) => `${target}: ${detail}`).join('; ')
+    const message = `no target of "${call.model}" takes all parameters of the request (${details})`
+    return new GatewayError('unsupported_parameter', message, { param: 'provider.require_parameters' })
+  }
+  if (areAll('max_price')) {
+    const details = decision.excluded.map(({ target, detail }) => `${target}: ${detail}`).join('; ')
+    const message = `every target of "${call.model}" is dearer than max_price allows (${details})`
+    return new GatewayError('no_target', message, { shouldRetry: false })
+  }
   if (areAll('context_length')) {
     const largest = Math.max(...allowed.map(({ facts }) => facts.contextWindow ?? 0))
     const message = `the request has about ${call.inputTokensEstimate} input tokens; the largest window of "${call.model}" is ${largest}`
@@ -45,9 +55,15 @@ export function refusalOf(
   return new GatewayError('no_target', message, { retryAfterMs: soonestMs })
 }
 
+const WISHES: ReadonlySet<string> = new Set(['only', 'ignore', 'order'])
+
 /** Neither waiting nor another request helps: the key or the configuration must change. */
 function ruledOutRefusal(call: Call, candidates: readonly Considered[]): GatewayError {
   const said = candidates.map(({ facts, ruledOut }) => `${facts.target.id}: ${ruledOut?.detail}`).join('; ')
+  if (candidates.some(({ ruledOut }) => WISHES.has(ruledOut?.reason ?? ''))) {
+    const message = `what \`provider\` says leaves no target of "${call.model}" (${said})`
+    return new GatewayError('invalid_request', message, { param: 'provider' })
+  }
   const isPolicy = candidates.some(({ ruledOut }) => ruledOut?.reason === 'data_policy')
   if (!isPolicy) {
     const message = `no provider of "${call.model}" may be used (${said})`

@@ -2,7 +2,7 @@
 // through canonical events.
 
 import { type AnswerState, type AnswerTransform, newAnswerState, noteUsage } from '#core/answer.ts'
-import type { ChatEvent } from '#core/chat.ts'
+import { type ChatEvent, OWN_FIELDS } from '#core/chat.ts'
 import { ANSWER_BODY_BYTES_MAX, JSON_DEPTH_MAX } from '#core/limits.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import type { AnswerDecoder } from '#core/wire-format.ts'
@@ -79,7 +79,7 @@ function encodeForeign(call: Call, facts: TargetFacts, streaming: boolean): Upst
     headers: { ...facts.quirks.headers, ...encoded.headers },
     body: encoded.body,
     streaming,
-    dropped: encoded.dropped,
+    dropped: encoded.dropped.filter((field) => !OWN_FIELDS.includes(field)),
   }
 }
 

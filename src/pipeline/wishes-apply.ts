@@ -22,6 +22,12 @@ export function namedPolicy(live: Live, name: string): PolicySettings {
   throw invalid(null, `${what}${hintOf(name, known)}; known: ${known.slice(0, LISTED_MAX).join(', ')}${more}`)
 }
 
+/** A policy that a request names itself lifts no bound of its model's own: what is bound there stays bound. */
+export function withBounds(policy: PolicySettings, own: PolicySettings): PolicySettings {
+  if (policy === own || own.maxPrice === null) return policy
+  return { ...policy, maxPrice: tighter(policy.maxPrice, own.maxPrice) }
+}
+
 /**
  * `policy` as this request wants it; its name stays. A hard bound of the policy cannot be lifted: of two the tighter
  * one holds. Preferences are the request's where it has some.

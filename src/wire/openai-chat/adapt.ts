@@ -1,12 +1,9 @@
 // Adapts a chat body to an OpenAI-chat upstream by editing members of its bytes: the model, our own fields,
 // the thinking switch, and what the vendor's quirks ask for. Everything else passes as it came.
 
-import type { ChatMessage, ChatRequest, ThinkingRequest } from '#core/chat.ts'
+import { type ChatMessage, type ChatRequest, OWN_FIELDS, type ThinkingRequest } from '#core/chat.ts'
 import type { Quirks } from '#core/provider.ts'
 import { THINKING_FIELDS, writeThinking } from './thinking.ts'
-
-/** Fields of ours that never reach an upstream. */
-const OWN_FIELDS = ['models', 'provider'] as const
 
 export interface Adaptation {
   /** JSON texts to set, null to remove; for spliceMembers. */
@@ -32,10 +29,7 @@ export function adaptRequest(
   const dropped: string[] = []
   edits.set('model', JSON.stringify(options.model))
   for (const field of OWN_FIELDS) {
-    if (request[field] !== undefined) {
-      edits.set(field, null)
-      dropped.push(field)
-    }
+    if (request[field] !== undefined) edits.set(field, null)
   }
   adaptThinking(request, thinking, quirks, edits, dropped)
   adaptLengths(request, quirks, edits)

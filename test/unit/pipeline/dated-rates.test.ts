@@ -41,7 +41,13 @@ function estimateAt(atMs: number): number | null {
   const deps = { clock, planner: new Planner({ random: () => 0 }) } as unknown as Deps
   const [key] = live.settings.keys
   if (key === undefined) throw new Error('no key')
-  const step = nextStep(deps, planCall({ id: 'r1', live, session: null }, key, call), call, [], new Set())
+  const step = nextStep(
+    deps,
+    planCall({ id: 'r1', live, session: null }, key, call, atMs),
+    call,
+    [],
+    new Set(),
+  )
   const text = step.kind === 'ask' ? step.decision.candidates[0]?.estimatedCost : null
   return text === null || text === undefined ? null : Number(text)
 }

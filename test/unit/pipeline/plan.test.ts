@@ -64,7 +64,7 @@ function plan(deps: Deps, live: Live, body: object, api: 'chat' | 'completions' 
   const messages = [{ role: 'user', content: 'hi' }]
   const call = readCall(api, encode(JSON.stringify(api === 'chat' ? { messages, ...body } : body)))
   requests++
-  const planned = planCall({ id: `r${requests}`, live, session: null }, KEY, call)
+  const planned = planCall({ id: `r${requests}`, live, session: null }, KEY, call, deps.clock.nowMs())
   return nextStep(deps, planned, call, [], new Set())
 }
 
