@@ -24,12 +24,17 @@ export async function askAdmin(
   { url, token }: AdminAddress,
   method: string,
   path: string,
-  options: { readonly body?: Json; readonly ifVersion?: number } = {},
+  options: {
+    readonly body?: Json
+    readonly ifVersion?: number
+    readonly headers?: Readonly<Record<string, string>>
+  } = {},
 ): Promise<Json> {
   const { body, ifVersion } = options
   const response = await fetch(`${url}/admin/v1${path}`, {
     method,
     headers: {
+      ...options.headers,
       ...(token === null ? {} : { authorization: `Bearer ${token}` }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(ifVersion === undefined ? {} : { 'if-match': `"${ifVersion}"` }),

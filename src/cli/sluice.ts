@@ -6,6 +6,7 @@ import type { Command } from './command.ts'
 import { UsageError } from './command.ts'
 import { decide } from './decide.ts'
 import { demo } from './demo.ts'
+import { explain } from './explain.ts'
 import { keys } from './keys.ts'
 import { prices } from './prices.ts'
 import { rate } from './rate.ts'
@@ -16,7 +17,7 @@ import { simulate } from './simulate.ts'
 // objects keep all that they point to: every request's buffers then wait for a full collection (a fifth of the CPU).
 setFlagsFromString('--no-allocation-site-pretenuring')
 
-const COMMANDS: readonly Command[] = [serve, demo, check, decide, keys, rate, prices, simulate]
+const COMMANDS: readonly Command[] = [serve, demo, check, explain, decide, keys, rate, prices, simulate]
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args

@@ -16,6 +16,7 @@ import { scopeJson } from './admin-budgets.ts'
 import { attemptJson, decisionJson, requestJson } from './admin-json.ts'
 import { type KeyRoutesOptions, keyRoutes } from './admin-keys.ts'
 import { asked, oneOf, readInstant, readLimit } from './admin-query.ts'
+import { routingRoutes } from './admin-routing.ts'
 import { usageRoutes } from './usage.ts'
 
 export interface AdminOptions extends KeyRoutesOptions {
@@ -29,6 +30,7 @@ type AnyApp = Hono<any>
 export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   keyRoutes(app, options)
   usageRoutes(app, options)
+  routingRoutes(app, options)
   app.get('/admin/v1/budgets', (context) => {
     requireAdmin(context, options)
     const { admission, keys, live } = options.deps

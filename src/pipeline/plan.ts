@@ -157,6 +157,14 @@ export function nextStep(
   return { kind: 'ask', targets, hedgeAfterMs: isAlone ? null : hedgeAfterMs, decision }
 }
 
+/** The same without anything being sent, learnt or used up by it. */
+export function previewStep(deps: Deps, plan: Plan, call: Call): Exclude<Step, { readonly kind: 'wait' }> {
+  const decision = withExcluded(deps.planner.preview(plan.request, deps.clock.nowMs()), plan)
+  const targets = decision.candidates.map(({ target }) => targetOf(plan, target))
+  if (targets.length > 0) return { kind: 'ask', targets, hedgeAfterMs: null, decision }
+  return { kind: 'refuse', error: refusalOf(plan, call, decision, null), decision }
+}
+
 function requestAfter(
   { request }: Plan,
   tried: readonly string[],

@@ -69,7 +69,7 @@ export class Planner {
   preview(request: PlannerRequest, nowMs: number): Explanation {
     const call = openCall(request, nowMs)
     const book = this.#bookOf(request)
-    this.#sift(call, nowMs)
+    sift(this.#sifted, call, this.#targets, new Allowance(0), nowMs)
     const barMs = ttftBarMs(request)
     this.#estimate(call, book, barMs, nowMs)
     this.#rank(call, book, barMs, nowMs)
@@ -218,7 +218,7 @@ export class Planner {
 
   /** How a target stands: its breaker, its cooldown for limits, what is expected of it. */
   targetStatus(target: PlannerTarget, nowMs: number): TargetStatus {
-    return this.#targets.of(target).status(nowMs)
+    return this.#targets.of(target).status(target.isThinking, nowMs)
   }
 
   /** What requests under a policy are worth now, by the policy's name. */

@@ -111,9 +111,9 @@ export class TargetState {
     return this.#breaker
   }
 
-  status(nowMs: number): TargetStatus {
+  status(isThinking: boolean, nowMs: number): TargetStatus {
     const breaker = this.breaker(nowMs)
-    const ttft = this.ttft(false)
+    const ttft = this.ttft(isThinking)
     const slowness = Math.exp(meanLevel(ttft.levelNow(nowMs)))
     const { cooldownSinceMs, cooldownUntilMs } = this.quota
     const cooldowns: Cooldown[] = []
