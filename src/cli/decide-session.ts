@@ -95,7 +95,7 @@ export function createDecideSession({ live, seed }: DecideOptions): DecideSessio
     if (model !== undefined) checkTarget(model, 'target', target)
     switch (type) {
       case 'attempt_started':
-        return planner.attemptStarted(key, target, at)
+        return planner.attemptStarted(key, target, null, at)
       case 'first_byte':
         return planner.firstByte(key, target)
       case 'first_token':
@@ -123,7 +123,7 @@ export function createDecideSession({ live, seed }: DecideOptions): DecideSessio
       const at = readInstant(fields)
       checkFields(fields, type)
       if (type === 'request') return request(fields, id, at)
-      if (type === 'hedge?') return { id, target: planner.hedge(String(id), at) }
+      if (type === 'hedge?') return { id, target: planner.hedge(String(id), at)?.target ?? null }
       tell(type, fields, String(id), at)
       return null
     },

@@ -29,6 +29,8 @@ export interface Decision {
 
 export interface DecisionCandidate {
   readonly target: string
+  /** The key of several that it would be asked with; null: its only one. */
+  readonly account: string | null
   /** Expected cost of this request, book currency, decimal string; null when unpriced. */
   readonly estimatedCost: string | null
   /** P(within the SLO). */

@@ -1,6 +1,6 @@
 // The compiled configuration that the pipeline reads: frozen, replaced whole on reload. No parsing here.
 
-import type { Scope } from './admission.ts'
+import type { Limits, Scope } from './admission.ts'
 import type { DataAttributes, DataPolicy } from './data-policy.ts'
 import type { FxRates } from './fx.ts'
 import type { IpRange } from './ip-ranges.ts'
@@ -67,8 +67,10 @@ export interface ProviderSettings {
   /** The name under `providers:`; the first part of a target. */
   readonly name: string
   readonly provider: Provider
-  /** null: none given (allowed where the folder needs none). */
+  /** null: none given (allowed where the folder needs none); of several the first. */
   readonly apiKey: string | null
+  /** Several keys at the provider, used as one pool; empty: there is one at most. */
+  readonly accounts: readonly AccountSettings[]
   /** As configured, without a trailing slash; null: the folder's own. */
   readonly baseUrl: string | null
   readonly region: string
@@ -80,6 +82,14 @@ export interface ProviderSettings {
   readonly enabled: boolean
   /** Its account has the free quotas of the list, since then or (null) since each was first used; absent: it has not. */
   readonly freeQuota?: { readonly sinceMs: number | null }
+}
+
+/** One of several keys at a provider. */
+export interface AccountSettings {
+  readonly name: string
+  readonly apiKey: string
+  /** What the provider lets through with this key, over all its models. */
+  readonly limits: Limits
 }
 
 export interface TargetSettings {

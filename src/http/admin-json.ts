@@ -110,6 +110,7 @@ export function decisionJson(decision: Decision): Record<string, unknown> {
     propensity: decision.propensity,
     candidates: decision.candidates.map((candidate) => ({
       target: candidate.target,
+      ...(candidate.account === null ? {} : { account: candidate.account }),
       estimated_cost: candidate.estimatedCost,
       p_slo: candidate.pSlo,
       ttft_ms: candidate.ttftMs,

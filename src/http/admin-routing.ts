@@ -74,13 +74,20 @@ function checkSize(bytes: number, bytesMax: number): void {
   throw new GatewayError('request_too_large', `the request body is larger than ${bytesMax} bytes`)
 }
 
+function accountJson({ id, inFlight }: TargetStatus['accounts'][number]): Record<string, unknown> {
+  return { account: id, in_flight: inFlight }
+}
+
+type TargetStatus = ReturnType<Deps['planner']['targetStatus']>
+
 function targetJson(
-  status: ReturnType<Deps['planner']['targetStatus']>,
+  status: TargetStatus,
   { provider, model }: TargetSettings,
   isEnabled: boolean,
 ): Record<string, unknown> {
-  const cooldowns = status.cooldowns.map(({ reason, sinceMs, untilMs }) => ({
+  const cooldowns = status.cooldowns.map(({ reason, account, sinceMs, untilMs }) => ({
     reason,
+    ...(account === null ? {} : { account }),
     since: new Date(sinceMs).toISOString(),
     until: new Date(untilMs).toISOString(),
   }))
@@ -96,6 +103,7 @@ function targetJson(
     until: first?.until ?? null,
     cooldowns,
     in_flight: status.inFlight,
+    ...(status.accounts.length < 2 ? {} : { accounts: status.accounts.map(accountJson) }),
     estimates: {
       source: status.samples === 0 ? 'typical' : 'observed',
       samples: status.samples,

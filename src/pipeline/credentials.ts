@@ -4,6 +4,7 @@
 import { ownFailure, type UpstreamFailure } from '#core/errors.ts'
 import type { Clock, Upstream } from '#core/ports.ts'
 import type { CredentialExchange, HmacSha256 } from '#core/provider.ts'
+import type { AccountSettings } from '#core/settings.ts'
 import { concatBytes, decodeUtf8 } from '#wire/bytes.ts'
 import type { TargetFacts } from './live.ts'
 
@@ -53,24 +54,25 @@ export class TokenCache {
   }
 
   /** The signature when it is at hand without a fetch, else a promise. @throws CredentialError */
-  sign(facts: TargetFacts): Signature | Promise<Signature> {
+  sign(facts: TargetFacts, account: AccountSettings | null = null): Signature | Promise<Signature> {
     const { credential } = facts.provider
-    const secret = facts.settings.apiKey
+    const secret = account === null ? facts.settings.apiKey : account.apiKey
+    const name = holderOf(facts.settings.name, account)
     if (secret === null || secret === '') return NONE
     switch (credential.kind) {
       case 'none':
         return NONE
       case 'bearer':
-        return this.#constant(facts.settings.name, secret, () => bearer(secret))
+        return this.#constant(name, secret, () => bearer(secret))
       case 'header':
-        return this.#constant(facts.settings.name, secret, () => ({
+        return this.#constant(name, secret, () => ({
           headers: { [credential.header]: secret },
           query: {},
         }))
       case 'jwt':
-        return this.#signJwt(facts.settings.name, secret, credential.sign)
+        return this.#signJwt(name, secret, credential.sign)
       case 'exchange':
-        return this.#exchanged(facts, secret, credential)
+        return this.#exchanged(facts, name, secret, credential)
     }
   }
 
@@ -84,10 +86,11 @@ export class TokenCache {
   }
 
   /** The upstream refused this signature as stale; a token that has been renewed since stays. */
-  invalidate(provider: string, refused: Signature | null = null): void {
-    const cached = this.#tokens.get(provider)
+  invalidate(provider: string, account: AccountSettings | null, refused: Signature | null = null): void {
+    const name = holderOf(provider, account)
+    const cached = this.#tokens.get(name)
     if (cached !== undefined && (refused === null || holds(refused, cached.token))) {
-      this.#tokens.delete(provider)
+      this.#tokens.delete(name)
     }
   }
 
@@ -112,17 +115,17 @@ export class TokenCache {
 
   #exchanged(
     facts: TargetFacts,
+    name: string,
     secret: string,
     credential: CredentialExchange,
   ): Signature | Promise<Signature> {
-    const { name } = facts.settings
     const request = credential.request(secret, facts.baseUrl)
     if (request === null) return bearer(secret)
     const nowMs = this.#clock.nowMs()
     const cached = this.#tokens.get(name)
     const usable = cached !== undefined && cached.secret === secret && nowMs < cached.expiresAtMs
     if (usable && nowMs < cached.renewAtMs) return placed(cached.token, credential)
-    const fetched = this.#fetchOnce(facts, secret, credential, request)
+    const fetched = this.#fetchOnce(facts, name, secret, credential, request)
     if (!usable) return fetched.then((token) => placed(token.token, credential))
     // The old token still holds; a failed renewal is tried again by the next request.
     fetched.catch(() => undefined)
@@ -131,11 +134,11 @@ export class TokenCache {
 
   #fetchOnce(
     facts: TargetFacts,
+    name: string,
     secret: string,
     credential: CredentialExchange,
     request: NonNullable<ReturnType<CredentialExchange['request']>>,
   ): Promise<Token> {
-    const { name } = facts.settings
     const running = this.#pending.get(name)
     // A key that was changed meanwhile needs a token of its own.
     if (running?.secret === secret) return running.token
@@ -221,6 +224,11 @@ export class TokenCache {
       )
     })
   }
+}
+
+/** Whose token it is: the provider's, or that of one of its keys. */
+function holderOf(provider: string, account: AccountSettings | null): string {
+  return account === null ? provider : `${provider}#${account.name}`
 }
 
 /** A credential could not be had; becomes an upstream failure of kind `auth`. */

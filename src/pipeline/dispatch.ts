@@ -4,7 +4,8 @@ import type { AttemptRole } from '#core/decision.ts'
 import { GatewayError, type UpstreamFailure } from '#core/errors.ts'
 import { EARLY_HEAD_MS, PING_INTERVAL_MS } from '#core/limits.ts'
 import type { Timer } from '#core/ports.ts'
-import type { TargetSettings } from '#core/settings.ts'
+import type { AccountSettings, TargetSettings } from '#core/settings.ts'
+import { isOfTheKey } from '#routing/account.ts'
 import { decideNext } from '#routing/retry.ts'
 import { admitAttempt, noteSkipped, type Refused, releaseAttempt } from './admit.ts'
 import type { Plan } from './considered.ts'
@@ -14,7 +15,7 @@ import { sendHead } from './head.ts'
 import { attemptHedged } from './hedged.ts'
 import type { TargetFacts } from './live.ts'
 import { nearDirect, noSuchDirect } from './models.ts'
-import { nextStep, type Step } from './plan.ts'
+import { type Aim, nextStep, type Step } from './plan.ts'
 import { type Sendable, STREAM_HEADERS } from './send.ts'
 import { callFor } from './thinking.ts'
 import { encodeUpstream, type UpstreamText } from './translate.ts'
@@ -46,12 +47,14 @@ interface Course {
   made: number
   /** Their targets, and those of hedges. */
   readonly tried: string[]
+  /** The same with the keys that they were asked with. */
+  readonly asked: Set<string>
   /** Targets that would fail again. */
   readonly barred: Set<string>
   /** Providers whose credential has been renewed. */
   readonly renewed: Set<string>
   /** To be asked once more with a renewed credential. */
-  again: TargetSettings | null
+  again: Aim | null
   /** Before one that has failed is asked again. */
   backoffMs: number
   failed: Outcome | null
@@ -61,6 +64,7 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
   const course: Course = {
     made: 0,
     tried: [],
+    asked: new Set(),
     barred: new Set(),
     renewed: new Set(),
     again: null,
@@ -83,7 +87,7 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
       await pause(deps, exchange, course.backoffMs)
       if (exchange.clientGone) return CANCELLED
     }
-    const chosen = choose(deps, exchange, call, plan, step.targets)
+    const chosen = choose(deps, exchange, call, plan, step.aims)
     if (chosen instanceof GatewayError) {
       if (course.failed !== null) return course.failed
       throw chosen
@@ -107,12 +111,17 @@ function stepOf(deps: Deps, exchange: Exchange, call: Call, plan: Plan, course: 
   const { again } = course
   const decision = exchange.decision
   if (again === null || decision === null) return nextStep(deps, plan, call, course.tried, course.barred)
-  return { kind: 'ask', targets: [again], hedgeAfterMs: null, decision }
+  return { kind: 'ask', aims: [again], hedgeAfterMs: null, decision }
 }
 
 /** With nothing else left, one that has failed is asked again, after a while. */
-function isRepeat({ tried, again }: Course, { targets }: Extract<Step, { kind: 'ask' }>): boolean {
-  return again === null && targets[0] !== undefined && tried.includes(targets[0].id)
+function isRepeat({ asked, again }: Course, { aims }: Extract<Step, { kind: 'ask' }>): boolean {
+  const [first] = aims
+  return again === null && first !== undefined && asked.has(nameOf(first))
+}
+
+function nameOf({ target, account }: Aim): string {
+  return account === null ? target.id : `${target.id} ${account}`
 }
 
 /** The first that its limits and its dialect let ask; else why none does. */
@@ -121,11 +130,12 @@ function choose(
   exchange: Exchange,
   call: Call,
   plan: Plan,
-  targets: readonly TargetSettings[],
+  aims: readonly Aim[],
 ): Sendable | GatewayError {
   let refused: Refused | null = null
-  for (const [index, target] of targets.entries()) {
+  for (const [index, { target, account: name }] of aims.entries()) {
     const facts = exchange.live.factsOf(target)
+    const account = facts.settings.accounts.find((known) => known.name === name) ?? null
     const admitted = admitAttempt(deps, exchange, exchange.lane, callFor(facts, call), facts, plan.policy)
     if (admitted.refused !== null) {
       noteSkipped(exchange, facts, admitted.refused)
@@ -134,8 +144,8 @@ function choose(
       if (admitted.refused.isFinal) break
       continue
     }
-    const text = encodeOrNull(deps, exchange, admitted.call, facts, index + 1 < targets.length)
-    if (text !== null) return { admitted, facts, text }
+    const text = encodeOrNull(deps, exchange, admitted.call, facts, index + 1 < aims.length)
+    if (text !== null) return { admitted, facts, account, text }
     releaseAttempt(exchange.lane)
   }
   return refused?.error ?? new GatewayError('no_target', `no target of "${call.model}" can be asked`)
@@ -181,19 +191,20 @@ async function attemptOne(
   if (course.again === null) course.made++
   course.again = null
   course.tried.push(first.id)
+  course.asked.add(nameOf(aimOf(chosen)))
   // The time for a second one hangs on which is the first.
-  const hedgeAfterMs = first === step.targets[0] ? step.hedgeAfterMs : null
-  const { end, facts } = await attemptHedged(deps, exchange, call, plan, chosen, role, hedgeAfterMs)
+  const hedgeAfterMs = first === step.aims[0]?.target ? step.hedgeAfterMs : null
+  const { end, facts, account } = await attemptHedged(deps, exchange, call, plan, chosen, role, hedgeAfterMs)
   if (facts.target !== first) course.tried.push(facts.target.id)
   if (end.outcome === 'cancelled' || exchange.clientGone) return CANCELLED
   if (end.failure === null) return { kind: 'answered', facts, body: end.body }
   const error = notServed(exchange, call, end.failure) ?? toGatewayError(end.failure)
-  logFailure(deps, exchange, facts, end.failure)
+  logFailure(deps, exchange, facts, account, end.failure)
   course.failed = { kind: 'failed', error, facts }
   if (end.committed) return course.failed
   if (end.failure.renew === true && !course.renewed.has(facts.settings.name)) {
     course.renewed.add(facts.settings.name)
-    course.again = facts.target
+    course.again = aimOf({ facts, account })
     return null
   }
   const { policy } = plan
@@ -206,9 +217,15 @@ async function attemptOne(
   if (next.kind === 'give_up') return course.failed
   deps.metrics.fallback(end.failure.kind)
   course.backoffMs = next.waitMs
-  if (!next.mayBeSame) course.barred.add(facts.target.id)
+  // Where a key failed, another one may do.
+  const hasOthers = account !== null && isOfTheKey(end.failure.kind)
+  if (!next.mayBeSame && !hasOthers) course.barred.add(facts.target.id)
   if (end.failure.kind === 'moderation') barModerated(course, plan)
   return null
+}
+
+function aimOf({ facts, account }: Pick<Sendable, 'facts' | 'account'>): Aim {
+  return { target: facts.target, account: account?.name ?? null }
 }
 
 function roleOf({ made, again, tried }: Course, target: TargetSettings): AttemptRole {
@@ -276,10 +293,17 @@ function startKeepAlive(deps: Deps, exchange: Exchange): Timer {
   return { cancel: () => timer.cancel() }
 }
 
-function logFailure(deps: Deps, exchange: Exchange, facts: TargetFacts, failure: UpstreamFailure): void {
+function logFailure(
+  deps: Deps,
+  exchange: Exchange,
+  facts: TargetFacts,
+  account: AccountSettings | null,
+  failure: UpstreamFailure,
+): void {
   deps.log.warn('attempt.failed', {
     request_id: exchange.id,
     target: facts.target.id,
+    ...(account === null ? {} : { account: account.name }),
     kind: failure.kind,
     status: failure.status,
     vendor_code: failure.vendorCode,

@@ -2,6 +2,7 @@
 // content wins; the other one is aborted and booked.
 
 import type { AttemptRole } from '#core/decision.ts'
+import type { AccountSettings } from '#core/settings.ts'
 import { admitAttempt } from './admit.ts'
 import type { AttemptEnd } from './attempt-end.ts'
 import type { Plan } from './considered.ts'
@@ -16,6 +17,7 @@ import { encodeUpstream } from './translate.ts'
 export interface Ended {
   readonly end: AttemptEnd
   readonly facts: TargetFacts
+  readonly account: AccountSettings | null
 }
 
 /** `hedgeAfterMs` null: there is no second one. */
@@ -28,11 +30,11 @@ export async function attemptHedged(
   role: AttemptRole,
   hedgeAfterMs: number | null,
 ): Promise<Ended> {
-  const { facts } = first
+  const { facts, account } = first
   if (hedgeAfterMs === null || !call.streaming) {
     const end = await sendAttempt(deps, exchange, plan, first, role, exchange.lane, null)
     exchange.upstreamMs += end.durationMs
-    return { end, facts }
+    return { end, facts, account }
   }
   const startedMs = deps.clock.monotonicMs()
   const race = new FirstContent()
@@ -44,7 +46,8 @@ export async function attemptHedged(
   timer.cancel()
   const other = await second
   exchange.upstreamMs += deps.clock.monotonicMs() - startedMs
-  return other === null ? { end, facts } : better({ end, facts }, other)
+  const own = { end, facts, account }
+  return other === null ? own : better(own, other)
 }
 
 class FirstContent implements Race {
@@ -75,18 +78,20 @@ async function hedge(
   race: Race,
 ): Promise<Ended | null> {
   if (race.isOver || exchange.clientGone) return null
-  const id = deps.planner.hedge(exchange.id, deps.clock.nowMs())
-  const able = plan.able.find(({ facts }) => facts.target.id === id)
+  const chosen = deps.planner.hedge(exchange.id, deps.clock.nowMs())
+  const able = plan.able.find(({ facts }) => facts.target.id === chosen?.target)
   if (able === undefined) return null
   const { facts } = able
+  const account = facts.settings.accounts.find(({ name }) => name === chosen?.account) ?? null
   const lane = openLane(exchange.lane.grant?.fork() ?? null)
   try {
     const admitted = admitAttempt(deps, exchange, lane, callFor(facts, call), facts, plan.policy)
     if (admitted.refused !== null) return null
     const text = encodeUpstream(admitted.call, facts)
     deps.metrics.hedged()
-    const end = await sendAttempt(deps, exchange, plan, { admitted, facts, text }, 'hedge', lane, race)
-    return { end, facts }
+    const sendable = { admitted, facts, account, text }
+    const end = await sendAttempt(deps, exchange, plan, sendable, 'hedge', lane, race)
+    return { end, facts, account }
   } catch (cause) {
     // What stands in the way of a second one is no fault of the first.
     deps.log.warn('hedge.failed', {

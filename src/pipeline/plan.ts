@@ -19,12 +19,18 @@ import { encodeUpstream } from './translate.ts'
 import { NO_DATA_COLLECTION, precedence, refusedByWish, type Wishes } from './wishes.ts'
 import { applyWishes, namedPolicy, withBounds } from './wishes-apply.ts'
 
+/** A target, and the key to ask it with; null: its only one. */
+export interface Aim {
+  readonly target: TargetSettings
+  readonly account: string | null
+}
+
 /** What to do for the next attempt. */
 export type Step =
   | {
       readonly kind: 'ask'
       /** Best first: the next one where this one cannot be asked. */
-      readonly targets: readonly TargetSettings[]
+      readonly aims: readonly Aim[]
       /** When a second one should be asked, too; null: not at all. */
       readonly hedgeAfterMs: number | null
       readonly decision: Decision
@@ -147,21 +153,21 @@ export function nextStep(
   const nowMs = deps.clock.nowMs()
   const isAlone = call.wishes !== null && !call.wishes.allowFallbacks && call.wishes.order === null
   const request = tried.length === 0 ? plan.request : requestAfter(plan, tried, barred, isAlone)
-  const { order, waitMs, soonestMs, hedgeAfterMs } = deps.planner.decide(request, nowMs)
+  const { order, accounts, waitMs, soonestMs, hedgeAfterMs } = deps.planner.decide(request, nowMs)
   if (waitMs !== null) return { kind: 'wait', waitMs }
   const decision = withExcluded(deps.planner.explainLast(nowMs), plan)
   const [first] = order
   if (first === undefined)
     return { kind: 'refuse', error: refusalOf(plan, call, decision, soonestMs), decision }
-  const targets = (isAlone ? [first] : order).map((id) => targetOf(plan, id))
-  return { kind: 'ask', targets, hedgeAfterMs: isAlone ? null : hedgeAfterMs, decision }
+  const aims = (isAlone ? [first] : order).map((id, index) => aimOf(plan, id, accounts[index] ?? null))
+  return { kind: 'ask', aims, hedgeAfterMs: isAlone ? null : hedgeAfterMs, decision }
 }
 
 /** The same without anything being sent, learnt or used up by it. */
 export function previewStep(deps: Deps, plan: Plan, call: Call): Exclude<Step, { readonly kind: 'wait' }> {
   const decision = withExcluded(deps.planner.preview(plan.request, deps.clock.nowMs()), plan)
-  const targets = decision.candidates.map(({ target }) => targetOf(plan, target))
-  if (targets.length > 0) return { kind: 'ask', targets, hedgeAfterMs: null, decision }
+  const aims = decision.candidates.map(({ target, account }) => aimOf(plan, target, account))
+  if (aims.length > 0) return { kind: 'ask', aims, hedgeAfterMs: null, decision }
   return { kind: 'refuse', error: refusalOf(plan, call, decision, null), decision }
 }
 
@@ -182,10 +188,10 @@ function requestAfter(
   return { ...request, targets, ranks: request.ranks === null ? null : ranks, tried }
 }
 
-function targetOf(plan: Plan, id: string): TargetSettings {
+function aimOf(plan: Plan, id: string, account: string | null): Aim {
   const found = plan.able.find(({ facts }) => facts.target.id === id)
   if (found === undefined) throw new Error(`the planner named ${id}, which is no target of the request`)
-  return found.facts.target
+  return { target: found.facts.target, account }
 }
 
 function withExcluded(decision: Decision, { excluded }: Plan): Decision {

@@ -1,9 +1,10 @@
 // The targets of a configuration as the planner sees them, made once for each.
 
 import type { Scope } from '#core/admission.ts'
+import type { ProviderSettings } from '#core/settings.ts'
 import { createQuote } from '#pricing/quote.ts'
 import type { QuotaLimits } from '#routing/quota.ts'
-import type { PlannerTarget } from '#routing/request.ts'
+import type { PlannerAccount, PlannerTarget } from '#routing/request.ts'
 import type { Live, TargetFacts } from './live.ts'
 
 const NO_LIMITS: QuotaLimits = { rpm: null, tpm: null, concurrency: null }
@@ -21,6 +22,23 @@ export function plannedTarget(live: Live, facts: TargetFacts, isThinking: boolea
   return known[mode]
 }
 
+const NO_ACCOUNTS: readonly PlannerAccount[] = Object.freeze([])
+const accountsOf = new WeakMap<ProviderSettings, readonly PlannerAccount[]>()
+
+function plannedAccounts(settings: ProviderSettings): readonly PlannerAccount[] {
+  if (settings.accounts.length === 0) return NO_ACCOUNTS
+  let accounts = accountsOf.get(settings)
+  if (accounts === undefined) {
+    accounts = settings.accounts.map(({ name, limits }) => ({
+      id: name,
+      limits,
+      sharedId: `account:${settings.name}#${name}`,
+    }))
+    accountsOf.set(settings, accounts)
+  }
+  return accounts
+}
+
 function planTarget(live: Live, facts: TargetFacts, isThinking: boolean): PlannerTarget {
   const { target } = facts
   const { served, currency } = live.settings
@@ -32,6 +50,7 @@ function planTarget(live: Live, facts: TargetFacts, isThinking: boolean): Planne
     contextWindow: facts.contextWindow,
     limits: limitsOf(served.get(target.id)),
     sharedLimits: shared === undefined ? null : { id: shared.id, limits: limitsOf(shared) },
+    accounts: plannedAccounts(facts.settings),
     prior: null,
     isThinking,
     lacks: (capability) => facts.lacks(capability) || (isThinking && facts.lacksWhileThinking(capability)),

@@ -3,6 +3,7 @@
 import type { AttemptRole } from '#core/decision.ts'
 import type { AttemptRow } from '#core/ledger.ts'
 import { formatNano, type Nano } from '#core/money.ts'
+import type { AccountSettings } from '#core/settings.ts'
 import type { TokenUsage } from '#core/usage.ts'
 import { abortPlanOf } from './abandoned.ts'
 import { type AdmittedCall, extendHold, settleAttempt } from './admit.ts'
@@ -36,6 +37,8 @@ export const STREAM_HEADERS: Readonly<Record<string, string>> = {
 export interface Sendable {
   readonly admitted: AdmittedCall
   readonly facts: TargetFacts
+  /** Of several keys; null: the only one. */
+  readonly account: AccountSettings | null
   readonly text: UpstreamText
 }
 
@@ -60,7 +63,7 @@ export async function sendAttempt(
   const { facts } = sendable
   const { call, atMs } = sendable.admitted
   const open = await bookOpen(deps, exchange, lane, call, facts, role, atMs)
-  const talk = new PlannerTalk(deps, exchange.id, facts.target.id)
+  const talk = new PlannerTalk(deps, exchange.id, facts.target.id, sendable.account?.name ?? null)
   talk.sent(atMs)
   race?.enter(talk, () => talk.lost())
   const end = await run(deps, exchange, plan, sendable, lane, race, talk)
@@ -78,16 +81,18 @@ class PlannerTalk {
   readonly #deps: Deps
   readonly #id: string
   readonly #target: string
+  readonly #account: string | null
   #isOver = false
 
-  constructor(deps: Deps, id: string, target: string) {
+  constructor(deps: Deps, id: string, target: string, account: string | null) {
     this.#deps = deps
     this.#id = id
     this.#target = target
+    this.#account = account
   }
 
   sent(atMs: number): void {
-    this.#deps.planner.attemptStarted(this.#id, this.#target, atMs)
+    this.#deps.planner.attemptStarted(this.#id, this.#target, this.#account, atMs)
   }
 
   firstByte(): void {
@@ -125,7 +130,7 @@ async function run(
   deps: Deps,
   exchange: Exchange,
   plan: Plan,
-  { admitted, facts, text }: Sendable,
+  { admitted, facts, account, text }: Sendable,
   lane: Lane,
   race: Race | null,
   talk: PlannerTalk,
@@ -136,7 +141,7 @@ async function run(
   let waitedMs = 0
   let signature: Signature | null
   try {
-    const signed = deps.tokens.sign(facts)
+    const signed = deps.tokens.sign(facts, account)
     signature = signed instanceof Promise ? await awaitSignature(deps, exchange, signed, timeouts) : signed
     waitedMs = deps.clock.monotonicMs() - startedMs
   } catch (error) {
@@ -179,7 +184,7 @@ async function run(
   const end = await attempt.ended
   exchange.leavers.delete(attempt.leave)
   if (sink.onDrain === attempt.resume) sink.onDrain = null
-  if (end.failure?.renew === true) deps.tokens.invalidate(facts.settings.name, signature)
+  if (end.failure?.renew === true) deps.tokens.invalidate(facts.settings.name, account, signature)
   if (end.committed || end.body !== null) exchange.dropped = text.dropped
   return end
 }

@@ -123,6 +123,6 @@ function opened(breaker: BreakerState, reason: FailureKind, nowMs: number, waitM
   }
 }
 
-function ejectionMs(ejections: number, rules: BreakerRules): number {
+export function ejectionMs(ejections: number, rules: BreakerRules): number {
   return Math.min(rules.baseEjectionMs * 2 ** Math.min(ejections, 20), rules.maxEjectionMs)
 }

@@ -1,5 +1,7 @@
 // One request of a client while it is under way: its clock, its attempts, what was decided for it.
 
+import type { FailureKind } from '#core/errors.ts'
+import { isOfTheKey } from './account.ts'
 import type { PlannerRequest } from './request.ts'
 import type { Attempt } from './target-state.ts'
 
@@ -22,6 +24,8 @@ export interface Call {
   isHedged: boolean
   /** A window of this size was too small. */
   windowMin: number
+  /** By target, keys that failed it: others may still be asked with. */
+  readonly spent: Map<string, Set<string>>
 }
 
 export function openCall(request: PlannerRequest, nowMs: number): Call {
@@ -37,6 +41,7 @@ export function openCall(request: PlannerRequest, nowMs: number): Call {
     promised: 0,
     isHedged: false,
     windowMin: 0,
+    spent: new Map(),
   }
 }
 
@@ -83,4 +88,15 @@ export function ttftBarMs({ policy, inputTokens }: PlannerRequest): number {
 
 export function runningAt(call: Call, target: string): Attempt | undefined {
   return call.running.find((attempt) => attempt.target.id === target)
+}
+
+/** A key that failed: with another one the target may be asked again, unless it is the target that failed. */
+export function noteSpent({ spent }: Call, { target, account }: Attempt, kind: FailureKind): void {
+  if (target.accounts.length < 2) return
+  let keys = spent.get(target.id)
+  if (keys === undefined) {
+    keys = new Set()
+    spent.set(target.id, keys)
+  }
+  for (const { id } of isOfTheKey(kind) ? [account] : target.accounts) keys.add(id ?? '')
 }

@@ -1,5 +1,6 @@
 // One target as a decision sees it: whether it may be used now, and what the attempt there would be like.
 
+import type { AccountState } from './account.ts'
 import { meanLevel } from './level.ts'
 import { type Expected, UNSEEN } from './prefixes.ts'
 import type { PlannerRequest, PlannerTarget } from './request.ts'
@@ -22,6 +23,7 @@ export type Exclusion =
 export interface Candidate {
   target: PlannerTarget
   state: TargetState
+  account: AccountState
   exclusion: Exclusion | null
   /** Until it may be used; Infinity: not by waiting. */
   waitMs: number
@@ -56,6 +58,7 @@ export function blankCandidate(target: PlannerTarget, state: TargetState): Candi
   return {
     target,
     state,
+    account: state.account,
     exclusion: null,
     waitMs: 0,
     expected: UNSEEN,
@@ -112,7 +115,7 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
   candidate.hangChance = ttft.hangChance(level, logUsualMiss, timeoutMsOf(request, target.isThinking))
   candidate.tpotChance = policy.slo.tpotMs === null ? 1 : state.speed.chance(policy.slo.tpotMs)
   candidate.failureChance = state.failures.expected(nowMs)
-  candidate.refusalChance = state.refusals.expected(nowMs)
+  candidate.refusalChance = candidate.account.refusals.expected(nowMs)
   candidate.chance =
     candidate.ttftChance *
     candidate.tpotChance *
@@ -129,9 +132,9 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
 export function estimateUsual(candidate: Candidate, request: PlannerRequest, nowMs: number): void {
   const { state, target } = candidate
   const ttft = state.ttft(target.isThinking)
-  candidate.expected = state.expect(request, nowMs)
+  candidate.expected = candidate.account.expect(request, nowMs)
   const tokens = Math.min(candidate.expected.tokens, request.inputTokens)
-  candidate.hitShare = tokens === 0 ? 0 : state.prefixes.hitRate(candidate.expected.ageMs)
+  candidate.hitShare = tokens === 0 ? 0 : candidate.account.prefixes.hitRate(candidate.expected.ageMs)
   candidate.logUsualMiss = ttft.logUsual(request.inputTokens, state.inFlight)
   candidate.logUsualHit =
     tokens === 0 ? candidate.logUsualMiss : ttft.logUsual(request.inputTokens - tokens, state.inFlight)

@@ -74,6 +74,7 @@ function explainCandidate(candidate: Candidate, reason: string): DecisionCandida
   const { state, target, hitShare, expected, cost } = candidate
   return {
     target: target.id,
+    account: candidate.account.id,
     estimatedCost: costText(cost),
     pSlo: Math.round(candidate.chance * 1e4) / 1e4,
     ttftMs: Math.round(candidate.ttftMs),

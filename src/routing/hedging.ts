@@ -1,7 +1,7 @@
 // A late request of the planner: when to ask for a second target, and which one.
 
 import { type Call, ttftBarMs } from './call.ts'
-import { type Candidate, costOf, estimate, timeoutMsOf } from './candidate.ts'
+import { type Candidate, costOf, estimate, known, timeoutMsOf } from './candidate.ts'
 import { hedgeGain, hedgeTimeMs, openHedging, silentChance } from './hedge.ts'
 import type { PolicyBook } from './policy-book.ts'
 import type { Attempt } from './target-state.ts'
@@ -34,6 +34,23 @@ interface RunningCost {
   readonly outputTokens: number
   readonly cost: number
   readonly inputCost: number
+}
+
+export function runningCost(
+  { request }: Call,
+  { target, hitShare, expected }: Attempt,
+  book: PolicyBook,
+  nowMs: number,
+): RunningCost {
+  const { inputTokens, outputTokensMax, targets } = request
+  const facts = targets.find((candidate) => candidate.id === target.id)
+  const outputTokens = book.outputs.expect(inputTokens, outputTokensMax)
+  const cached = hitShare * expected.tokens
+  return {
+    outputTokens,
+    cost: known(facts?.quote.cost(nowMs, inputTokens, cached, outputTokens) ?? 0),
+    inputCost: known(facts?.quote.cost(nowMs, inputTokens, cached, 0) ?? 0),
+  }
 }
 
 /** The target that gains most by being asked now; null: none gains anything. */

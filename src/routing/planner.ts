@@ -5,11 +5,11 @@ import { assert } from '#core/assert.ts'
 import type { FailureKind } from '#core/errors.ts'
 import { Allowance } from './allowance.ts'
 import type { BreakerState } from './breaker.ts'
-import { type Call, Calls, openCall, runningAt, ttftBarMs } from './call.ts'
-import { blankCandidate, type Candidate, estimate, estimateUsual, known } from './candidate.ts'
+import { type Call, Calls, noteSpent, openCall, runningAt, ttftBarMs } from './call.ts'
+import { blankCandidate, type Candidate, estimate, estimateUsual } from './candidate.ts'
 import { type Explanation, explain } from './explain.ts'
 import { chosen, EXPLORE_CHANCE, explored, findExploration } from './explore.ts'
-import { bestHedge, hedgeAfterMs } from './hedging.ts'
+import { bestHedge, hedgeAfterMs, runningCost } from './hedging.ts'
 import { type PolicyBook, PolicyBooks } from './policy-book.ts'
 import type { PlannerDecision, PlannerRequest, PlannerTarget } from './request.ts'
 import { rank } from './score.ts'
@@ -77,15 +77,17 @@ export class Planner {
   }
 
   /** An attempt was sent, first, retry or hedge. */
-  attemptStarted(id: string, target: string, nowMs: number): void {
+  attemptStarted(id: string, target: string, account: string | null, nowMs: number): void {
     const call = this.#calls.get(id)
     const facts = call?.request.targets.find((candidate) => candidate.id === target)
     if (call === undefined || facts === undefined) return
     const state = this.#targets.of(facts)
     const candidate = blankCandidate(facts, state)
+    candidate.account = state.accounts.find((known) => known.id === account) ?? state.account
     estimateUsual(candidate, call.request, nowMs)
     const attempt: Attempt = {
       target: state,
+      account: candidate.account,
       ttft: state.ttft(facts.isThinking),
       isThinking: facts.isThinking,
       sentAtMs: nowMs,
@@ -150,6 +152,7 @@ export class Planner {
     if (call === undefined || attempt === undefined) return
     call.running.splice(call.running.indexOf(attempt), 1)
     const { policy, targets } = call.request
+    noteSpent(call, attempt, kind)
     attempt.target.failed(attempt, kind, policy.outlierDetection, retryAfterMs, nowMs)
     if (kind !== 'context_length') return
     const facts = targets.find((candidate) => candidate.id === target)
@@ -175,7 +178,7 @@ export class Planner {
   }
 
   /** A second target for a request that is still without an answer; null: not worth it now. */
-  hedge(id: string, nowMs: number): string | null {
+  hedge(id: string, nowMs: number): { readonly target: string; readonly account: string | null } | null {
     const call = this.#calls.get(id)
     const first = call?.running[0]
     if (call === undefined || first === undefined || call.running.length > 1) return null
@@ -183,12 +186,12 @@ export class Planner {
     const book = this.#bookOf(call.request)
     if (!book.mayHedge()) return null
     this.#sift(call, nowMs)
-    const firstCost = this.#costOf(call, first, nowMs)
+    const firstCost = runningCost(call, first, book, nowMs)
     const best = bestHedge(call, first, firstCost, this.#sifted.usable, book, nowMs)
     if (best === null) return null
     call.isHedged = true
     book.hedged(firstCost.inputCost)
-    return best.target.id
+    return { target: best.target.id, account: best.account.id }
   }
 
   /** The last decision with all it was made of; to be asked for before the next one. */
@@ -293,6 +296,7 @@ export class Planner {
     return {
       id: request.id,
       order: usable.map((candidate) => candidate.target.id),
+      accounts: usable.map((candidate) => candidate.account.id),
       waitMs: null,
       soonestMs: null,
       explore: call.exploring !== null,
@@ -300,18 +304,6 @@ export class Planner {
       hedgeAfterMs: hedgeAfterMs(call, usable, barMs, nowMs),
       expectedCost: first.cost,
       pSlo: first.chance,
-    }
-  }
-
-  #costOf(call: Call, attempt: Attempt, nowMs: number) {
-    const { request } = call
-    const facts = request.targets.find((candidate) => candidate.id === attempt.target.id)
-    const outputTokens = this.#bookOf(request).outputs.expect(request.inputTokens, request.outputTokensMax)
-    const cached = attempt.hitShare * attempt.expected.tokens
-    return {
-      outputTokens,
-      cost: known(facts?.quote.cost(nowMs, request.inputTokens, cached, outputTokens) ?? 0),
-      inputCost: known(facts?.quote.cost(nowMs, request.inputTokens, cached, 0) ?? 0),
     }
   }
 
@@ -323,6 +315,7 @@ export class Planner {
     return {
       id: call.request.id,
       order: [],
+      accounts: [],
       waitMs,
       soonestMs: soonestMs(this.#sifted),
       explore: false,

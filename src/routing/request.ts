@@ -13,6 +13,14 @@ export interface Quote {
   readonly outputPrice: (atMs: number, inputTokens: number, outputTokens: number) => number
 }
 
+/** One upstream key of several. */
+export interface PlannerAccount {
+  readonly id: string
+  /** Declared for this key, over all targets; of the provider's name and the key's. */
+  readonly limits: QuotaLimits
+  readonly sharedId: string
+}
+
 /** A target with what is known of it without asking it. Made once for a configuration. */
 export interface PlannerTarget {
   /** `PROVIDER/MODEL`. */
@@ -25,6 +33,8 @@ export interface PlannerTarget {
   /** Declared limits that it shares with nobody, and those of its provider. */
   readonly limits: QuotaLimits
   readonly sharedLimits: { readonly id: string; readonly limits: QuotaLimits } | null
+  /** Keys that it can be asked with; empty: there is one, or none is needed. */
+  readonly accounts: readonly PlannerAccount[]
   readonly prior: LatencyPrior | null
   /** Hidden thinking precedes the first content: such answers are estimated apart. */
   readonly isThinking: boolean
@@ -66,6 +76,8 @@ export interface PlannerDecision {
   readonly id: string
   /** Best first, without those tried; empty: refused, or with `waitMs` to be asked again then. */
   readonly order: readonly string[]
+  /** The key for each of them; null: its only one. */
+  readonly accounts: readonly (string | null)[]
   readonly waitMs: number | null
   /** Of a refusal: when a target may be had again; null: not by waiting. */
   readonly soonestMs: number | null

@@ -66,7 +66,7 @@ function keepSession(candidates: readonly Candidate[], { policy, session }: Plan
   let latest: Candidate | null = null
   let latestAtMs = Number.NEGATIVE_INFINITY
   for (const candidate of candidates) {
-    const atMs = candidate.state.prefixes.sessionAtMs(session)
+    const atMs = candidate.state.sessionAtMs(session)
     if (atMs <= latestAtMs) continue
     latest = candidate
     latestAtMs = atMs

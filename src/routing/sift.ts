@@ -1,5 +1,6 @@
 // Which targets may take the next attempt of a request now, why not the others, and how long to wait for those.
 
+import { chooseAccount } from './account.ts'
 import type { Allowance } from './allowance.ts'
 import type { Call } from './call.ts'
 import { blankCandidate, type Candidate, type Exclusion } from './candidate.ts'
@@ -37,6 +38,7 @@ export function sift(into: Sifted, call: Call, targets: Targets, retries: Allowa
     pool[index] = candidate
     candidate.target = target
     candidate.state = state
+    candidate.account = chooseAccount(state.accounts, request, call.spent.get(target.id), nowMs)
     candidate.waitMs = 0
     candidate.rank = 0
     candidate.precedence = request.ranks?.[index] ?? 0
@@ -60,8 +62,14 @@ function exclusionOf(candidate: Candidate, call: Call, nowMs: number): Exclusion
     candidate.waitMs = Number.POSITIVE_INFINITY
     return hard
   }
-  if (request.tried.includes(target.id)) return 'tried'
+  if (request.tried.includes(target.id) && !hasAnotherKey(state, call)) return 'tried'
   return passingExclusion(candidate, state, request, nowMs)
+}
+
+/** What failed was the key that it was asked with, and it has others. */
+function hasAnotherKey(state: TargetState, { spent }: Call): boolean {
+  const keys = spent.get(state.id)
+  return keys !== undefined && keys.size < state.accounts.length
 }
 
 /** What waiting does not change. */
@@ -95,10 +103,12 @@ function passingExclusion(
     candidate.waitMs = breaker.state === 'open' ? breaker.untilMs - nowMs : WAIT_MS_MAX
     return 'breaker_open'
   }
-  const waitMs = state.quotaWaitMs(request, nowMs)
+  const { account } = candidate
+  const waitMs = account.waitMs(request, nowMs)
   if (waitMs <= 0) return null
   candidate.waitMs = waitMs
-  return nowMs < state.quota.cooldownUntilMs ? 'cooling_down' : 'quota'
+  if (nowMs < account.ejectedUntilMs) return 'breaker_open'
+  return account.isCoolingDown(nowMs) ? 'cooling_down' : 'quota'
 }
 
 function isWell(state: TargetState, nowMs: number): boolean {

@@ -1,6 +1,7 @@
 // All that has been observed of one target, and its attempts that run.
 
 import type { FailureKind } from '#core/errors.ts'
+import { type AccountState, isOfTheKey } from './account.ts'
 import {
   atInstant,
   type BreakerRules,
@@ -14,8 +15,8 @@ import {
 } from './breaker.ts'
 import { meanLevel } from './level.ts'
 import { Odds } from './odds.ts'
-import { type Expected, PrefixLog, UNSEEN } from './prefixes.ts'
-import type { Fullness, Quota } from './quota.ts'
+import type { Expected } from './prefixes.ts'
+import type { Fullness } from './quota.ts'
 import type { PlannerRequest } from './request.ts'
 import { SpeedModel } from './speed.ts'
 import { type LatencyPrior, TtftModel, type Waiting } from './ttft.ts'
@@ -23,6 +24,7 @@ import { type LatencyPrior, TtftModel, type Waiting } from './ttft.ts'
 /** One attempt that runs. Fields that change do so as its events come. */
 export interface Attempt extends Waiting {
   readonly target: TargetState
+  readonly account: AccountState
   readonly ttft: TtftModel
   readonly isThinking: boolean
   readonly inputTokens: number
@@ -44,6 +46,8 @@ export interface Attempt extends Waiting {
 /** Why a target takes no requests now. */
 export interface Cooldown {
   readonly reason: FailureKind
+  /** The key that it is about; null: the target, or its only key. */
+  readonly account: string | null
   /** Epoch ms. */
   readonly sinceMs: number
   readonly untilMs: number
@@ -63,6 +67,7 @@ export interface TargetStatus {
   readonly tokensPerSecond: number
   readonly failureChance: number
   readonly refusalChance: number
+  readonly accounts: readonly { readonly id: string | null; readonly inFlight: number }[]
 }
 
 /** Below this share of its time, what the cache may save does not matter to the shape. */
@@ -72,10 +77,8 @@ export class TargetState {
   readonly id: string
   readonly speed: SpeedModel
   readonly failures = new Odds()
-  readonly refusals = new Odds()
-  readonly prefixes = new PrefixLog()
-  quota: Quota
-  sharedQuota: Quota | null
+  /** At least one. */
+  accounts: readonly AccountState[]
   inFlight = 0
   exploring = 0
   succeededAtMs = Number.NEGATIVE_INFINITY
@@ -89,12 +92,11 @@ export class TargetState {
   #plain: TtftModel | null = null
   #thinking: TtftModel | null = null
 
-  constructor(id: string, prior: LatencyPrior, quota: Quota, sharedQuota: Quota | null) {
+  constructor(id: string, prior: LatencyPrior, accounts: readonly AccountState[]) {
     this.id = id
     this.#prior = prior
     this.speed = new SpeedModel(prior.tokensPerSecond)
-    this.quota = quota
-    this.sharedQuota = sharedQuota
+    this.accounts = accounts
   }
 
   ttft(isThinking: boolean): TtftModel {
@@ -115,12 +117,15 @@ export class TargetState {
     const breaker = this.breaker(nowMs)
     const ttft = this.ttft(isThinking)
     const slowness = Math.exp(meanLevel(ttft.levelNow(nowMs)))
-    const { cooldownSinceMs, cooldownUntilMs } = this.quota
     const cooldowns: Cooldown[] = []
     if (breaker.state === 'open' && breaker.reason !== null)
-      cooldowns.push({ reason: breaker.reason, sinceMs: breaker.sinceMs, untilMs: breaker.untilMs })
-    if (nowMs < cooldownUntilMs)
-      cooldowns.push({ reason: 'rate_limit', sinceMs: cooldownSinceMs, untilMs: cooldownUntilMs })
+      cooldowns.push({
+        reason: breaker.reason,
+        account: null,
+        sinceMs: breaker.sinceMs,
+        untilMs: breaker.untilMs,
+      })
+    for (const account of this.accounts) cooldowns.push(...cooldownsOf(account, nowMs))
     return {
       target: this.id,
       state: breaker.state,
@@ -131,36 +136,37 @@ export class TargetState {
       slowness,
       tokensPerSecond: this.speed.tokensPerSecond(),
       failureChance: this.failures.expected(nowMs),
-      refusalChance: this.refusals.expected(nowMs),
+      refusalChance: Math.min(...this.accounts.map(({ refusals }) => refusals.expected(nowMs))),
+      accounts: this.accounts.map(({ id, inFlight }) => ({ id, inFlight })),
     }
   }
 
-  /** Until its limits let such a request through. */
-  quotaWaitMs({ inputTokens, keepsLimits }: PlannerRequest, nowMs: number): number {
-    const own = waitOf(this.quota, inputTokens, keepsLimits, nowMs)
-    const shared = this.sharedQuota
-    return shared === null ? own : Math.max(own, waitOf(shared, inputTokens, keepsLimits, nowMs))
+  /** Where it has one key, that. */
+  get account(): AccountState {
+    return this.accounts[0] as AccountState
   }
 
-  /** Tokens of the prompt that its cache may have. */
-  expect(request: PlannerRequest, nowMs: number): Expected {
-    const { prefixes, session, inputTokens, policy } = request
-    if (policy.affinity === 'none') return UNSEEN
-    if (prefixes.length > 0) return this.prefixes.expect(prefixes, inputTokens, nowMs)
-    return session === null ? UNSEEN : this.prefixes.expectSession(session, inputTokens, nowMs)
+  /** When a session's last request was sent there; -Infinity: none has been. */
+  sessionAtMs(session: string): number {
+    let latest = Number.NEGATIVE_INFINITY
+    for (const { prefixes } of this.accounts) latest = Math.max(latest, prefixes.sessionAtMs(session))
+    return latest
   }
 
   sent(attempt: Attempt, request: PlannerRequest, nowMs: number): void {
     this.#breaker = onSent(this.breaker(nowMs))
-    attempt.fullness = this.quota.sent(attempt.inputTokens, nowMs)
-    attempt.sharedFullness = this.sharedQuota?.sent(attempt.inputTokens, nowMs) ?? null
+    const { account } = attempt
+    attempt.fullness = account.quota.sent(attempt.inputTokens, nowMs)
+    attempt.sharedFullness = account.sharedQuota?.sent(attempt.inputTokens, nowMs) ?? null
+    account.inFlight++
+    account.sentAtMs = nowMs
     this.inFlight++
     this.sentAtMs = nowMs
     if (attempt.isExploring) this.exploring++
     // Where only the end is seen, silence is no evidence.
     if (attempt.isStreamed) attempt.ttft.sent(attempt)
-    if (request.prefixes.length > 0) this.prefixes.sent(request.prefixes, nowMs)
-    if (request.session !== null) this.prefixes.sentSession(request.session, request.inputTokens, nowMs)
+    if (request.prefixes.length > 0) account.prefixes.sent(request.prefixes, nowMs)
+    if (request.session !== null) account.prefixes.sentSession(request.session, request.inputTokens, nowMs)
   }
 
   firstToken(attempt: Attempt, nowMs: number): void {
@@ -179,18 +185,18 @@ export class TargetState {
       this.#breaker = onSuccess(this.#breaker)
       this.failures.observe(false, nowMs)
     }
-    this.refusals.observe(false, nowMs)
-    if (attempt.fullness !== null) this.quota.passed(attempt.fullness)
-    if (attempt.sharedFullness !== null) this.sharedQuota?.passed(attempt.sharedFullness)
+    const { account } = attempt
+    account.answered()
+    account.refusals.observe(false, nowMs)
+    if (attempt.fullness !== null) account.quota.passed(attempt.fullness)
+    if (attempt.sharedFullness !== null) account.sharedQuota?.passed(attempt.sharedFullness)
     this.succeededAtMs = nowMs
   }
 
   finished(attempt: Attempt, cachedTokens: number, outputTokens: number, nowMs: number): void {
     this.firstToken(attempt, nowMs)
-    this.#ended(attempt)
-    this.quota.ended(outputTokens, nowMs)
-    this.sharedQuota?.ended(outputTokens, nowMs)
-    this.prefixes.learn(attempt.expected, cachedTokens)
+    this.#ended(attempt, outputTokens, nowMs)
+    attempt.account.prefixes.learn(attempt.expected, cachedTokens)
     if (!attempt.isStreamed) return
     if (!attempt.isLearnt) this.#learnShape(attempt, cachedTokens)
     this.speed.learn(outputTokens, nowMs - attempt.answeredAtMs)
@@ -205,13 +211,17 @@ export class TargetState {
   ): void {
     if (kind === 'timeout' && attempt.isStreamed) attempt.ttft.gaveUp(attempt, nowMs)
     else attempt.ttft.noLongerWaits(attempt)
-    this.#ended(attempt)
-    this.quota.ended(0, nowMs)
-    this.sharedQuota?.ended(0, nowMs)
+    this.#ended(attempt, 0, nowMs)
     if (kind === 'rate_limit') {
-      this.refusals.observe(true, nowMs)
-      const blamed = this.sharedQuota !== null && !this.quota.isDeclared ? this.sharedQuota : this.quota
+      const { refusals, quota, sharedQuota } = attempt.account
+      refusals.observe(true, nowMs)
+      const blamed = sharedQuota !== null && !quota.isDeclared ? sharedQuota : quota
       blamed.refused(attempt.inputTokens, nowMs, retryAfterMs)
+      this.#breaker = onNeutral(this.#breaker)
+      return
+    }
+    if (this.accounts.length > 1 && isOfTheKey(kind)) {
+      attempt.account.eject(kind, rules, nowMs)
       this.#breaker = onNeutral(this.#breaker)
       return
     }
@@ -226,13 +236,15 @@ export class TargetState {
 
   cancelled(attempt: Attempt, nowMs: number): void {
     attempt.ttft.gaveUp(attempt, nowMs)
-    this.#ended(attempt)
-    this.quota.ended(0, nowMs)
-    this.sharedQuota?.ended(0, nowMs)
+    this.#ended(attempt, 0, nowMs)
     this.#breaker = onNeutral(this.#breaker)
   }
 
-  #ended(attempt: Attempt): void {
+  #ended(attempt: Attempt, outputTokens: number, nowMs: number): void {
+    const { account } = attempt
+    account.quota.ended(outputTokens, nowMs)
+    account.sharedQuota?.ended(outputTokens, nowMs)
+    account.inFlight--
     this.inFlight--
     if (attempt.isExploring) this.exploring--
   }
@@ -245,6 +257,15 @@ export class TargetState {
   }
 }
 
-function waitOf(quota: Quota, tokens: number, keepsLimits: boolean, nowMs: number): number {
-  return keepsLimits && quota.isUntested(nowMs) ? 0 : quota.waitMs(tokens, nowMs)
+function cooldownsOf(account: AccountState, nowMs: number): readonly Cooldown[] {
+  const { id, ejectedFor, ejectedSinceMs, ejectedUntilMs } = account
+  const cooldowns: Cooldown[] = []
+  if (ejectedFor !== null && nowMs < ejectedUntilMs)
+    cooldowns.push({ reason: ejectedFor, account: id, sinceMs: ejectedSinceMs, untilMs: ejectedUntilMs })
+  for (const quota of [account.quota, account.sharedQuota]) {
+    if (quota === null || nowMs >= quota.cooldownUntilMs) continue
+    const { cooldownSinceMs: sinceMs, cooldownUntilMs: untilMs } = quota
+    cooldowns.push({ reason: 'rate_limit', account: id, sinceMs, untilMs })
+  }
+  return cooldowns
 }

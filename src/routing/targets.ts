@@ -1,5 +1,6 @@
 // The states of all targets, by their names, and the limits that several of them share.
 
+import { AccountState } from './account.ts'
 import { Quota, type QuotaLimits } from './quota.ts'
 import type { PlannerTarget } from './request.ts'
 import { TargetState } from './target-state.ts'
@@ -11,6 +12,7 @@ const TARGETS_MAX = 10_000
 interface Held<Value> {
   readonly value: Value
   readonly limits: QuotaLimits
+  readonly accounts: PlannerTarget['accounts']
 }
 
 export class Targets {
@@ -19,7 +21,8 @@ export class Targets {
 
   of(target: PlannerTarget): TargetState {
     const held = this.#states.get(target.id)
-    if (held !== undefined && held.limits === target.limits) return held.value
+    if (held !== undefined && held.limits === target.limits && held.accounts === target.accounts)
+      return held.value
     return this.#configure(target, held)
   }
 
@@ -31,34 +34,66 @@ export class Targets {
     this.#states.delete(id)
   }
 
-  /** New limits start afresh; what is known of the target stays. */
+  /** New limits and keys start afresh; what is known of the target stays. */
   #configure(target: PlannerTarget, held: Held<TargetState> | undefined): TargetState {
-    const shared = this.#sharedOf(target)
     let state = held?.value
     if (state === undefined || held === undefined) {
       if (this.#states.size >= TARGETS_MAX) {
         const [first] = this.#states.keys()
         if (first !== undefined) this.#states.delete(first)
       }
-      state = new TargetState(target.id, target.prior ?? DEFAULT_PRIOR, new Quota(target.limits), shared)
-    } else if (!areSame(held.limits, target.limits)) {
-      const quota = new Quota(target.limits)
-      quota.running = state.inFlight
-      state.quota = quota
+      state = new TargetState(target.id, target.prior ?? DEFAULT_PRIOR, this.#accountsOf(target))
+    } else if (!areSame(held.limits, target.limits) || !areSameAccounts(held.accounts, target.accounts)) {
+      state.accounts = this.#accountsOf(target, state)
+    } else if (target.accounts.length === 0) {
+      state.account.sharedQuota = this.#sharedOf(target.sharedLimits)
     }
-    state.sharedQuota = shared
-    this.#states.set(target.id, { value: state, limits: target.limits })
+    const { limits, accounts } = target
+    this.#states.set(target.id, { value: state, limits, accounts })
     return state
   }
 
-  #sharedOf({ sharedLimits }: PlannerTarget): Quota | null {
-    if (sharedLimits === null) return null
-    const held = this.#shared.get(sharedLimits.id)
-    if (held !== undefined && areSame(held.limits, sharedLimits.limits)) return held.value
-    const quota = new Quota(sharedLimits.limits)
-    this.#shared.set(sharedLimits.id, { value: quota, limits: sharedLimits.limits })
+  #accountsOf(target: PlannerTarget, known?: TargetState): readonly AccountState[] {
+    const { accounts, limits, sharedLimits } = target
+    if (accounts.length === 0) {
+      const account = new AccountState(null, new Quota(limits), this.#sharedOf(sharedLimits))
+      account.quota.running = known?.inFlight ?? 0
+      return [account]
+    }
+    return accounts.map(
+      ({ id, sharedId, limits: own }) =>
+        new AccountState(
+          id,
+          new Quota(NO_LIMITS),
+          isLimited(own) ? this.#sharedOf({ id: sharedId, limits: own }) : null,
+        ),
+    )
+  }
+
+  #sharedOf(shared: PlannerTarget['sharedLimits']): Quota | null {
+    if (shared === null) return null
+    const held = this.#shared.get(shared.id)
+    if (held !== undefined && areSame(held.limits, shared.limits)) return held.value
+    const quota = new Quota(shared.limits)
+    this.#shared.set(shared.id, { value: quota, limits: shared.limits, accounts: NONE })
     return quota
   }
+}
+
+const NO_LIMITS: QuotaLimits = { rpm: null, tpm: null, concurrency: null }
+const NONE: readonly never[] = Object.freeze([])
+
+function isLimited({ rpm, tpm, concurrency }: QuotaLimits): boolean {
+  return rpm !== null || tpm !== null || concurrency !== null
+}
+
+function areSameAccounts(a: PlannerTarget['accounts'], b: PlannerTarget['accounts']): boolean {
+  if (a === b) return true
+  if (a.length !== b.length) return false
+  return a.every(({ id, limits }, index) => {
+    const other = b[index]
+    return other !== undefined && other.id === id && areSame(other.limits, limits)
+  })
 }
 
 function areSame(a: QuotaLimits, b: QuotaLimits): boolean {

@@ -82,5 +82,6 @@ function messageOf(issue: Issue, value: unknown): string {
 /** An expanded value may be a secret wherever it stands: what the file says is shown instead. */
 function foundText(path: Path, found: Found): string {
   if (found.template !== null) return describe(found.template.text)
-  return SECRET_SETTINGS.has(path.at(-1)) ? describeSecret(found.value) : describe(found.value)
+  const isSecret = SECRET_SETTINGS.has(path.at(-1)) || path.includes('api_keys')
+  return isSecret ? describeSecret(found.value) : describe(found.value)
 }

@@ -12,6 +12,9 @@ const limitsShape = {
   concurrency: count.optional().describe('Requests that run at the same time.'),
 }
 
+/** Of rates alone. */
+export const rateLimitsSchema = z.strictObject(limitsShape)
+
 /** Of money. */
 const spendShape = {
   max_budget: z

@@ -2,10 +2,11 @@
 
 import type { Provider } from '#core/provider.ts'
 import type { ProviderSettings } from '#core/settings.ts'
+import { readKeys } from './accounts.ts'
 import { isPrivateHost } from './addresses.ts'
 import { providerData } from './data-policy.ts'
 import { readDate } from './dates.ts'
-import { describe, describeSecret, listNames, type Path } from './problems.ts'
+import { describe, listNames, type Path } from './problems.ts'
 import type { Config } from './schema.ts'
 import { isPlainName, present, type Scope, templateAt } from './scope.ts'
 import { splitTarget } from './target-name.ts'
@@ -46,8 +47,7 @@ function readProvider(
     })
     return null
   }
-  const apiKey = config.api_key === undefined || config.api_key === '' ? null : config.api_key
-  checkApiKey(scope, [...path, 'api_key'], apiKey)
+  const { apiKey, accounts } = readKeys(scope, path, config)
   if ((config.base_url ?? '') === '' && !hasOwnBaseUrl(provider, models, apiKey)) {
     report.add([...path, 'base_url'], {
       message: `is required: ${provider.title} has no address of its own`,
@@ -63,6 +63,7 @@ function readProvider(
     name,
     provider,
     apiKey,
+    accounts,
     baseUrl,
     region,
     data: providerData(config, region),
@@ -83,20 +84,21 @@ function readFreeQuota(
   return { freeQuota: { sinceMs: word === true ? null : readDate(scope, path, word) } }
 }
 
-/** It goes into a header. */
-function checkApiKey(scope: Scope, path: Path, apiKey: string | null): void {
-  if (apiKey === null || /^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(apiKey)) return
-  scope.report.add(path, {
-    message: 'cannot be sent in a header',
-    found: describeSecret(apiKey),
-    allowed: 'visible ASCII characters, without white space around them',
-  })
-}
-
 function disabledNotice(scope: Scope, name: string): string {
-  const names = templateAt(scope, ['providers', name, 'api_key'])?.names ?? []
-  const what = names.length === 0 ? `providers.${name}.api_key` : names.join(' and ')
-  return `provider "${name}" is disabled: api_key is empty (set ${what})`
+  const path = ['providers', name]
+  const several = scope.config.providers[name]?.api_keys
+  const setting = several === undefined ? 'api_key' : 'api_keys'
+  const places: Path[] =
+    several === undefined
+      ? [[...path, setting]]
+      : several.flatMap((_, index) => [
+          [...path, setting, index],
+          [...path, setting, index, 'key'],
+        ])
+  const names = places.flatMap((place) => templateAt(scope, place)?.names ?? [])
+  const what =
+    names.length === 0 ? `providers.${name}.${setting}` : names.join(several === undefined ? ' and ' : ' or ')
+  return `provider "${name}" is disabled: ${setting} is empty (set ${what})`
 }
 
 /** A folder may give an address by format rather than for all; then what is asked for decides. */

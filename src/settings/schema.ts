@@ -12,7 +12,14 @@ import {
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
 import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
-import { dataShape, keyShape, organisationSchema, servedShape, teamSchema } from './limits-schema.ts'
+import {
+  dataShape,
+  keyShape,
+  organisationSchema,
+  rateLimitsSchema,
+  servedShape,
+  teamSchema,
+} from './limits-schema.ts'
 import { policySchema } from './policy-schema.ts'
 import { count, list, milliseconds, text } from './shapes.ts'
 
@@ -53,6 +60,14 @@ const provider = z.strictObject({
     .string()
     .optional()
     .describe('The key at the provider; empty disables a provider that needs one.'),
+  api_keys: list(
+    z.union([
+      z.string(),
+      z.strictObject({ key: z.string(), name: text.optional(), limits: rateLimitsSchema.optional() }),
+    ]),
+  )
+    .optional()
+    .describe('Several keys instead of one, used as a pool: each has its own quota, cooldown and cache.'),
   base_url: z.string().optional().describe('Where its API is, without the path of an operation.'),
   region: z
     .string()

@@ -91,6 +91,7 @@ export function requestRow(fields: Partial<RequestRow>): RequestRow {
       candidates: [
         {
           target: 'doubao/seed',
+          account: 'key-2',
           estimatedCost: '0.001',
           pSlo: 0.97,
           ttftMs: 300,

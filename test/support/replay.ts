@@ -153,6 +153,7 @@ export function liveOf(
           name: provider.id,
           provider,
           apiKey: fixture.secret ?? 'sk-fixture-0123456789',
+          accounts: [],
           baseUrl: fixture.base_url ?? (provider.baseUrl === undefined ? 'http://127.0.0.1:8000/v1' : null),
           region: provider.region,
           allowPrivate: true,

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { HttpBindings } from '@hono/node-server'
 import { getRequestListener } from '@hono/node-server'
 import type { Scope } from '#core/admission.ts'
-import type { Settings } from '#core/settings.ts'
+import type { ProviderSettings, Settings } from '#core/settings.ts'
 import type { Log } from '#core/telemetry.ts'
 import { createApp } from '#http/app.ts'
 import { DrainDesk } from '#pipeline/abandoned.ts'
@@ -234,8 +234,9 @@ function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
   deps.planner.keep(targets)
   for (const [name, provider] of after.settings.providers) {
     const old = before.settings.providers.get(name)
-    if (old?.apiKey === provider.apiKey && old.baseUrl === provider.baseUrl) continue
-    deps.tokens.invalidate(name)
+    if (old !== undefined && haveSameKeys(old, provider) && old.baseUrl === provider.baseUrl) continue
+    deps.tokens.invalidate(name, null)
+    for (const account of provider.accounts) deps.tokens.invalidate(name, account)
     for (const id of targets) if (id.startsWith(`${name}/`)) deps.planner.forget(id)
   }
   const [now, then] = [before.settings, after.settings]
@@ -244,6 +245,12 @@ function applyReload(deps: Deps, before: Live, after: Live, log: Log): void {
   if (now.store !== then.store) log.warn('settings.needs_restart', { setting: 'store' })
   if (JSON.stringify(now.ledger) !== JSON.stringify(then.ledger))
     log.warn('settings.needs_restart', { setting: 'ledger' })
+}
+
+function haveSameKeys(a: ProviderSettings, b: ProviderSettings): boolean {
+  const keys = ({ apiKey, accounts }: ProviderSettings): string =>
+    JSON.stringify([apiKey, ...accounts.map((account) => [account.name, account.apiKey])])
+  return keys(a) === keys(b)
 }
 
 function pathOf(url: string): string {

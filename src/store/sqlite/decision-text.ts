@@ -31,6 +31,7 @@ type CandidateJson = readonly [
   tokensPerSecond?: number | null,
   cachedTokens?: number,
   utility?: number | null,
+  account?: string | null,
 ]
 type ExclusionJson = readonly [target: string, reason: string, detail: string]
 
@@ -51,6 +52,7 @@ export function decisionList(decision: Decision): DecisionJson {
         candidate.tokensPerSecond,
         candidate.cachedTokens,
         candidate.utility,
+        candidate.account,
       ],
     ),
     decision.excluded.map(({ target, reason, detail }): ExclusionJson => [target, reason, detail]),
@@ -96,9 +98,11 @@ function candidateOf([
   tokensPerSecond = null,
   cachedTokens = 0,
   utility = null,
+  account = null,
 ]: CandidateJson): DecisionCandidate {
   return {
     target,
+    account,
     estimatedCost,
     pSlo,
     ttftMs,

@@ -157,13 +157,13 @@ describe('a token that is fetched', () => {
 
   test('that was renewed meanwhile stays when an older one is refused', async () => {
     const { cache, facts, upstream } = await withToken()
-    cache.invalidate(facts.settings.name)
+    cache.invalidate(facts.settings.name, null)
     const next = signed(cache.sign(facts))
     upstream.answer(200, 'token-2')
     await next
-    cache.invalidate(facts.settings.name, queryOf('token-1'))
+    cache.invalidate(facts.settings.name, null, queryOf('token-1'))
     expect(cache.sign(facts)).toEqual(queryOf('token-2'))
-    cache.invalidate(facts.settings.name, queryOf('token-2'))
+    cache.invalidate(facts.settings.name, null, queryOf('token-2'))
     expect(cache.sign(facts)).toBeInstanceOf(Promise)
   })
 
@@ -177,7 +177,7 @@ describe('a token that is fetched', () => {
 
   test('is fetched anew when an answer says that it is stale', async () => {
     const { cache, facts, upstream } = await withToken()
-    cache.invalidate(facts.settings.name)
+    cache.invalidate(facts.settings.name, null)
     const next = signed(cache.sign(facts))
     upstream.answer(200, 'token-2')
     expect(await next).toEqual(queryOf('token-2'))
@@ -290,7 +290,7 @@ describe('a token that is signed here', () => {
     const { cache, facts } = signer()
     cache.sign(facts)
     expect(cache.sign(withSecret(facts, 'rotated'))).toEqual(bearer('rotated-2'))
-    cache.invalidate(facts.settings.name)
+    cache.invalidate(facts.settings.name, null)
     expect(cache.sign(withSecret(facts, 'rotated'))).toEqual(bearer('rotated-3'))
   })
 })

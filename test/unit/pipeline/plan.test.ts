@@ -68,7 +68,7 @@ function plan(deps: Deps, live: Live, body: object, api: 'chat' | 'completions' 
   return nextStep(deps, planned, call, [], new Set())
 }
 
-const ids = (step: Step): string[] => (step.kind === 'ask' ? step.targets.map((target) => target.id) : [])
+const ids = (step: Step): string[] => (step.kind === 'ask' ? step.aims.map(({ target }) => target.id) : [])
 
 function decisionOf(step: Step): Decision {
   if (step.kind === 'wait') throw new Error('it waits')
@@ -156,7 +156,7 @@ describe('when nothing is left the client is told why', () => {
     ] as const) {
       expect(ids(plan(deps, live, { model: id }))).toEqual([id])
       const request = `r${requests}`
-      planner.attemptStarted(request, id, clock.nowMs())
+      planner.attemptStarted(request, id, null, clock.nowMs())
       planner.failed(request, id, 'rate_limit', waitMs, clock.nowMs())
     }
     clock.advance(1_000)

@@ -31,6 +31,7 @@ export function target(id: string, changes: Partial<PlannerTarget> = {}): Planne
     contextWindow: null,
     limits: { rpm: null, tpm: null, concurrency: null },
     sharedLimits: null,
+    accounts: [],
     prior: null,
     isThinking: false,
     lacks: () => false,
@@ -107,7 +108,7 @@ export class Play {
   }
 
   attempt(id: string, chosen: string, behaviour: Behaviour, startMs: number): void {
-    this.planner.attemptStarted(id, chosen, startMs)
+    this.planner.attemptStarted(id, chosen, null, startMs)
     if ('error' in behaviour) {
       const { error, afterMs = 50, retryAfterMs = null } = behaviour
       this.planner.failed(id, chosen, error, retryAfterMs, startMs + afterMs)

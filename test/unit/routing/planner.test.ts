@@ -145,7 +145,7 @@ describe('what is observed', () => {
     for (let silent = 0; silent < 3; silent++) {
       const request = play.request()
       play.planner.decide(request, play.nowMs)
-      play.planner.attemptStarted(request.id, 'a/cheap', play.nowMs)
+      play.planner.attemptStarted(request.id, 'a/cheap', null, play.nowMs)
       play.nowMs += 300
     }
     play.nowMs += 900
@@ -161,7 +161,7 @@ describe('what is observed', () => {
     const before = play.decide().pSlo
     const request = play.request()
     play.planner.decide(request, play.nowMs)
-    play.planner.attemptStarted(request.id, 'a/cheap', play.nowMs)
+    play.planner.attemptStarted(request.id, 'a/cheap', null, play.nowMs)
     play.planner.firstByte(request.id, 'a/cheap')
     play.nowMs += 5_000
     expect(play.decide().pSlo).toBeGreaterThan(before - 0.05)
@@ -185,7 +185,7 @@ describe('what is observed', () => {
     expect(play.decide().order).toContain('a/cheap')
     const probe = play.request()
     play.planner.decide(probe, play.nowMs)
-    play.planner.attemptStarted(probe.id, 'a/cheap', play.nowMs)
+    play.planner.attemptStarted(probe.id, 'a/cheap', null, play.nowMs)
     expect(play.decide().order).toEqual(['b/dear'])
   })
 })
@@ -287,7 +287,7 @@ describe('hedging', () => {
     }
     const request = play.request()
     const { hedgeAfterMs } = play.planner.decide(request, play.nowMs)
-    play.planner.attemptStarted(request.id, 'a/cheap', play.nowMs)
+    play.planner.attemptStarted(request.id, 'a/cheap', null, play.nowMs)
     return { play, id: request.id, after: hedgeAfterMs }
   }
 
@@ -300,8 +300,8 @@ describe('hedging', () => {
   test('goes to another target, once, while the first is silent', () => {
     const { play, id } = late()
     play.nowMs += 900
-    expect(play.planner.hedge(id, play.nowMs)).toBe('b/dear')
-    play.planner.attemptStarted(id, 'b/dear', play.nowMs)
+    expect(play.planner.hedge(id, play.nowMs)).toEqual({ target: 'b/dear', account: null })
+    play.planner.attemptStarted(id, 'b/dear', null, play.nowMs)
     expect(play.planner.hedge(id, play.nowMs)).toBeNull()
   })
 

@@ -183,6 +183,7 @@ test('every setting in force arrives where the pipeline reads it', () => {
     name: 'main',
     provider: vendor,
     apiKey: 'k',
+    accounts: [],
     baseUrl: 'https://x.intl.vendor.example/v1',
     region: 'intl',
     allowPrivate: false,
@@ -192,6 +193,7 @@ test('every setting in force arrives where the pipeline reads it', () => {
   })
   expect(settings.providers.get('lab')).toMatchObject({
     apiKey: null,
+    accounts: [],
     region: 'lab',
     onClientAbort: null,
     enabled: true,
