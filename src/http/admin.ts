@@ -15,6 +15,7 @@ import { requireAdmin } from './access.ts'
 import { scopeJson } from './admin-budgets.ts'
 import { attemptJson, decisionJson, requestJson } from './admin-json.ts'
 import { type KeyRoutesOptions, keyRoutes } from './admin-keys.ts'
+import { policyRoutes } from './admin-policies.ts'
 import { asked, oneOf, readInstant, readLimit } from './admin-query.ts'
 import { routingRoutes } from './admin-routing.ts'
 import { usageRoutes } from './usage.ts'
@@ -31,6 +32,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   keyRoutes(app, options)
   usageRoutes(app, options)
   routingRoutes(app, options)
+  policyRoutes(app, options)
   app.get('/admin/v1/budgets', (context) => {
     requireAdmin(context, options)
     const { admission, keys, live } = options.deps

@@ -3,6 +3,7 @@
 
 import { assert } from '#core/assert.ts'
 import type { FailureKind } from '#core/errors.ts'
+import type { PolicySettings } from '#core/settings.ts'
 import { Allowance } from './allowance.ts'
 import type { BreakerState } from './breaker.ts'
 import { type Call, Calls, noteSpent, openCall, runningAt, ttftBarMs } from './call.ts'
@@ -58,7 +59,8 @@ export class Planner {
     const explored = call.attempts > 0 ? 1 : this.#explore(call, book, usable, barMs, nowMs)
     if (call.attempts === 0) {
       call.promised = usable[0]?.chance ?? 0
-      book.worth.chose(call.promised, policy.slo)
+      // Other sorts do not weigh it, so that what they choose says nothing of what it should be.
+      if (policy.sort === 'value') book.worth.chose(call.promised, policy.slo)
     }
     call.attempts++
     call.propensity = explored
@@ -224,9 +226,11 @@ export class Planner {
     return this.#targets.of(target).status(target.isThinking, nowMs)
   }
 
-  /** What requests under a policy are worth now, by the policy's name. */
-  worth(request: PlannerRequest): WorthState {
-    return this.#bookOf(request).worth.state(request.policy.slo)
+  /** What requests under a policy are worth now, by the model that was asked for. */
+  worths(policy: PolicySettings): readonly { readonly model: string; readonly state: WorthState }[] {
+    return this.#books
+      .under(policy)
+      .map(({ model, book }) => ({ model, state: book.worth.state(policy.slo) }))
   }
 
   #sift(call: Call, nowMs: number): void {

@@ -76,4 +76,11 @@ export class PolicyBooks {
     }
     return book
   }
+
+  under({ name }: PolicySettings): readonly { readonly model: string; readonly book: PolicyBook }[] {
+    const prefix = `${name} `
+    return [...this.#books]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, book]) => ({ model: key.slice(prefix.length), book }))
+  }
 }

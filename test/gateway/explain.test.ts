@@ -211,6 +211,21 @@ describe('targets', () => {
   })
 })
 
+test('policies say their version, their settings and what their requests are worth', async () => {
+  await gateway.chat({ model: 'm' })
+  const { data } = (await gateway.admin('/policies')) as { data: Json[] }
+  expect(data.map(({ name }) => name)).toEqual(['default', 'fast', 'one', 'p'])
+  const own = data.find(({ name }) => name === 'p')
+  expect(own).toMatchObject({
+    version: expect.stringMatching(/^[0-9a-f]{8}$/),
+    sort: 'price',
+    currency: 'CNY',
+  })
+  expect(own?.['models']).toContainEqual(
+    expect.objectContaining({ model: 'm', declared: false, unreachable: false }),
+  )
+})
+
 describe('sluice explain', () => {
   function run(args: readonly string[], input: string): Promise<{ code: number; output: string }> {
     return new Promise((resolve) => {
