@@ -98,3 +98,36 @@ test(`rows of all kinds are read as they were written (seed ${SEED})`, () => {
     { seed: SEED, numRuns: RUNS },
   )
 })
+
+test('a decision of before it gave its reasons has none', () => {
+  const decision = '["quick","price",false,[["a/x","0.001",300,20,"cheapest"]],[["b/y","capability","tools"]]]'
+  const head = `["demo",{},"m","chat",true,"CNY",${decision},null]`
+  const { request } = parseEntry('r1', 1, `[${head},[200,"success",null,1,5,10]]`)
+  expect(request.decision).toEqual({
+    policy: 'quick',
+    policyVersion: null,
+    sort: 'price',
+    value: null,
+    explored: false,
+    propensity: 1,
+    candidates: [
+      {
+        target: 'a/x',
+        account: null,
+        estimatedCost: '0.001',
+        pSlo: null,
+        ttftMs: 300,
+        tokensPerSecond: null,
+        cachedTokens: 0,
+        samples: 20,
+        utility: null,
+        reason: 'cheapest',
+      },
+    ],
+    runnerUp: null,
+    excluded: [{ target: 'b/y', reason: 'capability', detail: 'tools' }],
+    counterfactuals: [],
+    sloRelaxed: false,
+    later: [],
+  })
+})
