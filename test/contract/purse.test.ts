@@ -10,6 +10,7 @@ import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import type { Deps, Exchange } from '#pipeline/context.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import { InputGauge } from '#pipeline/input-gauge.ts'
+import { openLane } from '#pipeline/lane.ts'
 import type { TargetFacts } from '#pipeline/live.ts'
 import { OutputGauge } from '#pipeline/output-gauge.ts'
 import { bookEnd, bookOpen, requestRow } from '#pipeline/settle.ts'
@@ -167,8 +168,7 @@ function open(deps: Deps, id: string, key: (typeof keys)[number] | undefined): E
     model: 'm',
     call: null,
     decision: null,
-    grant: null,
-    held: null,
+    lane: openLane(),
     limitHeaders: {},
     attempts: [],
     attemptsStarted: 0,

@@ -100,7 +100,8 @@ test(`rows of all kinds are read as they were written (seed ${SEED})`, () => {
 })
 
 test('a decision of before it gave its reasons has none', () => {
-  const decision = '["quick","price",false,[["a/x","0.001",300,20,"cheapest"]],[["b/y","capability","tools"]]]'
+  const decision =
+    '["quick","price",false,[["a/x","0.001",300,20,"cheapest"]],[["b/y","capability","tools"]]]'
   const head = `["demo",{},"m","chat",true,"CNY",${decision},null]`
   const { request } = parseEntry('r1', 1, `[${head},[200,"success",null,1,5,10]]`)
   expect(request.decision).toEqual({
