@@ -110,21 +110,6 @@ describe('a connection', () => {
     )
   })
 
-  test('whose client has ended its side before the answer counts as left', async () => {
-    const asked = Promise.withResolvers<void>()
-    upstream.script(() => {
-      asked.resolve()
-      return { head: '', ending: 'hang' }
-    })
-    const got = await exchangeBytes(gateway.port, post(withLength), { endAfter: asked.promise })
-    expect(got).toEqual({ text: '', closed: true })
-    await upstream.requests.at(-1)?.whenAborted
-    upstream.script(answer('served'))
-    const page = (await gateway.admin('/requests?limit=1')) as { data: { id: string }[] }
-    const detail = await gateway.detail(page.data[0]?.id ?? '')
-    expect(detail.outcome).toBe('cancelled')
-  })
-
   test('that says nothing does not keep others waiting', async () => {
     const silent = Array.from({ length: 50 }, () =>
       exchangeBytes(gateway.port, 'POST /v1/chat', { forMs: 500 }),

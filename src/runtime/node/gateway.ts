@@ -23,6 +23,7 @@ import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { followBalances } from './balances.ts'
 import { openBudgetBooks } from './budgets.ts'
+import { keepHalfClosed } from './half-closed.ts'
 import { nodeInference, peerOf, serveInference } from './inference.ts'
 import { createKeyRing, createNodeKeys } from './keys.ts'
 import { openLedger, pathOfStore } from './ledger.ts'
@@ -210,6 +211,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     else serveInference(deps, request, response, api)
   })
   server.requestTimeout = 0
+  keepHalfClosed(server)
   await openPort(server, settings.server.host, settings.server.port)
   const { port } = server.address() as AddressInfo
   return {

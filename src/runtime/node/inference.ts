@@ -11,6 +11,7 @@ import { CORS_HEADERS } from '#http/cors.ts'
 import type { Peer } from '#pipeline/client-address.ts'
 import type { ClientApi, Deps } from '#pipeline/context.ts'
 import { handle } from '#pipeline/handle.ts'
+import { WaitingAnswer } from './half-closed.ts'
 
 /** A body that stops arriving is given up. */
 const BODY_IDLE_MS = 60_000
@@ -61,12 +62,15 @@ class NodeSink implements ClientSink {
   onClose: (() => void) | null = null
   readonly #response: ServerResponse
   readonly #crossOrigin: boolean
+  readonly #waiting: WaitingAnswer
   #waitsForDrain = false
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.#response = response
     this.#crossOrigin = request.headers.origin !== undefined
+    this.#waiting = new WaitingAnswer(request.socket, response)
     response.on('close', () => {
+      this.#waiting.ends()
       if (!response.writableFinished) this.onClose?.()
     })
     // A socket error is followed by `close`, which ends the exchange.
@@ -74,6 +78,7 @@ class NodeSink implements ClientSink {
   }
 
   head(status: number, headers: Readonly<Record<string, string>>): void {
+    this.#waiting.begins(headers['content-type'])
     this.#response.writeHead(status, this.#crossOrigin ? { ...headers, ...CORS_HEADERS } : headers)
   }
 
