@@ -6,6 +6,8 @@ export const REQUEST_BODY_BYTES_MAX = 32 * 1024 * 1024
 export const REQUEST_BODIES_BYTES_MAX = 512 * 1024 * 1024
 /** A body that has not arrived whole by then never will: a client that drips must not hold a place for ever. */
 export const REQUEST_BODY_MS_MAX = 5 * 60_000
+/** A body of which nothing arrives for so long is given up. */
+export const REQUEST_BODY_IDLE_MS_MAX = 60_000
 /** Deeper JSON is refused: no client nests so deep, and recursion elsewhere must stay bounded. */
 export const JSON_DEPTH_MAX = 128
 /** An unstreamed answer is held whole (to read its usage and to fall back); above this it is an upstream fault. */

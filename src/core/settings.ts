@@ -14,6 +14,9 @@ export interface Settings {
     readonly port: number
     readonly drainMs: number
     readonly bodyBytesMax: number
+    /** How long nothing of a body may arrive, and how long all of it may take. */
+    readonly bodyIdleMs: number
+    readonly bodyMsMax: number
     /** Answers whose client has left. */
     readonly abandoned: {
       readonly drainMs: number

@@ -12,7 +12,7 @@ import type { GatewayError } from '#core/errors.ts'
 import type { AttemptRow, Journal } from '#core/ledger.ts'
 import type { ClientSink, Clock, Random, Upstream } from '#core/ports.ts'
 import type { HmacSha256 } from '#core/provider.ts'
-import type { KeySettings } from '#core/settings.ts'
+import type { KeySettings, Settings } from '#core/settings.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import type { Planner } from '#routing/planner.ts'
 import type { MemberScan } from '#wire/json-members.ts'
@@ -57,13 +57,16 @@ export interface Deps {
 /** The client formats. */
 export type ClientApi = 'chat' | 'completions'
 
+/** What a body may be and take. */
+export type BodyBounds = Pick<Settings['server'], 'bodyBytesMax' | 'bodyIdleMs' | 'bodyMsMax'>
+
 /** A request as the runtime hands it over. */
 export interface Incoming extends Asker {
   readonly api: ClientApi
   /** A header of its routing, by its name in lower case; null: not sent. */
   readonly header: (name: 'x-session-id' | 'x-sluice-policy') => string | null
   /** `take` hears of every chunk's bytes and throws when the instance holds too many. @throws GatewayError */
-  readonly readBody: (bytesMax: number, take: (bytes: number) => void) => Promise<Uint8Array>
+  readonly readBody: (bounds: BodyBounds, take: (bytes: number) => void) => Promise<Uint8Array>
   readonly sink: ClientSink
 }
 

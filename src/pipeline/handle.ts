@@ -24,8 +24,8 @@ export async function handle(deps: Deps, incoming: Incoming): Promise<void> {
   try {
     checkLoad(deps)
     exchange.key = authenticate(deps, exchange.live, incoming, exchange.startedAtMs)
-    const { bodyBytesMax } = exchange.live.settings.server
-    const bytes = await incoming.readBody(bodyBytesMax, (length) => takeBytes(deps, exchange, length))
+    const { server } = exchange.live.settings
+    const bytes = await incoming.readBody(server, (length) => takeBytes(deps, exchange, length))
     const call = readCall(incoming.api, bytes, incoming.header('x-sluice-policy'))
     exchange.call = call
     exchange.model = call.model

@@ -8,6 +8,8 @@ import {
   ABANDONED_MS_MAX,
   ANSWER_BODY_BYTES_MAX,
   REQUEST_BODY_BYTES_MAX,
+  REQUEST_BODY_IDLE_MS_MAX,
+  REQUEST_BODY_MS_MAX,
 } from '#core/limits.ts'
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
@@ -36,6 +38,12 @@ const server = z.strictObject({
     .max(BODY_BYTES_MAX)
     .default(REQUEST_BODY_BYTES_MAX)
     .describe('Larger request bodies are answered with 413.'),
+  body_idle_ms: milliseconds
+    .default(REQUEST_BODY_IDLE_MS_MAX)
+    .describe('A request body of which nothing arrives for so long is answered with 408.'),
+  body_ms_max: milliseconds
+    .default(REQUEST_BODY_MS_MAX)
+    .describe('A request body that has not arrived whole by then is answered with 408.'),
   abandoned: z
     .strictObject({
       drain_ms: milliseconds.default(ABANDONED_MS_MAX).describe('For how long one is read on.'),

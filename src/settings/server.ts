@@ -32,6 +32,8 @@ export function readBase(scope: Scope, env: Environment): Base {
       port: portFromEnv(env, report) ?? server.port,
       drainMs: server.drain_ms,
       bodyBytesMax: server.body_bytes_max,
+      bodyIdleMs: server.body_idle_ms,
+      bodyMsMax: server.body_ms_max,
       abandoned: {
         drainMs: server.abandoned.drain_ms,
         bytesMax: server.abandoned.bytes_max,

@@ -1,7 +1,7 @@
 // A client that knows nothing of ours: requests as bytes, answers as bytes, and the moment of each piece.
 
 import { type Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 
 export interface AskOptions {
   readonly method?: string
@@ -166,12 +166,16 @@ export interface RawExchange {
   readonly closed: boolean
 }
 
-/** Writes bytes to a port as they are. `endAfter`: our side ends then, and still reads. */
+/**
+ * Writes bytes to a port as they are. `endAfter`: our side ends then, and still reads. `drip`: what is written behind
+ * them, piece by piece.
+ */
 export function exchangeBytes(
   port: number,
   bytes: string | readonly string[],
   options: {
     readonly endAfter?: Promise<unknown>
+    readonly drip?: readonly (() => Promise<string>)[]
     readonly untilText?: RegExp
     readonly forMs?: number
   } = {},
@@ -193,5 +197,14 @@ export function exchangeBytes(
     socket.on('error', () => finish(true))
     for (const part of typeof bytes === 'string' ? [bytes] : bytes) socket.write(part, 'latin1')
     void options.endAfter?.then(() => socket.end())
+    void drip(socket, options.drip ?? [])
   })
+}
+
+async function drip(socket: Socket, pieces: readonly (() => Promise<string>)[]): Promise<void> {
+  for (const piece of pieces) {
+    const text = await piece()
+    if (!socket.writable) return
+    socket.write(text, 'latin1')
+  }
 }

@@ -122,6 +122,8 @@ export function liveOf(
       port: 0,
       drainMs: 0,
       bodyBytesMax: 1 << 25,
+      bodyIdleMs: 60_000,
+      bodyMsMax: 300_000,
       trustedProxies: [],
       abandoned: { drainMs: 1, bytesMax: 1, drainsMax: 0 },
     },

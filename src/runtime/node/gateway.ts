@@ -83,6 +83,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     readConfig(options.configPath, options.env, lists, balances, pepper)
   let live = await read(folders)
   const { settings } = live
+  const server = createServer()
   const missing = noProviderEnabled(settings)
   if (missing !== null) throw new Error(missing)
   const storePath = pathOfStore(settings.store, options.env['SLUICE_JOURNAL'])
@@ -170,6 +171,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
       refuseTakenNames(next, ring)
       await budgets.seedRunning(scopesOf(next.settings, ring))
       applyReload(deps, live, next, log)
+      boundReading(server, next.settings)
       // Prices may have changed while the ledger was asked.
       live = compileLive(next.settings, catalogueOf(next.settings, prices.lists, balances))
       desk.keep(scopesInForce())
@@ -205,12 +207,12 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     startedSeconds: Math.floor(clock.nowMs() / 1000),
   })
   const listen = getRequestListener(app.hono.fetch, { overrideGlobalObjects: false })
-  const server = createServer((request, response) => {
+  server.on('request', (request, response) => {
     const api = app.inferenceAt(request.method ?? '', pathOf(request.url ?? ''))
     if (api === null) void listen(request, response)
     else serveInference(deps, request, response, api)
   })
-  server.requestTimeout = 0
+  boundReading(server, settings)
   keepHalfClosed(server)
   await openPort(server, settings.server.host, settings.server.port)
   const { port } = server.address() as AddressInfo
@@ -253,6 +255,11 @@ function haveSameKeys(a: ProviderSettings, b: ProviderSettings): boolean {
   const keys = ({ apiKey, accounts }: ProviderSettings): string =>
     JSON.stringify([apiKey, ...accounts.map((account) => [account.name, account.apiKey])])
   return keys(a) === keys(b)
+}
+
+/** Node's own bound, for bodies that nobody reads: of refused requests, and on other routes. It looks every half minute. */
+function boundReading(server: Server, { server: { bodyMsMax } }: Settings): void {
+  server.requestTimeout = server.headersTimeout + bodyMsMax
 }
 
 function pathOf(url: string): string {

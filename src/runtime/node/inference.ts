@@ -5,16 +5,12 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { Context } from 'hono'
 import { GatewayError } from '#core/errors.ts'
-import { REQUEST_BODY_MS_MAX } from '#core/limits.ts'
 import type { ClientSink } from '#core/ports.ts'
 import { CORS_HEADERS } from '#http/cors.ts'
 import type { Peer } from '#pipeline/client-address.ts'
-import type { ClientApi, Deps } from '#pipeline/context.ts'
+import type { BodyBounds, ClientApi, Deps } from '#pipeline/context.ts'
 import { handle } from '#pipeline/handle.ts'
 import { WaitingAnswer } from './half-closed.ts'
-
-/** A body that stops arriving is given up. */
-const BODY_IDLE_MS = 60_000
 
 /** For requests that reach Hono's handlers after all. */
 export function nodeInference(
@@ -38,7 +34,7 @@ export function serveInference(
     header: (name) => headerOf(request, name),
     authorization: request.headers.authorization ?? null,
     peer: () => peerOf(request),
-    readBody: (bytesMax, take) => readBody(request, response, bytesMax, take),
+    readBody: (bounds, take) => readBody(request, response, bounds, take),
     sink: new NodeSink(request, response),
   })
 }
@@ -111,7 +107,7 @@ function ignore(): void {
 function readBody(
   request: IncomingMessage,
   response: ServerResponse,
-  bytesMax: number,
+  bounds: BodyBounds,
   take: (bytes: number) => void,
 ): Promise<Uint8Array> {
   const encoding = request.headers['content-encoding']
@@ -120,9 +116,9 @@ function readBody(
     return Promise.reject(new GatewayError('unsupported_media_type', message))
   }
   const declared = Number(request.headers['content-length'])
-  if (declared > bytesMax) return Promise.reject(tooLarge(response, bytesMax))
+  if (declared > bounds.bodyBytesMax) return Promise.reject(tooLarge(response, bounds.bodyBytesMax))
   return new Promise((resolve, reject) => {
-    const body = new ArrivingBody(request, response, bytesMax, take, resolve, reject)
+    const body = new ArrivingBody(request, response, bounds, take, resolve, reject)
     request.on('data', body.onData)
     request.on('end', body.onEnd)
     request.on('error', body.onError)
@@ -133,12 +129,14 @@ function readBody(
 class ArrivingBody {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #bytesMax: number
+  readonly #bounds: BodyBounds
   readonly #take: (bytes: number) => void
   readonly #resolve: (bytes: Uint8Array) => void
   readonly #reject: (error: unknown) => void
   readonly #startedMs = performance.now()
-  #heardMs = this.#startedMs
+  /** When it was last seen to have grown, and to what. */
+  #grownMs = this.#startedMs
+  #grownTo = 0
   #place = arriving.length
   #length = 0
   #first: Buffer | null = null
@@ -147,14 +145,14 @@ class ArrivingBody {
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
-    bytesMax: number,
+    bounds: BodyBounds,
     take: (bytes: number) => void,
     resolve: (bytes: Uint8Array) => void,
     reject: (error: unknown) => void,
   ) {
     this.#request = request
     this.#response = response
-    this.#bytesMax = bytesMax
+    this.#bounds = bounds
     this.#take = take
     this.#resolve = resolve
     this.#reject = reject
@@ -164,7 +162,8 @@ class ArrivingBody {
 
   readonly onData = (chunk: Buffer): void => {
     this.#length += chunk.length
-    if (this.#length > this.#bytesMax) return this.#refuse(tooLarge(this.#response, this.#bytesMax))
+    const { bodyBytesMax } = this.#bounds
+    if (this.#length > bodyBytesMax) return this.#refuse(tooLarge(this.#response, bodyBytesMax))
     try {
       this.#take(chunk.length)
     } catch (error) {
@@ -174,7 +173,6 @@ class ArrivingBody {
     else {
       this.#more ??= [this.#first]
       this.#more.push(chunk)
-      this.#heardMs = performance.now()
     }
   }
 
@@ -189,9 +187,14 @@ class ArrivingBody {
   }
 
   check(nowMs: number): void {
-    if (nowMs - this.#heardMs > BODY_IDLE_MS) {
-      this.#late(`stopped arriving for ${BODY_IDLE_MS / 1000} s`)
-    } else if (nowMs - this.#startedMs > REQUEST_BODY_MS_MAX) this.#late('did not arrive in time')
+    const { bodyIdleMs, bodyMsMax } = this.#bounds
+    if (this.#length > this.#grownTo) {
+      this.#grownTo = this.#length
+      this.#grownMs = nowMs
+    }
+    if (nowMs - this.#grownMs > bodyIdleMs) this.#late(`stopped arriving for ${bodyIdleMs / 1000} s`)
+    else if (nowMs - this.#startedMs > bodyMsMax)
+      this.#late(`did not arrive whole within ${bodyMsMax / 1000} s`)
   }
 
   /** An array, the last taking the place of the one that leaves: a Set that turns over keeps the gone alive. */
@@ -220,7 +223,7 @@ class ArrivingBody {
 }
 
 const NO_BYTES = new Uint8Array(0)
-const WATCH_MS = 1_000
+const WATCH_MS = 500
 const arriving: ArrivingBody[] = []
 let watch: NodeJS.Timeout | null = null
 

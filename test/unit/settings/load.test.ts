@@ -23,7 +23,14 @@ describe('a small configuration', () => {
 
   test('takes the documented defaults', () => {
     expect(settings).toMatchObject({
-      server: { host: '127.0.0.1', port: 8787, drainMs: 30_000, bodyBytesMax: REQUEST_BODY_BYTES_MAX },
+      server: {
+        host: '127.0.0.1',
+        port: 8787,
+        drainMs: 30_000,
+        bodyBytesMax: REQUEST_BODY_BYTES_MAX,
+        bodyIdleMs: 60_000,
+        bodyMsMax: 300_000,
+      },
       admin: { token: null },
       metrics: { public: false },
       store: 'sqlite:data/sluice.db',
@@ -89,6 +96,8 @@ test('every setting in force arrives where the pipeline reads it', () => {
       port: 0,
       drain_ms: 1,
       body_bytes_max: 100,
+      body_idle_ms: 4,
+      body_ms_max: 5,
       abandoned: { drain_ms: 2, bytes_max: 3, drains_max: 0 },
     },
     admin: { token: 'admin-token' },
@@ -149,6 +158,8 @@ test('every setting in force arrives where the pipeline reads it', () => {
       port: 0,
       drainMs: 1,
       bodyBytesMax: 100,
+      bodyIdleMs: 4,
+      bodyMsMax: 5,
       abandoned: { drainMs: 2, bytesMax: 3, drainsMax: 0 },
     },
     admin: { token: 'admin-token' },
