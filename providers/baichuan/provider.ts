@@ -10,8 +10,8 @@ export const provider = {
   region: 'cn',
   credential: { kind: 'bearer' },
   keyRequired: true,
-  // Text, and files by id for the M-Plus models.
-  cannot: ['json_schema', 'vision', 'video_input', 'audio_input'],
+  // Text. The M-Plus models take files by id, in a part of their own and not in OpenAI's.
+  cannot: ['json_schema', 'vision', 'video_input', 'audio_input', 'file_input'],
   quirks: {
     // It comes unasked in the last chunk, which still carries text, and there is no `[DONE]` behind it.
     streamUsage: 'always',

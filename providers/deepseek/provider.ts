@@ -13,7 +13,7 @@ export const provider = {
   credential: { kind: 'bearer' },
   keyRequired: true,
   // The request schema has neither n nor a JSON schema, and parts only for the vision model.
-  cannot: ['n', 'json_schema', 'vision', 'video_input', 'audio_input'],
+  cannot: ['n', 'json_schema', 'vision', 'video_input', 'audio_input', 'file_input'],
   quirks: {
     // Usage stands on the finish chunk, not in a chunk of its own; `usage: null` before.
     streamUsage: 'option',

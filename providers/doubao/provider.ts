@@ -19,6 +19,8 @@ export const provider = {
   region: 'cn',
   credential: { kind: 'bearer' },
   keyRequired: true,
+  // Parts are text, image_url, video_url and input_audio (volcengine-python-sdk content_part_*); files are for Responses.
+  cannot: ['file_input'],
   quirks: {
     // Chunks say `usage: null` unless stream_options.include_usage is sent (SDK chat_completion_stream_options_param.py).
     streamUsage: 'option',

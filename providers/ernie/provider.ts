@@ -42,7 +42,7 @@ export const provider = {
     // X1 Turbo: no stop, no response_format; the model thinks by itself.
     {
       match: /^ernie-x1/i,
-      cannot: ['stop', 'json_object', 'json_schema', 'vision', 'audio_input', 'video_input'],
+      cannot: ['stop', 'json_object', 'json_schema', 'vision', 'audio_input', 'video_input', 'file_input'],
       quirks: { thinking: { style: 'none' } },
       thinksByDefault: true,
     },
@@ -51,7 +51,7 @@ export const provider = {
     // Text models of before 4.5, and the role-play ones.
     {
       match: /^ernie-(3\.5|4\.0|speed|lite|tiny|char|novel)/i,
-      cannot: ['vision', 'audio_input', 'video_input'],
+      cannot: ['vision', 'audio_input', 'video_input', 'file_input'],
       quirks: { thinking: { style: 'none' }, flattenText: true },
     },
   ],

@@ -10,9 +10,9 @@ export const provider = {
   credential: { kind: 'bearer' },
   keyRequired: false,
   completionsPath: '/completions',
-  // Media formats of mtmd: pictures and sound. Servers of before `n_cmpl` ignore `n` in silence
+  // Media formats of mtmd: pictures and sound; another part is "unsupported content[].type". Servers of before `n_cmpl` ignore `n` in silence
   // (janhq/cortex.llamacpp#264); `capabilities: [n, …]` of a target says that its server is newer.
-  cannot: ['video_input', 'n'],
+  cannot: ['video_input', 'file_input', 'n'],
   quirks: {
     // server-task.cpp@00efb3e: a chunk with empty choices, `timings` beside the usage.
     streamUsage: 'option',

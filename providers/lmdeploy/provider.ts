@@ -35,7 +35,15 @@ export const provider = {
     // No tool parser exists for these.
     {
       match: /baichuan2?-\d|moss-moon/i,
-      cannot: ['tools', 'tool_choice', 'parallel_tool_calls', 'vision', 'audio_input', 'video_input'],
+      cannot: [
+        'tools',
+        'tool_choice',
+        'parallel_tool_calls',
+        'vision',
+        'audio_input',
+        'video_input',
+        'file_input',
+      ],
       quirks: { thinking: { style: 'none' } },
     },
   ],

@@ -11,8 +11,9 @@ export const provider = {
   credential: { kind: 'bearer' },
   keyRequired: false,
   completionsPath: '/completions',
-  // Absent from ChatCompletionRequest (openai/openai.go@fb30760): they would be ignored in silence.
-  cannot: ['tool_choice', 'parallel_tool_calls', 'n', 'video_input'],
+  // Absent from ChatCompletionRequest (openai/openai.go@fb30760): they would be ignored in silence. A file part is a 400
+  // "invalid message format" (kilocode#11878).
+  cannot: ['tool_choice', 'parallel_tool_calls', 'n', 'video_input', 'file_input'],
   quirks: {
     streamUsage: 'option',
     // "If you abort the request Ollama will stop generation" (ollama#2876).

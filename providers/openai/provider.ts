@@ -36,7 +36,8 @@ export const provider = {
   keyRequired: true,
   // No completionsPath: chat models are a 404 there ("This is a chat model and not supported in the v1/completions
   // endpoint"), so that a legacy prompt goes as a user message.
-  // Media in are pictures, and sound for the models named after it.
+  // Media in are pictures, sound for the models named after it, and PDFs as file parts for "models with vision
+  // capabilities" (https://developers.openai.com/docs/guides/pdf-files, 2026-11-25).
   cannot: ['video_input', 'audio_input'],
   quirks: {
     streamUsage: 'option',
@@ -56,7 +57,11 @@ export const provider = {
     // "Search the web before responding", asked or not (guides/tools-web-search).
     { match: /-search-(preview|api)/, quirks: { searches: true, thinking: NO_EFFORT } },
     { match: /(^|-)audio(-|$)/, can: ['audio_input'], quirks: { thinking: NO_EFFORT } },
-    { match: /^(ft:)?(gpt-3\.5|gpt-4(-\d{4})?(:|$))/, cannot: ['vision'], quirks: { thinking: NO_EFFORT } },
+    {
+      match: /^(ft:)?(gpt-3\.5|gpt-4(-\d{4})?(:|$))/,
+      cannot: ['vision', 'file_input'],
+      quirks: { thinking: NO_EFFORT },
+    },
     // "All models before gpt-5.1 … do not support none."
     reasoner(
       /^(ft:)?gpt-5(-(mini|nano))?(-\d{4}-\d\d-\d\d)?(:|$)/,
@@ -68,7 +73,10 @@ export const provider = {
     // "Supported values are: 'none', 'low', 'medium', and 'high'."; xhigh came with gpt-5.1-codex-max.
     reasoner(/^(ft:)?gpt-5\.1(-\d{4}|:|$)/, ['low', 'medium', 'high'], 'none'),
     reasoner(/^(ft:)?gpt-5\./, ['low', 'medium', 'high', 'xhigh'], 'none'),
-    { ...reasoner(/^o3-mini/, ['low', 'medium', 'high'], null), cannot: ['stop', 'logprobs', 'vision'] },
+    {
+      ...reasoner(/^o3-mini/, ['low', 'medium', 'high'], null),
+      cannot: ['stop', 'logprobs', 'vision', 'file_input'],
+    },
     reasoner(/^(ft:)?o[1-9]/, ['low', 'medium', 'high'], null),
     { match: /^(ft:)?(gpt-4|chatgpt-)/, quirks: { thinking: NO_EFFORT } },
   ],

@@ -16,6 +16,8 @@ export const provider = {
   credential: { kind: 'bearer' },
   keyRequired: true,
   completionsPath: '/completions',
+  // File parts work "on any model": where it does not read them itself, OpenRouter does
+  // (https://openrouter.ai/docs/features/multimodal/pdfs, 2026-11-25).
   quirks: {
     // In the last event, always; stream_options is "deprecated and has no effect" (use-cases/usage-accounting).
     streamUsage: 'always',

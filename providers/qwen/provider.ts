@@ -28,7 +28,9 @@ export const provider = {
   formats: [nativeFormat],
   chooseFormat,
   // "tool_choice is one of the strings that should be ["none", "auto"]"; a named tool is refused while thinking.
-  cannot: ['tool_choice'],
+  // "Invalid value: file. Supported values are: 'text','image_url','video_url' and 'video'." (qwen-code#1888); Qwen-Long
+  // has its files by `fileid://` in a system message.
+  cannot: ['tool_choice', 'file_input'],
   cannotWhileThinking: UNTHOUGHT,
   quirks: {
     // No usage at all without stream_options.include_usage (openclaw#43184).

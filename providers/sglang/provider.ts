@@ -10,6 +10,8 @@ export const provider = {
   credential: { kind: 'bearer' },
   keyRequired: false,
   completionsPath: '/completions',
+  // Not among the content parts of protocol.py@004c82e.
+  cannot: ['file_input'],
   quirks: {
     // serving_chat.py@002897c: a chunk with empty choices when include_usage is sent.
     streamUsage: 'option',

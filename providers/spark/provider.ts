@@ -65,6 +65,7 @@ export const provider = {
     'vision',
     'audio_input',
     'video_input',
+    'file_input',
   ],
   quirks: GENERAL,
   models: [

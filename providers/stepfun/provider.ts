@@ -18,8 +18,8 @@ export const provider = {
   region: 'cn',
   credential: { kind: 'bearer' },
   keyRequired: true,
-  // Not in the request table of the page above.
-  cannot: ['logprobs', 'tool_choice', 'parallel_tool_calls'],
+  // Not in the request table of the page above; parts are text, image_url, video_url and input_audio (chat/object).
+  cannot: ['logprobs', 'tool_choice', 'parallel_tool_calls', 'file_input'],
   quirks: {
     // The documented stream counts up on every chunk, unasked. The option is sent all the same: a client saw no
     // usage without it (DeepSeek-Reasonix#9129).

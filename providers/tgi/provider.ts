@@ -12,7 +12,15 @@ export const provider = {
   completionsPath: '/completions',
   // ChatRequest (router/src/lib.rs@db931fc): `n` is unused; response_format wants its grammar in `value`; one tool
   // call an answer (parse_output); pictures are the only media.
-  cannot: ['n', 'parallel_tool_calls', 'json_object', 'json_schema', 'audio_input', 'video_input'],
+  cannot: [
+    'n',
+    'parallel_tool_calls',
+    'json_object',
+    'json_schema',
+    'audio_input',
+    'video_input',
+    'file_input',
+  ],
   quirks: {
     streamUsage: 'option',
     // `max_completion_tokens` is an alias; both together are a duplicate field.

@@ -10,6 +10,8 @@ export const provider = {
   credential: { kind: 'bearer' },
   keyRequired: false,
   completionsPath: '/completions',
+  // "Unsupported chat content part type: 'file'" (vllm#57774, not merged by 2026-11-25).
+  cannot: ['file_input'],
   quirks: {
     // A chunk of its own with empty choices, only on request (chat_completion/serving.py@006c49d).
     streamUsage: 'option',

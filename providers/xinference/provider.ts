@@ -37,7 +37,15 @@ export const provider = {
     // "Only {…} support tool calls": neither family is in the list.
     {
       match: /baichuan|moss-moon/i,
-      cannot: ['tools', 'tool_choice', 'parallel_tool_calls', 'vision', 'audio_input', 'video_input'],
+      cannot: [
+        'tools',
+        'tool_choice',
+        'parallel_tool_calls',
+        'vision',
+        'audio_input',
+        'video_input',
+        'file_input',
+      ],
       quirks: { thinking: { style: 'none' } },
     },
   ],

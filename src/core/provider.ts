@@ -14,6 +14,7 @@ export const CAPABILITIES = [
   'vision',
   'audio_input',
   'video_input',
+  'file_input',
   'json_object',
   'json_schema',
   'n',

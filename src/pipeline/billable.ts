@@ -6,7 +6,7 @@ import type { EstimateError, EstimateReason, TokenUsage, UsageDoubt, UsageSource
 import { NO_USAGE } from '#core/usage.ts'
 import type { AttemptEnd } from './attempt-end.ts'
 import type { Call } from './context.ts'
-import { certainInput, textOf, windowOf } from './hold.ts'
+import { certainInput, hasClip, textOf, windowOf } from './hold.ts'
 import type { InputGauge } from './input-gauge.ts'
 import type { TargetFacts } from './live.ts'
 import { answersOf, billedTokensMax, mayThink } from './output-bound.ts'
@@ -138,7 +138,7 @@ function reasonOf({ left, outcome }: AttemptEnd): EstimateReason {
 
 function estimatedInput({ gauge }: Gauges, call: Call, facts: TargetFacts): number {
   const { bytes, pictures } = textOf(call)
-  const counted = pictures === 0 ? gauge.expected(facts.target.id, bytes) : null
+  const counted = pictures === 0 && !hasClip(call) ? gauge.expected(facts.target.id, bytes) : null
   return counted ?? call.inputTokensEstimate
 }
 
@@ -179,11 +179,8 @@ function allowedTokens(call: Call, facts: TargetFacts): number {
 }
 
 function mostInput(call: Call, facts: TargetFacts): number {
-  const hasClips = call.needs.some(
-    ({ capability }) => capability === 'audio_input' || capability === 'video_input',
-  )
   const most = certainInput(call, facts)
-  return hasClips ? Math.max(most, windowOf(facts)) : most
+  return hasClip(call) ? Math.max(most, windowOf(facts)) : most
 }
 
 /** Of an attempt that has just been sent, booked with what it is taken to become. */

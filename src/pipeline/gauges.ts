@@ -3,7 +3,7 @@
 import type { AnswerState } from '#core/answer.ts'
 import type { AttemptRow } from '#core/ledger.ts'
 import type { Call, Deps } from './context.ts'
-import { textOf } from './hold.ts'
+import { hasClip, textOf } from './hold.ts'
 
 /** `streamed`: the answer's text was counted as it came; null: it came whole. */
 export function learnTokens(
@@ -17,6 +17,6 @@ export function learnTokens(
   const isCounted = row.usageSource === 'provider' || row.usageSource === 'drained'
   if (!isCounted || row.estimateError !== null || row.usageDoubt !== null || usage.inputTokens === 0) return
   const { bytes, pictures } = textOf(call)
-  if (pictures === 0) deps.gauge.observe(row.target, bytes, usage.inputTokens)
+  if (pictures === 0 && !hasClip(call)) deps.gauge.observe(row.target, bytes, usage.inputTokens)
   deps.outputGauge.observe(row.target, streamed?.outputBytes ?? 0, usage.outputTokens, row.durationMs)
 }

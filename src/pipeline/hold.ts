@@ -37,7 +37,7 @@ const OUTPUT_TOKENS_CEILING = 131_072
 const OPEN_SHARE = 8
 /** Less is no answer: beside a long prompt or under a small rate the share is exceeded. */
 const OPEN_TOKENS_MIN = 1_024
-/** A picture at its highest resolution (Qwen-VL: 16,384 tokens); clips are counted by the second and not bounded. */
+/** A picture at its highest resolution (Qwen-VL: 16,384 tokens); clips and files have no bound. */
 const PICTURE_TOKENS = 16_384
 /** Vendors' own words around the descriptions of tools. */
 const TOOL_TOKENS = 512
@@ -106,11 +106,14 @@ function whyUnbounded(
     return "nothing bounds the provider's own searches and tools, nor what they find"
   if (prices.every((price) => price.unit !== 'per_million_tokens')) return null
   if (fields === null) return 'nothing bounds how long the model thinks'
-  return hasClip(call) ? 'nothing bounds the tokens of a clip' : null
+  return hasClip(call) ? 'nothing bounds the tokens of a clip or file' : null
 }
 
-function hasClip(call: Call): boolean {
-  return call.needs.some(({ capability }) => capability === 'audio_input' || capability === 'video_input')
+const CLIPS: ReadonlySet<string> = new Set(['audio_input', 'video_input', 'file_input'])
+
+/** Clips and files: vendors count seconds and pages, of which the bytes of a request say nothing. */
+export function hasClip(call: Call): boolean {
+  return call.needs.some(({ capability }) => CLIPS.has(capability))
 }
 
 /** The call says how long its answer may be, or is made to say so. */
@@ -239,7 +242,7 @@ function sizeOf(input: HoldInput, builtIns: BuiltIns): SizeBound {
   }
 }
 
-/** No text has more tokens than bytes; clips excepted. */
+/** No text has more tokens than bytes; clips and files excepted. */
 export function certainInput(call: Call, facts: TargetFacts): number {
   return inputOf(call, builtInsOf(facts, call), (bytes) => bytes + TEMPLATE_TOKENS)
 }

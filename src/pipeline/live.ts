@@ -114,6 +114,8 @@ function directTargets(settings: Settings): (name: string) => TargetSettings | n
 
 /** Capabilities that a price list's `capabilities` speaks of; what it does not list of these, the model cannot do. */
 const LISTED: ReadonlySet<Capability> = new Set(['tools', 'vision', 'video_input', 'audio_input', 'thinking'])
+/** What a target's own `capabilities` speaks of: files too, of which no price list knows anything. */
+const CONFIGURED: ReadonlySet<Capability> = new Set([...LISTED, 'file_input'])
 
 function compileFacts(target: TargetSettings, settings: Settings, catalogue: Catalogue): TargetFacts {
   const providerSettings = settings.providers.get(target.provider)
@@ -204,7 +206,7 @@ function lackOf(
     if (format?.cannot?.includes(capability) === true) return true
     if (own !== null) {
       if (own.includes(capability)) return false
-      if (LISTED.has(capability)) return true
+      if (CONFIGURED.has(capability)) return true
     }
     if (rule.can?.includes(capability) === true) return false
     if (rule.cannot?.includes(capability) === true || provider.cannot?.includes(capability) === true)

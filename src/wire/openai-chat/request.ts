@@ -201,6 +201,7 @@ const MEDIA: ReadonlyMap<string, Capability> = new Map([
   ['input_audio', 'audio_input'],
   ['video_url', 'video_input'],
   ['video', 'video_input'],
+  ['file', 'file_input'],
 ])
 
 function addMediaNeeds(request: ChatRequest, needs: Need[]): void {

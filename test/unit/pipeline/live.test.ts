@@ -26,7 +26,11 @@ describe('what a target is known to lack', () => {
 
   test('the configuration’s list is final for what it speaks of', () => {
     const facts = factsWith(folder, 'large', { capabilities: ['tools'] })
-    expect(lacking(facts, 'tools', 'vision', 'audio_input')).toEqual(['vision', 'audio_input'])
+    expect(lacking(facts, 'tools', 'vision', 'audio_input', 'file_input')).toEqual([
+      'vision',
+      'audio_input',
+      'file_input',
+    ])
     expect(lacking(facts, 'stream', 'json_object', 'stop')).toEqual([])
     expect(lacking(facts, 'n')).toEqual(['n'])
   })
@@ -67,6 +71,10 @@ describe('what a price list says of a model', () => {
     expect(lacking(listed({ capabilities: ['tools'] }), 'tools', 'vision', 'stop', 'json_schema')).toEqual([
       'vision',
     ])
+  })
+
+  test('of files such lists say nothing', () => {
+    expect(lacking(listed({ capabilities: ['tools'] }), 'file_input')).toEqual([])
   })
 
   test('an empty list tells nothing', () => {

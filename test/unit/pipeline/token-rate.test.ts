@@ -124,10 +124,12 @@ describe('the charge is an upper bound', () => {
     expect(used()).toBe(100)
   })
 
-  test('a clip may fill the window', () => {
+  test.each([
+    ['clip', { type: 'video_url', video_url: { url: 'https://v.example/a.mp4' } }],
+    ['file', { type: 'file', file: { file_id: 'file-1' } }],
+  ])('a %s may fill the window', (_what, part) => {
     const { ask, used } = setUp({ tpm: 300_000 })
-    const clip = [{ type: 'video_url', video_url: { url: 'https://v.example/a.mp4' } }]
-    ask({ messages: [{ role: 'user', content: clip }] })
+    ask({ messages: [{ role: 'user', content: [part] }] })
     expect(used()).toBeGreaterThan(131_072)
   })
 

@@ -278,12 +278,13 @@ describe('what a request needs of a target', () => {
     { fields: { stop: 'x' }, needs: ['unstreamed < stream', 'stop < stop'] },
     { fields: content('text'), needs: ['unstreamed < stream'] },
     {
-      fields: content('image_url', 'image_url', 'input_audio', 'video', 'video_url'),
+      fields: content('image_url', 'image_url', 'input_audio', 'video', 'video_url', 'file'),
       needs: [
         'unstreamed < stream',
         'vision < messages[1].content',
         'audio_input < messages[1].content',
         'video_input < messages[1].content',
+        'file_input < messages[1].content',
       ],
     },
     // Names of Object.prototype are no media types.
