@@ -25,10 +25,12 @@ export interface TokenUsage {
  */
 export type UsageDoubt = 'malformed' | 'total' | 'parts' | 'zero' | 'behind'
 
-/** By how many tokens, up or down, the upstream's own count may differ from a row's at most. */
+/** By how much, up or down, the upstream's own count may differ from a row's at most. */
 export interface EstimateError {
   readonly inputTokens: number
   readonly outputTokens: number
+  /** Of what is billed by the time that it takes, where nobody saw its end; absent: the time is known, or bills nothing. */
+  readonly gpuMs?: number
 }
 
 /** Why the usage of an attempt is ours and not the upstream's. */

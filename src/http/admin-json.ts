@@ -12,7 +12,7 @@ import {
   type UsageTotals,
 } from '#core/ledger.ts'
 import { formatNano, formatPico, type Nano } from '#core/money.ts'
-import type { OtherUsage } from '#core/usage.ts'
+import type { EstimateError, OtherUsage } from '#core/usage.ts'
 
 export function requestJson(row: RequestRow): Record<string, unknown> {
   return {
@@ -54,13 +54,7 @@ export function attemptJson(row: AttemptRow): Record<string, unknown> {
       ...(usage.explicitCache === undefined ? {} : { explicit_cache: usage.explicitCache }),
       ...otherJson(usage.other),
       source: row.usageSource,
-      error_bound:
-        row.estimateError === null
-          ? null
-          : {
-              input_tokens: row.estimateError.inputTokens,
-              output_tokens: row.estimateError.outputTokens,
-            },
+      error_bound: row.estimateError === null ? null : errorJson(row.estimateError),
       contradiction: row.usageDoubt,
     },
     unpriced: row.outcome !== 'open' && isUnpriced(cost),
@@ -69,6 +63,11 @@ export function attemptJson(row: AttemptRow): Record<string, unknown> {
     ttft_ms: row.ttftMs,
     duration_ms: row.durationMs,
   }
+}
+
+function errorJson({ inputTokens, outputTokens, gpuMs }: EstimateError): Record<string, number> {
+  const tokens = { input_tokens: inputTokens, output_tokens: outputTokens }
+  return gpuMs === undefined ? tokens : { ...tokens, gpu_ms: gpuMs }
 }
 
 /** `list` to `package` are the parts of the native amount, before its rounding. */

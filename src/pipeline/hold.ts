@@ -42,7 +42,7 @@ const PICTURE_TOKENS = 16_384
 /** Vendors' own words around the descriptions of tools. */
 const TOOL_TOKENS = 512
 /** A timer fires late where the event loop is busy. */
-const TIMER_SLACK_MS = 1_000
+export const TIMER_SLACK_MS = 1_000
 /** Bytes of text that one token of output may stand for, where a price counts characters. */
 const CHARACTERS_PER_TOKEN = 8
 

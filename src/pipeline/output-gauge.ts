@@ -42,6 +42,12 @@ export class OutputGauge {
     return known === undefined || known.samples < SAMPLES_MIN ? null : Math.ceil(known.tokens)
   }
 
+  /** How long an answer takes; null: too few were counted. */
+  usualMs(target: string): number | null {
+    const known = this.#targets.get(target)
+    return known === undefined || known.samples < SAMPLES_MIN ? null : Math.ceil(known.ms)
+  }
+
   /** Tokens of an answer that nobody sees before it is whole, so long after it was asked for; 0: too few were counted. */
   after(target: string, ms: number): number {
     const known = this.#targets.get(target)

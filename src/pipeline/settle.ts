@@ -45,7 +45,12 @@ export function bookOpen(
     upstreamRequestId: null,
     outcome: 'open',
     httpStatus: 0,
-    usage: { ...NO_USAGE, inputTokens: call.inputTokensEstimate, outputTokens },
+    usage: {
+      ...NO_USAGE,
+      inputTokens: call.inputTokensEstimate,
+      outputTokens,
+      ...expectedTime(deps, facts),
+    },
     usageSource: 'estimated',
     estimateError: openError(call, facts, outputTokens),
     usageDoubt: null,
@@ -64,6 +69,16 @@ export function bookOpen(
       reject(new GatewayError('store_unavailable', message, { cause: failure, retryAfterMs: RETRY_AFTER_MS }))
     })
   })
+}
+
+/** Of a model that is billed by the time that it takes. */
+function expectedTime(
+  { outputGauge }: Deps,
+  { target, prices }: TargetFacts,
+): { readonly other?: { readonly gpuMs: number } } {
+  const isTimed = prices.some(({ unit }) => unit === 'per_gpu_second')
+  const gpuMs = isTimed ? outputGauge.usualMs(target.id) : null
+  return gpuMs === null ? {} : { other: { gpuMs } }
 }
 
 const RETRY_AFTER_MS = 1_000

@@ -37,6 +37,10 @@ test.each<[string, Partial<AttemptRow>]>([
     { usageSource: 'estimated', estimateError: { inputTokens: 120, outputTokens: 131_072 } },
   ],
   ['a usage that contradicts itself', { usageDoubt: 'total' }],
+  [
+    'a bound that is about time too',
+    { usageSource: 'recovered', estimateError: { inputTokens: 0, outputTokens: 7, gpuMs: 61_000 } },
+  ],
   ['both', { estimateError: { inputTokens: 0, outputTokens: 7 }, usageDoubt: 'behind' }],
   ['nothing from the upstream', { responseModel: null, upstreamRequestId: null, ttftMs: null }],
   ['quotes, line ends and other scripts', { responseModel: '"\\\n\t\u2028', upstreamRequestId: '豆包 🫘' }],

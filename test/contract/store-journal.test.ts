@@ -323,6 +323,29 @@ describe('recovery', () => {
     expect(total).toMatchObject({ requests: 3, attempts: 4, estimatedAttempts: 2 })
   })
 
+  test('says of what request it was, and until when the instance is known to have lived', async () => {
+    const first = open()
+    first.recover(estimate)
+    begin(first, 'left')
+    const ended = requestRow({ id: 'other', timeMs: START_MS + 5_000, durationMs: 700 })
+    await new Promise((resolve) =>
+      first.journal.open(
+        openRequest({ id: 'other', timeMs: ended.timeMs }),
+        openAttempt({ requestId: 'other', startedAtMs: ended.timeMs }),
+        resolve,
+      ),
+    )
+    first.journal.attempt(attemptRow({ requestId: 'other', startedAtMs: ended.timeMs + 10, durationMs: 650 }))
+    await new Promise((resolve) => first.journal.request({ ...ended, attempts: 1 }, resolve))
+    crash(first)
+    const told: unknown[] = []
+    open().recover((row, { request, aliveAtMs }) => {
+      told.push([row.requestId, request.id, request.decision?.policy, aliveAtMs])
+      return row
+    })
+    expect(told).toEqual([['left', 'left', requestRow({}).decision?.policy, START_MS + 5_700]])
+  })
+
   test('brings what was acknowledged and not yet in the tables into them, once', async () => {
     const first = open({ shipping: true })
     await whole(first, 'a')

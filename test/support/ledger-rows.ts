@@ -173,7 +173,12 @@ function arbitraryAttempt(): fc.Arbitrary<LedgerRow> {
       tags: fc.constantFrom({}, { team: 'growth' }, { app: 'web', team: 'ops "quoted"' }),
       user: fc.constantFrom(null, 'u-17', '用户 "1"'),
       usageSource: fc.constantFrom('provider', 'drained', 'estimated', 'recovered'),
-      estimateError: fc.option(fc.record({ inputTokens: fc.nat(9_000), outputTokens: fc.nat(200_000) })),
+      estimateError: fc.option(
+        fc.record(
+          { inputTokens: fc.nat(9_000), outputTokens: fc.nat(200_000), gpuMs: fc.nat(600_000) },
+          { requiredKeys: ['inputTokens', 'outputTokens'] },
+        ),
+      ),
       usageDoubt: fc.option(fc.constantFrom('malformed', 'total', 'parts', 'zero', 'behind')),
       usage: fc.record({
         inputTokens: tokens,

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { AttemptRow, BalanceUsed, Journal, LedgerStore } from '#core/ledger.ts'
+import type { BalanceUsed, Journal, LedgerStore } from '#core/ledger.ts'
 import { JOURNAL_PENDING_ROWS_MAX } from '#core/limits.ts'
 import type { Settings } from '#core/settings.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
@@ -14,6 +14,7 @@ import { withOwnRows } from '#store/own-rows.ts'
 import { createRedisKeyStore } from '#store/redis/key-store.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
+import type { Estimate } from '#store/sqlite/recovery.ts'
 import { openSqliteLedger, type SqliteLedger } from '#store/sqlite/store.ts'
 import { openNodeAppendLog } from './append-log.ts'
 import { type Checkpointer, startCheckpointer } from './checkpointer.ts'
@@ -38,7 +39,7 @@ export interface NodeLedger {
   readonly isShared: boolean
   readonly keys: SharedKeys
   /** Books what a crash left open, as `estimate` prices it; once, before anything is read of what was spent. */
-  recover(estimate: (row: AttemptRow) => AttemptRow): void
+  recover(estimate: Estimate): void
   readonly describe: string
   /** What keeps rows in memory; null: nothing does. */
   readonly trouble: () => LedgerTrouble | null

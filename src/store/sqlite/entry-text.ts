@@ -54,6 +54,7 @@ type DoubtsJson = readonly [
   inputTokensError: number | null,
   outputTokensError: number | null,
   doubt: UsageDoubt | null,
+  gpuMsError?: number,
 ]
 type CostJson = readonly [
   amountNano: number,
@@ -121,8 +122,15 @@ export function attemptText(row: AttemptRow): string {
     Math.round(row.durationMs),
     usage.other === undefined ? null : withoutText(usage.other),
   ]
-  if (estimateError !== null || usageDoubt !== null)
-    list.push([estimateError?.inputTokens ?? null, estimateError?.outputTokens ?? null, usageDoubt])
+  if (estimateError !== null || usageDoubt !== null) {
+    const doubts = [
+      estimateError?.inputTokens ?? null,
+      estimateError?.outputTokens ?? null,
+      usageDoubt,
+    ] as const
+    const gpuMs = estimateError?.gpuMs
+    list.push(gpuMs === undefined ? doubts : [...doubts, gpuMs])
+  }
   return JSON.stringify(list)
 }
 
@@ -227,9 +235,10 @@ function attemptOf(fields: AttemptJson, request: RequestRow): AttemptRow {
 
 function doubtsOf(doubts: DoubtsJson | undefined): Pick<AttemptRow, 'estimateError' | 'usageDoubt'> {
   if (doubts === undefined) return { estimateError: null, usageDoubt: null }
-  const [inputTokens, outputTokens, usageDoubt] = doubts
-  const isBounded = inputTokens !== null && outputTokens !== null
-  return { estimateError: isBounded ? { inputTokens, outputTokens } : null, usageDoubt }
+  const [inputTokens, outputTokens, usageDoubt, gpuMs] = doubts
+  if (inputTokens === null || outputTokens === null) return { estimateError: null, usageDoubt }
+  const error = { inputTokens, outputTokens }
+  return { estimateError: gpuMs === undefined ? error : { ...error, gpuMs }, usageDoubt }
 }
 
 function costOf([amountNano, currency, nativeNano, nativeCurrency, priceVersion, lines]: CostJson): Cost {

@@ -50,6 +50,7 @@ export class SqliteJournal implements Journal {
   #retryTimer: Timer | null = null
   #rotateFailure: Error | null = null
   #bookFailure: Error | null = null
+  #aliveAtMs = 0
   #isStopped = false
 
   constructor(options: JournalOptions) {
@@ -63,9 +64,15 @@ export class SqliteJournal implements Journal {
       onFailure: () => this.#retryLater(),
     })
     for (const detail of replay(options.log.read()).values()) {
+      this.#aliveAtMs = Math.max(this.#aliveAtMs, lastOf(detail))
       if (detail.request.outcome === 'open') this.#running.set(detail.request.id, reopened(detail))
       else this.#ended.push(endedOf(detail))
     }
+  }
+
+  /** The last instant of which the log spoke when it was opened; 0: of none. */
+  get aliveAtMs(): number {
+    return this.#aliveAtMs
   }
 
   /** Rows that wait for the disk, in the log or in the tables. */
@@ -274,6 +281,12 @@ function reopened({ request, attempts }: RequestDetail): LiveRequest {
   const live = new LiveRequest(request)
   for (const attempt of attempts) live.setAttempt(attempt)
   return live
+}
+
+function lastOf({ request, attempts }: RequestDetail): number {
+  let atMs = request.timeMs + request.durationMs
+  for (const row of attempts) atMs = Math.max(atMs, row.startedAtMs + row.durationMs)
+  return atMs
 }
 
 function endedOf(detail: RequestDetail): EndedRequest {

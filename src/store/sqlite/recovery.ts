@@ -4,19 +4,30 @@ import type { AttemptRow, RequestDetail, RequestRow } from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
 import type { SqliteJournal } from './journal.ts'
 
+/** What is known of an attempt's end beside its row. */
+export interface Crash {
+  readonly request: RequestRow
+  /** The instance wrote its last row then: it was alive. */
+  readonly aliveAtMs: number
+}
+
+/** What an attempt that was left open is taken to have been. */
+export type Estimate = (row: AttemptRow, crash: Crash) => AttemptRow
+
 /** Books open attempts as interrupted, with recovered usage. Returns how many attempts that were. */
 export function recoverOpen(
   journal: SqliteJournal,
   left: readonly RequestDetail[],
-  estimate: (row: AttemptRow) => AttemptRow,
+  estimate: Estimate,
 ): number {
+  const { aliveAtMs } = journal
   let recovered = 0
   for (const { request, attempts } of left) {
     const ended: AttemptRow[] = []
     for (const row of attempts) {
       if (row.outcome !== 'open') ended.push(row)
       else {
-        const end = interrupted(row, estimate(row))
+        const end = interrupted(row, estimate(row, { request, aliveAtMs }))
         journal.attempt(end)
         ended.push(end)
         recovered++

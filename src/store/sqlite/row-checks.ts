@@ -18,7 +18,9 @@ export function assertAttempt(row: AttemptRow): void {
       isCount(usage.outputTokens) &&
       isCount(usage.reasoningTokens) &&
       (row.estimateError === null ||
-        (isCount(row.estimateError.inputTokens) && isCount(row.estimateError.outputTokens))) &&
+        (isCount(row.estimateError.inputTokens) &&
+          isCount(row.estimateError.outputTokens) &&
+          isCount(row.estimateError.gpuMs ?? 0))) &&
       isCount(row.startedAtMs) &&
       isCount(row.httpStatus) &&
       Number.isFinite(row.durationMs) &&

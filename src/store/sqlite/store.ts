@@ -2,7 +2,7 @@
 // written and read stands in the files beside.
 
 import type { KeyStore } from '#core/keys.ts'
-import type { AttemptRow, LedgerStore, ReportProgress } from '#core/ledger.ts'
+import type { LedgerStore, ReportProgress } from '#core/ledger.ts'
 import type { Clock } from '#core/ports.ts'
 import type { AppendLog } from './append-log.ts'
 import { LedgerArchive } from './archive.ts'
@@ -16,7 +16,7 @@ import { migrate } from './migrate.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { LedgerOutbox } from './outbox.ts'
 import { LedgerReader } from './reader.ts'
-import { recoverOpen } from './recovery.ts'
+import { type Estimate, recoverOpen } from './recovery.ts'
 import type { ReportJob, ReportOutcome } from './report-job.ts'
 import { text } from './row-checks.ts'
 
@@ -52,7 +52,7 @@ export interface SqliteLedger {
    * Books what an earlier epoch left open as interrupted, with the usage and cost that `estimate` gives.
    * Call once after opening. Returns the number of attempts.
    */
-  recover(estimate: (row: AttemptRow) => AttemptRow): number
+  recover(estimate: Estimate): number
   /** Segments of the log below this one may go once a checkpoint that begins now has ended. */
   readonly segment: number
   /** Such a checkpoint has ended; `segment` is what it was when it began. */
