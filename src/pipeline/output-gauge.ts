@@ -2,8 +2,8 @@
 
 import { PerTarget } from './per-target.ts'
 
-/** So many counts say enough of a target. */
-const SAMPLES_MIN = 8
+/** So many texts say better than a rule of thumb how many bytes a token has. */
+const TEXTS_MIN = 8
 /** The averages are over about so many answers. */
 const USUAL_SAMPLES = 64
 /** Bytes of output text per token, about, where nothing was counted; between English and Chinese. */
@@ -32,26 +32,29 @@ export class OutputGauge {
   /** Tokens of so many bytes of text, as the target counts them. */
   expected(target: string, bytes: number): number {
     const known = this.#targets.get(target)
-    if (known === undefined || known.textSamples < SAMPLES_MIN) return Math.ceil(bytes / BYTES_PER_TOKEN)
+    if (known === undefined || known.textSamples < TEXTS_MIN) return Math.ceil(bytes / BYTES_PER_TOKEN)
     return Math.ceil((bytes * known.textTokens) / known.textBytes)
   }
 
-  /** Tokens of a whole answer; null: too few were counted. */
+  /**
+   * Tokens of a whole answer; null: none was counted. Of how long answers are there is no rule of thumb: the first one is
+   * off by chance, a guess is off the same way until it is given up.
+   */
   usual(target: string): number | null {
     const known = this.#targets.get(target)
-    return known === undefined || known.samples < SAMPLES_MIN ? null : Math.ceil(known.tokens)
+    return known === undefined || known.samples === 0 ? null : Math.ceil(known.tokens)
   }
 
-  /** How long an answer takes; null: too few were counted. */
+  /** How long an answer takes; null: none was counted. */
   usualMs(target: string): number | null {
     const known = this.#targets.get(target)
-    return known === undefined || known.samples < SAMPLES_MIN ? null : Math.ceil(known.ms)
+    return known === undefined || known.samples === 0 ? null : Math.ceil(known.ms)
   }
 
-  /** Tokens of an answer that nobody sees before it is whole, so long after it was asked for; 0: too few were counted. */
+  /** Tokens of an answer that nobody sees before it is whole, so long after it was asked for; 0: none was counted. */
   after(target: string, ms: number): number {
     const known = this.#targets.get(target)
-    if (known === undefined || known.samples < SAMPLES_MIN || known.ms === 0) return 0
+    if (known === undefined || known.ms === 0) return 0
     return Math.ceil(known.tokens * Math.min(1, ms / known.ms))
   }
 

@@ -203,6 +203,18 @@ describe('cancel', () => {
 })
 
 describe('estimate', () => {
+  test('goes by the first answer that the target has counted', async () => {
+    const leave = async (): Promise<unknown> => {
+      upstream.script({ steps: [ROLE_EVENT, contentEvent('begun')], ending: 'hang' })
+      const id = await leaveMidway(gateway, 'estimate/new', 'begun')
+      return (await gateway.detail(id)).attempts[0]?.usage['output_tokens']
+    }
+    expect(await leave(), 'a guess').toBe(400)
+    upstream.script(answer('done', USAGE))
+    await gateway.chat({ ...BODY, model: 'estimate/new' })
+    expect(await leave()).toBe(340)
+  })
+
   test('the upstream is aborted at once, and what it usually answers is booked', async () => {
     // What it has counted so far: 340 tokens an answer.
     upstream.script(answer('done', USAGE))
@@ -220,7 +232,7 @@ describe('estimate', () => {
         error_bound: { output_tokens: 340 },
       },
     })
-    expect(await counted(gateway, 'sluice_usage_estimates_total', { reason: 'abandoned' })).toBe(1)
+    expect(await counted(gateway, 'sluice_usage_estimates_total', { reason: 'abandoned' })).toBe(3)
   })
 })
 

@@ -4,7 +4,7 @@ import { OutputGauge } from '#pipeline/output-gauge.ts'
 
 test('without counts four bytes are a token, and nothing is usual', () => {
   const gauge = new OutputGauge()
-  expect([gauge.expected('a/x', 41), gauge.usual('a/x')]).toEqual([11, null])
+  expect([gauge.expected('a/x', 41), gauge.usual('a/x'), gauge.usualMs('a/x')]).toEqual([11, null, null])
 })
 
 test('what a target has counted says how many tokens a text and an answer are', () => {
@@ -13,6 +13,13 @@ test('what a target has counted says how many tokens a text and an answer are', 
   expect(gauge.expected('a/x', 30)).toBe(10)
   expect(gauge.usual('a/x')).toBe(100)
   expect(gauge.expected('b/x', 30), 'of another target nothing is known').toBe(8)
+})
+
+test('one answer says more of the next than a guess, and of its text less than the rule of thumb', () => {
+  const gauge = new OutputGauge()
+  gauge.observe('a/x', 30, 90, 500)
+  expect([gauge.usual('a/x'), gauge.usualMs('a/x'), gauge.after('a/x', 100)]).toEqual([90, 500, 18])
+  expect(gauge.expected('a/x', 40)).toBe(10)
 })
 
 test('answers whose text was not counted say only how long answers are', () => {
