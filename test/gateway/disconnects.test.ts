@@ -99,7 +99,8 @@ async function visit(index: number, leavesAfterMs: number, stream: boolean): Pro
   }
   const leaving = new AbortController()
   const timer = setTimeout(() => leaving.abort(), leavesAfterMs)
-  await openStream(`${gateway.url}/v1/chat/completions`, { key: KEY, body, signal: leaving.signal })
+  const leaves = { signal: leaving.signal, resets: index % 2 === 0 }
+  await openStream(`${gateway.url}/v1/chat/completions`, { key: KEY, body, ...leaves })
     .then((client) => client.ended)
     .catch(() => undefined)
   clearTimeout(timer)

@@ -13,6 +13,8 @@ export interface AskOptions {
   readonly agent?: Agent
   /** Leaves when it is aborted, at whatever moment that is. */
   readonly signal?: AbortSignal
+  /** It leaves by a reset, which is seen at once; an end might be half a one. */
+  readonly resets?: boolean
 }
 
 export interface ClientAnswer {
@@ -85,7 +87,7 @@ function send(url: string, options: AskOptions): ClientRequest {
   const request = httpRequest(url, {
     method: options.method ?? (body === null ? 'GET' : 'POST'),
     agent: options.agent ?? false,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.signal === undefined || options.resets === true ? {} : { signal: options.signal }),
     headers: {
       ...(body === null ? {} : { 'content-type': 'application/json' }),
       ...(body === null || isChunked ? {} : { 'content-length': String(body.length) }),
@@ -93,8 +95,14 @@ function send(url: string, options: AskOptions): ClientRequest {
       ...options.headers,
     },
   })
+  if (options.resets === true) options.signal?.addEventListener('abort', () => reset(request))
   request.end(body)
   return request
+}
+
+function reset(request: ClientRequest): void {
+  if (request.socket === null) request.destroy()
+  else request.socket.resetAndDestroy()
 }
 
 function bytesOf(body: unknown): Uint8Array | null {
