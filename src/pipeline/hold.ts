@@ -83,7 +83,8 @@ export function holdFor(input: HoldInput): Held {
   const prices = held === null || held.kind === 'flagged' ? [] : held.prices
   const fields = boundFieldsOf(facts, call)
   const size = sizeOf(input, builtInsOf(facts, call))
-  const ceilings = prices.map((price) => ceilingOf(price, exchangeOf(live, price, atMs), atMs, size))
+  const most = { ...size, inputTokens: worstInput(input, size) }
+  const ceilings = prices.map((price) => ceilingOf(price, exchangeOf(live, price, atMs), atMs, most))
   const isStrict = input.isStrict && prices.length > 0
   const unbounded = isStrict ? whyUnbounded(prices, call, fields, size) : null
   if (unbounded !== null) return { kind: 'excluded', reason: 'unbounded', detail: unbounded }
@@ -135,7 +136,7 @@ function boundedHold(
   const total = Math.max(Math.min(sum, affordable), Math.min(sum, OUTPUT_TOKENS_MIN))
   const bounded = withOutputBound(call, fields, shareOut(asked, total))
   const output = total * answers
-  const worstNano = ceilingNano(ceilings, inputTokens, output)
+  const worstNano = ceilingNano(ceilings, worstInput(input, size), output)
   const costNano = isStrict ? worstNano : softNano(input, ceilings, output)
   const tokens = tokensOf(input, inputTokens + output)
   return {
@@ -168,7 +169,7 @@ function openHold(
   const isBoundedByClient =
     lengthOf(call, 'max_tokens') !== null || lengthOf(call, 'max_completion_tokens') !== null
   const worst = fields !== null && isBoundedByClient ? wished : longest * answers
-  const worstNano = ceilingNano(ceilings, size.inputTokens, worst)
+  const worstNano = ceilingNano(ceilings, worstInput(input, size), worst)
   const costNano = isStrict ? worstNano : softNano(input, ceilings, wished)
   return {
     kind: 'claimed',
@@ -198,6 +199,11 @@ function tokensOf({ tpm, call, facts }: HoldInput, tokens: number): number {
 /** A clip fills the window at most. */
 function clipTokens(call: Call, facts: TargetFacts): number {
   return hasClip(call) ? (facts.contextWindow ?? OUTPUT_TOKENS_CEILING) : 0
+}
+
+/** What the bytes say, or the whole window where they say nothing. */
+function worstInput({ call, facts }: HoldInput, { inputTokens }: SizeBound): number {
+  return Math.max(inputTokens, clipTokens(call, facts))
 }
 
 /** Thinking and answer give way in proportion. */

@@ -139,6 +139,26 @@ describe('an alias may be answered by any of its snapshots', () => {
   })
 })
 
+describe('a clip or a file may fill the window, whatever its bytes say', () => {
+  const tiers = [
+    { input_tokens_up_to: 32_000, input: '2', output: '8' },
+    { input: '4', output: '16' },
+  ]
+  const list = [{ ...FLAT, model: 'small', tiers, context_window: 128_000 }]
+
+  test.each([
+    ['file', { type: 'file', file: { file_id: 'file-1' } }],
+    ['video', { type: 'video_url', video_url: { url: 'https://v.example/a.mp4' } }],
+    ['sound', { type: 'input_audio', input_audio: { data: 'https://v.example/a.mp3', format: 'mp3' } }],
+  ])('%s: the bound that is said counts it at the tier that it may reach', (_what, part) => {
+    const messages = [{ role: 'user', content: [part] }]
+    const { worstNano } = claimOf(hold({ messages, max_tokens: 1_000 }, { list }))
+    expect(worstNano).toBe(128_000n * 4_000n + 1_000n * 16_000n)
+    const text = claimOf(hold({ max_tokens: 1_000 }, { list }))
+    expect(text.worstNano).toBeLessThan(1_000_000n + 1_000n * 8_000n)
+  })
+})
+
 describe('prices that are for no tokens', () => {
   test.each([false, true])(
     'GPU seconds are held for as long as the attempt may take (strict: %s)',
