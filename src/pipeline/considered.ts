@@ -2,10 +2,10 @@
 
 import type { DecisionExclusion } from '#core/decision.ts'
 import type { Capability } from '#core/provider.ts'
-import type { PolicySettings } from '#core/settings.ts'
+import type { KeySettings, PolicySettings } from '#core/settings.ts'
 import type { PlannerRequest } from '#routing/request.ts'
 import type { Call } from './context.ts'
-import type { TargetFacts } from './live.ts'
+import type { Live, TargetFacts } from './live.ts'
 import { isThinking } from './thinking.ts'
 
 /** A target of the model that was asked for. */
@@ -20,6 +20,9 @@ export interface Considered {
 
 /** What may serve a request, for all its attempts. */
 export interface Plan {
+  readonly live: Live
+  /** Who asks. */
+  readonly key: KeySettings
   readonly policy: PolicySettings
   readonly considered: readonly Considered[]
   /** Those that the planner chooses among. */

@@ -64,7 +64,8 @@ export function planCall(exchange: Asking, key: KeySettings, call: Call, atMs: n
     if (exclusion === null) able.push(candidate)
     else excluded.push({ target: candidate.facts.target.id, ...exclusion })
   }
-  return { policy, considered, able, excluded, request: requestOf(exchange, call, policy, able) }
+  const request = requestOf(exchange, call, policy, able)
+  return { live, key, policy, considered, able, excluded, request }
 }
 
 function namesOf({ model, wishes }: Call): readonly string[] {

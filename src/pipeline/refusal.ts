@@ -4,6 +4,7 @@ import type { Decision } from '#core/decision.ts'
 import { GatewayError } from '#core/errors.ts'
 import { type Considered, lacks, type Plan } from './considered.ts'
 import type { Call } from './context.ts'
+import { nearDirect, noSuchDirect } from './models.ts'
 
 /** `soonestMs`: when a target may be had again; null: not by waiting. */
 export function refusalOf(
@@ -19,6 +20,8 @@ export function refusalOf(
     return new GatewayError('no_target', message, { shouldRetry: false })
   }
   if (allowed.length === 0) return ruledOutRefusal(call, enabled)
+  const mistyped = mistypedRefusal(plan, call, decision)
+  if (mistyped !== null) return mistyped
   const reasons = new Map(decision.excluded.map(({ target, reason }) => [target, reason]))
   const said = allowed.map(({ facts }) => reasons.get(facts.target.id))
   const areAll = (...wanted: string[]): boolean =>
@@ -53,6 +56,14 @@ export function refusalOf(
   const listed = decision.excluded.map(({ target, reason }) => `${target}: ${reason}`).join('; ')
   const message = `no target of "${call.model}" can take the request now (${listed})`
   return new GatewayError('no_target', message, { retryAfterMs: soonestMs })
+}
+
+/** A model without a price that a client named itself, where others have nearly its name. */
+function mistypedRefusal({ live, key }: Plan, call: Call, decision: Decision): GatewayError | null {
+  if (decision.excluded.some(({ reason }) => reason !== 'unpriced')) return null
+  const near = nearDirect(live, key, call.model)
+  if (near === null || near.length === 0) return null
+  return noSuchDirect(call.model, near, 'no price is known for it')
 }
 
 const WISHES: ReadonlySet<string> = new Set(['only', 'ignore', 'order'])

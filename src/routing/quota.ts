@@ -22,7 +22,7 @@ const COOLDOWN_MS_MAX = 30_000
 const LARGE_SHARE = 0.25
 const STORM_MS = 20_000
 /** Where no limit is declared, a rate is made of so many requests of one's own; fewer say nothing of any limit. */
-const LEARNT_FROM = 10
+const LEARNT_FROM = 30
 /** A refusal shows for so long that limits are enforced. */
 const TESTED_MS = 120_000
 /** When something will end nobody knows; ask again soon. */

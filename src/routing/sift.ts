@@ -151,6 +151,11 @@ function lastResort(
     if (candidate.waitMs < soonest) soonest = candidate.waitMs
   }
   if (usable.length > 0) return
+  if (call.request.keepsLimits) {
+    // What was learnt of a limit may be wrong: good for choosing somebody else, not for letting a client wait.
+    for (const candidate of pool) if (isLearntOnly(candidate)) use(usable, candidate)
+    if (usable.length > 0) return
+  }
   const isOversized = soonest === Number.POSITIVE_INFINITY
   if (isOversized) {
     for (const candidate of pool) if (candidate.exclusion === 'quota') use(usable, candidate)
@@ -162,6 +167,10 @@ function lastResort(
   if (!areAllEjected || (call.attempts > 0 && !mayRetry)) return
   if (call.attempts > 0) retries.spend(1)
   for (const candidate of pool) if (candidate.waitMs === soonest) use(usable, candidate)
+}
+
+function isLearntOnly({ exclusion, account: { quota, sharedQuota } }: Candidate): boolean {
+  return exclusion === 'quota' && !quota.isDeclared && sharedQuota?.isDeclared !== true
 }
 
 function use(usable: Candidate[], candidate: Candidate): void {
