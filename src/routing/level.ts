@@ -1,10 +1,11 @@
 // How slow a target is now, against what is usual for it: a distribution over the logarithm of that factor, on a
 // grid. Levels drift, jump and come back; answers and the silence of those that are waited for are both evidence.
 
-import { normalCdf, normalDensity } from './normal.ts'
+import { NOISE_STEP, type Noise } from './noise.ts'
+import { normalDensity } from './normal.ts'
 
 const BINS = 41
-const STEP = 0.14
+const STEP = 2 * NOISE_STEP
 const ZERO_BIN = 12
 /** The last one: it takes requests and never answers. */
 const HANG_BIN = BINS - 1
@@ -23,20 +24,8 @@ const SLOW_SHARE = 0.06
 const HANG_SHARE = 0.02
 const ADVANCE_MS_MIN = 100
 
-/** Of the answers around their level. */
-export interface Noise {
-  /** Standard deviation of the logarithm. */
-  sigma: number
-  /** Share of answers that are several times slower, each by itself. */
-  tail: number
-}
-
-/** Stragglers take 1.8 to 13 times as long, evenly on the logarithm. */
-const TAIL_FROM = 0.6
-const TAIL_TO = 2.6
 /** Requests that never answer while the target is well. */
 const STUCK_SHARE = 0.003
-const DENSITY_FLOOR = 1e-4
 
 const USUAL = usual()
 
@@ -49,18 +38,6 @@ function usual(): Float64Array {
     const slow = (LEVELS[bin] ?? 0) > 0.5 ? SLOW_SHARE / slowBins : 0
     return ((1 - SLOW_SHARE - HANG_SHARE) * weight) / total + slow
   })
-}
-
-/** P(log ratio ≤ x) of one answer around its level. */
-export function noiseCdf(x: number, noise: Noise): number {
-  const straggling = x <= TAIL_FROM ? 0 : x >= TAIL_TO ? 1 : (x - TAIL_FROM) / (TAIL_TO - TAIL_FROM)
-  return (1 - noise.tail) * normalCdf(x / noise.sigma) + noise.tail * straggling
-}
-
-function noiseDensity(x: number, noise: Noise): number {
-  const straggling = x > TAIL_FROM && x < TAIL_TO ? 1 / (TAIL_TO - TAIL_FROM) : 0
-  const near = ((1 - noise.tail) * normalDensity(x / noise.sigma)) / noise.sigma
-  return near + noise.tail * straggling + DENSITY_FLOOR
 }
 
 export class LevelFilter {
@@ -113,8 +90,8 @@ export class LevelFilter {
     let total = 0
     for (let bin = 0; bin < BINS; bin++) {
       const level = LEVELS[bin] ?? 0
-      let likelihood = (1 - hitShare) * noiseDensity(missLogRatio - level, noise)
-      if (hitShare > 0) likelihood += hitShare * noiseDensity(logRatio - level, noise)
+      let likelihood = (1 - hitShare) * noise.density(missLogRatio - level)
+      if (hitShare > 0) likelihood += hitShare * noise.density(logRatio - level)
       const weight = (weights[bin] ?? 0) * likelihood
       weights[bin] = weight
       total += weight
@@ -137,7 +114,7 @@ export function meanLevel(weights: Float64Array): number {
 export function weighSilence(weights: Float64Array, logRatio: number, noise: Noise): void {
   let total = 0
   for (let bin = 0; bin < BINS; bin++) {
-    const silent = (1 - noiseCdf(logRatio - (LEVELS[bin] ?? 0), noise)) * (1 - STUCK_SHARE) + STUCK_SHARE
+    const silent = (1 - noise.cdf(logRatio - (LEVELS[bin] ?? 0))) * (1 - STUCK_SHARE) + STUCK_SHARE
     const weight = (weights[bin] ?? 0) * silent
     weights[bin] = weight
     total += weight
@@ -145,20 +122,9 @@ export function weighSilence(weights: Float64Array, logRatio: number, noise: Noi
   for (let bin = 0; bin < BINS; bin++) weights[bin] = (weights[bin] ?? 0) / total
 }
 
-/** Lighter bins do not change a chance by what matters. */
-const WEIGHT_MIN = 3e-5
-/** Beyond so many standard deviations noise is nothing. */
-const REACH = 4
-
 /** P(log ratio ≤ x) over levels and noise. */
 export function chanceBelow(weights: Float64Array, x: number, noise: Noise): number {
-  let sum = 0
-  const last = Math.min(BINS - 1, ZERO_BIN + Math.ceil((x + REACH * noise.sigma) / STEP))
-  for (let bin = 0; bin <= last; bin++) {
-    const weight = weights[bin] ?? 0
-    if (weight > WEIGHT_MIN) sum += weight * noiseCdf(x - (LEVELS[bin] ?? 0), noise)
-  }
-  return sum
+  return noise.chanceBelow(weights, HANG_BIN, LEVELS[0] ?? 0, x)
 }
 
 /** P(it takes requests and never answers). */

@@ -1,15 +1,7 @@
 // Time to first token of one target: (a + b · uncached prompt tokens) × load × how slow it is now × noise.
 
-import {
-  chanceBelow,
-  hangShare,
-  LevelFilter,
-  massAbove,
-  meanLevel,
-  type Noise,
-  noiseCdf,
-  weighSilence,
-} from './level.ts'
+import { chanceBelow, hangShare, LevelFilter, massAbove, meanLevel, weighSilence } from './level.ts'
+import { Noise } from './noise.ts'
 
 /** What a catalogue or experience says of a target before it has answered. */
 export interface LatencyPrior {
@@ -31,7 +23,7 @@ const LOAD_UNIT = 10
 
 export class TtftModel {
   readonly level = new LevelFilter()
-  readonly noise: Noise = { sigma: 0.3, tail: 0.015 }
+  readonly noise = new Noise()
   samples = 0
   readonly #waiting: Waiting[] = []
   /** When the youngest request that has answered was sent. */
@@ -70,22 +62,34 @@ export class TtftModel {
   /** The level's distribution, with the silence of those that wait as evidence; valid until the next call. */
   levelNow(nowMs: number): Float64Array {
     if (nowMs === this.#scratchAtMs) return this.#scratch
+    this.#weighWaiting(nowMs, null)
     this.#scratchAtMs = nowMs
+    return this.#scratch
+  }
+
+  /** The same without the silence of one of them: for whom that is weighed apart. */
+  levelBeside(request: Waiting, nowMs: number): Float64Array {
+    this.#weighWaiting(nowMs, request)
+    this.#scratchAtMs = Number.NaN
+    return this.#scratch
+  }
+
+  #weighWaiting(nowMs: number, except: Waiting | null): void {
     this.level.advance(nowMs)
     const { weights } = this.level
     this.#scratch.set(weights)
-    if (this.#waiting.length === 0) return this.#scratch
+    if (this.#waiting.length === 0) return
     const late = meanLevel(weights) - this.noise.sigma
     let silent = 0
-    for (const { sentAtMs, logUsualMiss, hasBytes } of this.#waiting) {
+    for (const request of this.#waiting) {
+      const { sentAtMs, logUsualMiss, hasBytes } = request
       // A younger request has answered: the older one is stuck by itself.
-      if (hasBytes || sentAtMs < this.#answeredSentAtMs) continue
+      if (hasBytes || sentAtMs < this.#answeredSentAtMs || request === except) continue
       const logRatio = Math.log(Math.max(nowMs - sentAtMs, 1)) - logUsualMiss
       if (logRatio < late) continue
       weighSilence(this.#scratch, logRatio, this.noise)
       if (++silent === SILENT_MAX) break
     }
-    return this.#scratch
   }
 
   sent(request: Waiting): void {
@@ -113,7 +117,7 @@ export class TtftModel {
 
   /** P(first token within `barMs`) if it were as quick as usual. */
   usualChance(logUsual: number, barMs: number): number {
-    return barMs <= 0 ? 0 : noiseCdf(Math.log(barMs) - logUsual, this.noise)
+    return barMs <= 0 ? 0 : this.noise.cdf(Math.log(barMs) - logUsual)
   }
 
   /** It was given up without an answer: its silence until then stays evidence. */
@@ -153,7 +157,7 @@ export class TtftModel {
     const load = inFlight / LOAD_UNIT
     const residual = log - this.logUsual(uncachedTokens, inFlight) - level
     this.samples++
-    if (this.samples > WARM_UP) this.#learnNoise(residual, trust)
+    if (this.samples > WARM_UP) this.noise.learn(residual, trust, this.samples)
     const clipped = Math.max(-0.7, Math.min(0.7, residual))
     const loadTimes = 1 + this.#loadFactor * load * load
     this.#fit(
@@ -167,18 +171,6 @@ export class TtftModel {
     )
     this.#lengthOffsets.learn(lengthPlace(uncachedTokens), clipped, trust)
     this.#loadOffsets.learn(loadPlace(inFlight), clipped, trust)
-  }
-
-  #learnNoise(residual: number, trust: number): void {
-    const { noise } = this
-    const rate = trust / Math.min(30 + this.samples, 200)
-    const isStraggler = residual > Math.max(3 * noise.sigma, 0.6)
-    noise.tail += rate * ((isStraggler ? 1 : 0) - noise.tail)
-    noise.tail = Math.min(0.2, Math.max(0.004, noise.tail))
-    if (isStraggler) return
-    const variance = noise.sigma * noise.sigma
-    const square = Math.min(residual * residual, 9 * variance)
-    noise.sigma = Math.sqrt(Math.max(0.0064, variance + 2 * rate * (square - variance)))
   }
 
   #fit(thousands: number, ms: number, trust: number): void {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { Noise } from '#routing/noise.ts'
 import { normalCdf, normalDensity } from '#routing/normal.ts'
 import { Odds } from '#routing/odds.ts'
 import { OutputLength } from '#routing/output-length.ts'
@@ -123,6 +124,24 @@ describe('time to first token', () => {
     expect(other.chance(other.levelNow(atMs + 9_000), other.logUsual(1_000, 1), 1_000)).toBeGreaterThan(0.85)
   })
 
+  test('whose own silence is weighed apart is not weighed twice', () => {
+    const model = trained(() => 500)
+    const atMs = START + 2_000_000
+    const logUsual = model.logUsual(1_000, 1)
+    const request = {
+      sentAtMs: atMs,
+      logUsualHit: logUsual,
+      logUsualMiss: logUsual,
+      hitShare: 0,
+      hasBytes: false,
+    }
+    model.sent(request)
+    const chance = (level: Float64Array): number => model.chance(level, logUsual, 1_000)
+    const beside = chance(model.levelBeside(request, atMs + 1_500))
+    expect(beside).toBeGreaterThan(0.85)
+    expect(chance(model.levelNow(atMs + 1_500))).toBeLessThan(beside - 0.1)
+  })
+
   test('what has not been heard of for long is trusted less, and then as usual again', () => {
     const model = trained(() => 500)
     for (let slow = 0; slow < 6; slow++) answer(model, 1_000, 1, 3_000, START + 2_000_000 + slow * 500)
@@ -131,6 +150,39 @@ describe('time to first token', () => {
     expect(chance(0)).toBeLessThan(0.1)
     expect(chance(120_000)).toBeGreaterThan(0.2)
     expect(chance(1_800_000)).toBeGreaterThan(0.8)
+  })
+})
+
+describe('noise', () => {
+  test('is normal with stragglers until more is known', () => {
+    const noise = new Noise()
+    expect(noise.cdf(0)).toBeCloseTo(0.49, 1)
+    expect(noise.cdf(0.3)).toBeCloseTo(0.83, 1)
+    expect(noise.cdf(1)).toBeLessThan(0.999)
+    expect(noise.cdf(9)).toBe(1)
+    expect(noise.cdf(-9)).toBe(0)
+  })
+
+  test('of two modes is learnt: who is not among the quick ones is likely among the slow', () => {
+    const noise = new Noise()
+    for (let answer = 0; answer < 600; answer++) {
+      const mode = answer % 6 === 0 ? 0.65 : -0.13
+      noise.learn(mode + 0.02 * ((answer % 7) - 3), 1, answer)
+    }
+    expect(noise.cdf(0.3)).toBeCloseTo(5 / 6, 1)
+    const amongSlow = (noise.cdf(0.85) - noise.cdf(0.4)) / (1 - noise.cdf(0.4))
+    expect(amongSlow).toBeGreaterThan(0.8)
+    expect(noise.density(-0.13)).toBeGreaterThan(10 * noise.density(0.3))
+  })
+
+  test('a chance over levels is the sum over each', () => {
+    const noise = new Noise()
+    const weights = Float64Array.of(0.2, 0.5, 0.3)
+    const sum = [0, 0.14, 0.28].reduce(
+      (total, level, index) => total + (weights[index] ?? 0) * noise.cdf(0.2 - level),
+      0,
+    )
+    expect(noise.chanceBelow(weights, 3, 0, 0.2)).toBeCloseTo(sum, 6)
   })
 })
 
