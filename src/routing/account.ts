@@ -46,6 +46,12 @@ export class AccountState {
     return Math.max(own, shared, this.ejectedUntilMs - nowMs, 0)
   }
 
+  /** Minutes of its limits that such a request takes. */
+  minutesOf(tokens: number): number {
+    const own = this.quota.minutesOf(tokens)
+    return this.sharedQuota === null ? own : Math.max(own, this.sharedQuota.minutesOf(tokens))
+  }
+
   isCoolingDown(nowMs: number): boolean {
     return nowMs < this.quota.cooldownUntilMs || nowMs < (this.sharedQuota?.cooldownUntilMs ?? 0)
   }

@@ -62,6 +62,11 @@ export class Bucket {
     return this.isLimited ? amount / this.#capacity : 0
   }
 
+  /** Minutes of the rate that so much takes. */
+  minutesOf(amount: number): number {
+    return amount / (this.#rate * MINUTE_MS)
+  }
+
   /** Returns how full it is then, for `passed`. */
   take(amount: number, nowMs: number): number {
     this.#drain(nowMs)

@@ -35,6 +35,8 @@ export interface Candidate {
   /** Expected, of a whole answer and of its input alone. */
   cost: number
   inputCost: number
+  /** What the room that it would take is worth to others. */
+  roomCost: number
   /** P(first token in time), given that it answers. */
   ttftChance: number
   /** P(quick enough to write), given that it answers. */
@@ -68,6 +70,7 @@ export function blankCandidate(target: PlannerTarget, state: TargetState): Candi
     outputTokens: 0,
     cost: Number.NaN,
     inputCost: Number.NaN,
+    roomCost: 0,
     ttftChance: 0,
     tpotChance: 1,
     failureChance: 0,
@@ -125,6 +128,7 @@ export function estimate(candidate: Candidate, request: PlannerRequest, barMs: n
   candidate.ttftMs = Math.exp(meanLevel(level)) * usualMs
   const cached = candidate.hitShare * candidate.expected.tokens
   candidate.cost = target.quote.cost(nowMs, inputTokens, cached, candidate.outputTokens)
+  candidate.roomCost = state.room.priceOf(state.quotaMinutes(inputTokens), state.inFlight, nowMs)
   candidate.inputCost = known(target.quote.cost(nowMs, inputTokens, cached, 0))
 }
 

@@ -224,15 +224,16 @@ function counterfactualsOf(
   }
 }
 
-/** By value × chance − cost, which decides but for what fallbacks make of failures. */
+/** By value × chance − cost − room, which decides but for what fallbacks make of failures. */
 function byValue(chosen: Candidate, second: Candidate, worth: number): readonly Counterfactual[] {
   const { id } = chosen.target
   const list: Counterfactual[] = []
-  const lead = worth * (chosen.chance - second.chance) - costOf(chosen) + costOf(second)
+  const dearer = costOf(second) + second.roomCost - costOf(chosen) - chosen.roomCost
+  const lead = worth * (chosen.chance - second.chance) + dearer
   if (lead < 0) return NOTHING
   const chance = worth <= 0 ? -1 : chosen.chance - lead / worth
   if (chance >= 0) list.push({ quantity: 'p_slo', target: id, above: null, below: rounded(chance) })
-  const even = (costOf(second) - costOf(chosen)) / (second.chance - chosen.chance)
+  const even = dearer / (second.chance - chosen.chance)
   if (Number.isFinite(even) && even > 0) {
     const isAbove = second.chance > chosen.chance
     const [above, below] = isAbove ? [rounded(even), null] : [null, rounded(even)]

@@ -34,7 +34,8 @@ export function findExploration(
     // Of what has not been heard for long, the usual may have changed, too.
     const isForgotten = nowMs - state.sentAtMs >= FORGOTTEN_MS
     const inTime = isForgotten ? 1 : ttft.usualChance(candidate.logUsualMiss, barMs)
-    const utility = worth * inTime * candidate.tpotChance * (1 - USUAL_FAILURES) - costOf(candidate)
+    const utility =
+      worth * inTime * candidate.tpotChance * (1 - USUAL_FAILURES) - costOf(candidate) - candidate.roomCost
     if (utility <= most) continue
     most = utility
     found = candidate

@@ -7,12 +7,9 @@ import type { TtftModel } from './ttft.ts'
 /** Of the second target's expected time, so much is left for it when it is asked. */
 const LEFT = [1.15, 1.5, 2, 2.8]
 /** Of requests whose first target would have been in time, the second is quicker in about so many. */
-const OVERTAKES = 0.5
-/**
- * A hedge is to earn so many times what it costs: it takes room in limits from those who come next, which no price
- * says.
- */
-const EARNINGS = 3
+const OVERTAKES = 0.15
+/** A hedge is to earn so many times what it costs: what it is expected to save is less sure than its price. */
+const EARNINGS = 1.2
 
 export interface FirstAttempt {
   readonly ttft: TtftModel
@@ -80,9 +77,10 @@ export function hedgeGain(hedging: Hedging, second: Candidate, secondChance: num
   // One of the two prompts is billed for nothing, and the winner may be the dearer one. After a hang there would be a
   // second attempt all the same, but in no hurry.
   const wins = 1 - inTime + OVERTAKES * inTime * secondChance
-  const extra = (1 - wins) * second.inputCost + wins * (first.inputCost + costOf(second) - first.cost)
+  const prompts = (1 - wins) * second.inputCost + wins * (first.inputCost + costOf(second) - first.cost)
   const dearer = Math.max(0, costOf(second) - hedging.leastCost)
-  return worth * (rescued + HANG_WORTH * hung) - EARNINGS * (extra * (1 - hung) + dearer * hung)
+  const extra = (prompts + second.roomCost) * (1 - hung) + dearer * hung
+  return worth * (rescued + HANG_WORTH * hung) - EARNINGS * extra
 }
 
 /** When to ask; null: there is no time for a second target. `chanceIn`: of the second, with so much time left. */

@@ -71,7 +71,7 @@ export function bestHedge(
   }
   const hedging = openHedging(
     { ...first, ...firstCost, failureChance: first.target.failures.expected(nowMs) },
-    first.ttft.levelNow(nowMs),
+    first.ttft.levelBeside(first, nowMs),
     worth,
     atMs + barMs,
     timeoutMsOf(request, first.isThinking),

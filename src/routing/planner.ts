@@ -11,6 +11,7 @@ import { blankCandidate, type Candidate, estimate, estimateUsual } from './candi
 import { type Explanation, explain } from './explain.ts'
 import { chosen, EXPLORE_CHANCE, explored, findExploration } from './explore.ts'
 import { bestHedge, hedgeAfterMs, runningCost } from './hedging.ts'
+import { learnRoom } from './learn-room.ts'
 import { type PolicyBook, PolicyBooks } from './policy-book.ts'
 import type { PlannerDecision, PlannerRequest, PlannerTarget } from './request.ts'
 import { rank } from './score.ts'
@@ -56,6 +57,7 @@ export class Planner {
     this.#estimate(call, book, barMs, nowMs)
     if (call.attempts === 0) book.requested(policy, usable)
     if (!this.#rank(call, book, barMs, nowMs)) return this.#refuse(call, book, null)
+    if (call.attempts === 0) learnRoom(this.#sifted, request, call.worth, barMs, nowMs)
     const explored = call.attempts > 0 ? 1 : this.#explore(call, book, usable, barMs, nowMs)
     if (call.attempts === 0) {
       call.promised = usable[0]?.chance ?? 0

@@ -63,6 +63,11 @@ export class Quota {
     return Math.max(cooldownMs, limitMs, this.running >= this.#concurrency ? BUSY_MS : 0)
   }
 
+  /** Minutes of what it lets through that such a request takes. */
+  minutesOf(tokens: number): number {
+    return Math.max(this.requests.minutesOf(1), this.tokens.minutesOf(tokens))
+  }
+
   sent(tokens: number, nowMs: number): Fullness {
     this.running++
     return { requests: this.requests.take(1, nowMs), tokens: this.tokens.take(tokens, nowMs) }

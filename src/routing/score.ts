@@ -121,7 +121,8 @@ function setUtilities(candidates: readonly Candidate[], scoring: Scoring): void 
       costOf(candidate) * (1 - quick - candidate.hangChance) +
       rescued -
       lost -
-      hung
+      hung -
+      candidate.roomCost
     if (areAllLate) candidate.utility += worth * LATE_WORTH * lateChance(candidate, scoring)
   }
 }

@@ -18,6 +18,7 @@ import { Odds } from './odds.ts'
 import type { Expected } from './prefixes.ts'
 import type { Fullness } from './quota.ts'
 import type { PlannerRequest } from './request.ts'
+import { Room } from './room.ts'
 import { SpeedModel } from './speed.ts'
 import { type LatencyPrior, TtftModel, type Waiting } from './ttft.ts'
 
@@ -79,6 +80,7 @@ export class TargetState {
   readonly failures = new Odds()
   /** At least one. */
   accounts: readonly AccountState[]
+  readonly room = new Room()
   inFlight = 0
   exploring = 0
   succeededAtMs = Number.NEGATIVE_INFINITY
@@ -144,6 +146,14 @@ export class TargetState {
   /** Where it has one key, that. */
   get account(): AccountState {
     return this.accounts[0] as AccountState
+  }
+
+  /** Minutes of its limits, of all its keys together, that such a request takes. */
+  quotaMinutes(tokens: number): number {
+    if (this.accounts.length === 1) return this.account.minutesOf(tokens)
+    let perMinute = 0
+    for (const account of this.accounts) perMinute += 1 / account.minutesOf(tokens)
+    return 1 / perMinute
   }
 
   /** When a session's last request was sent there; -Infinity: none has been. */
