@@ -92,7 +92,7 @@ export function readText(line: Fields, field: string): string {
 /** Ids may be numbers; they are given back as they came. */
 export function readId(line: Fields): string | number {
   const id = line['id']
-  if ((typeof id === 'string' && id !== '') || typeof id === 'number') return id
+  if ((typeof id === 'string' && id !== '') || Number.isFinite(id)) return id as string | number
   throw new LineError('id', id, 'a string or a number')
 }
 
@@ -104,7 +104,7 @@ export function readInstant(line: Fields): number {
 
 export function readCount(line: Fields, field: string): number {
   const value = line[field]
-  if (typeof value === 'number' && value >= 0 && Number.isInteger(value)) return value
+  if (typeof value === 'number' && value >= 0 && Number.isSafeInteger(value)) return value
   throw new LineError(field, value, 'a whole number of 0 or more')
 }
 

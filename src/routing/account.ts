@@ -53,7 +53,7 @@ export class AccountState {
   }
 
   isCoolingDown(nowMs: number): boolean {
-    return nowMs < this.quota.cooldownUntilMs || nowMs < (this.sharedQuota?.cooldownUntilMs ?? 0)
+    return this.quota.isCooling(nowMs) || this.sharedQuota?.isCooling(nowMs) === true
   }
 
   /** Tokens of the prompt that its cache may have. */

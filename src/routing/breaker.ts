@@ -1,6 +1,7 @@
 // Circuit breaker and cooldown of one target. Pure transitions: state and instant in, state out.
 
 import type { FailureKind } from '#core/errors.ts'
+import { wasSetBack } from './clock.ts'
 
 export interface BreakerState {
   readonly state: 'closed' | 'open' | 'half_open'
@@ -51,9 +52,10 @@ export function isBlamed(kind: FailureKind): boolean {
   return COUNTED.has(kind) || IMMEDIATE.has(kind)
 }
 
-/** The state as time alone has made it: an open breaker whose time is up is half-open. */
+/** The state as time alone has made it: an open breaker whose time is up, or whose clock was set back, is half-open. */
 export function atInstant(breaker: BreakerState, nowMs: number): BreakerState {
-  if (breaker.state !== 'open' || nowMs < breaker.untilMs) return breaker
+  if (breaker.state !== 'open') return breaker
+  if (nowMs < breaker.untilMs && !wasSetBack(breaker.sinceMs, nowMs)) return breaker
   return { ...breaker, state: 'half_open', sinceMs: breaker.untilMs, probing: false }
 }
 

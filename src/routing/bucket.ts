@@ -1,6 +1,8 @@
 // A mirror of one upstream rate limit, requests or tokens: a bucket that drains at the declared rate. How much it
 // holds nobody declares; that, and limits that are not declared at all, are learnt from what passes and what does not.
 
+import { wasSetBack } from './clock.ts'
+
 const MINUTE_MS = 60_000
 /** Where a limit is declared: the burst that vendors let pass is somewhere between a second and a minute. */
 const BURST_MS = 10_000
@@ -126,6 +128,7 @@ export class Bucket {
 
   #drain(nowMs: number): void {
     if (Number.isNaN(this.#atMs)) this.#atMs = nowMs
+    if (wasSetBack(this.#atMs, nowMs)) this.#atMs = nowMs
     const elapsedMs = nowMs - this.#atMs
     if (elapsedMs <= 0) return
     this.#atMs = nowMs

@@ -2,6 +2,7 @@
 
 import type { FailureKind } from '#core/errors.ts'
 import { isOfTheKey } from './account.ts'
+import { wasSetBack } from './clock.ts'
 import type { PlannerRequest } from './request.ts'
 import type { Attempt } from './target-state.ts'
 
@@ -22,6 +23,8 @@ export interface Call {
   /** Of the first decision: P(within the SLO). */
   promised: number
   isHedged: boolean
+  /** Its last attempt has failed, and no other has been sent since. */
+  hasFailed: boolean
   /** A window of this size was too small. */
   windowMin: number
   /** By target, keys that failed it: others may still be asked with. */
@@ -40,13 +43,15 @@ export function openCall(request: PlannerRequest, nowMs: number): Call {
     meetsSlo: true,
     promised: 0,
     isHedged: false,
+    hasFailed: false,
     windowMin: 0,
     spent: new Map(),
   }
 }
 
-/** Requests whose end nobody tells are forgotten. */
+/** Requests whose end nobody tells are forgotten, by count and by age. */
 const CALLS_MAX = 50_000
+const AGE_MS_MAX = 1_800_000
 
 export class Calls {
   readonly #calls = new Map<string, Call>()
@@ -54,14 +59,12 @@ export class Calls {
   /** The same request again is its next attempt. */
   open(request: PlannerRequest, nowMs: number): Call {
     const known = this.#calls.get(request.id)
-    if (known !== undefined) {
+    if (known !== undefined && !isAnother(known, request, nowMs)) {
       known.request = request
       return known
     }
-    if (this.#calls.size >= CALLS_MAX) {
-      const [first] = this.#calls.keys()
-      if (first !== undefined) this.#calls.delete(first)
-    }
+    this.abandon(request.id, nowMs)
+    this.#forgetOld(nowMs)
     const call = openCall(request, nowMs)
     this.#calls.set(request.id, call)
     return call
@@ -75,9 +78,28 @@ export class Calls {
     return this.#calls.get(id)
   }
 
-  close(id: string): void {
+  /** It has ended; what still runs for it is no longer waited for. */
+  abandon(id: string, nowMs: number): void {
+    const call = this.#calls.get(id)
+    if (call === undefined) return
+    for (const attempt of call.running) attempt.target.cancelled(attempt, nowMs)
     this.#calls.delete(id)
   }
+
+  #forgetOld(nowMs: number): void {
+    for (const [id, { request, arrivedAtMs }] of this.#calls) {
+      const ageMsMax = Math.max(AGE_MS_MAX, 2 * request.policy.timeouts.totalMs)
+      if (this.#calls.size < CALLS_MAX && nowMs - arrivedAtMs <= ageMsMax) return
+      this.abandon(id, nowMs)
+    }
+  }
+}
+
+/** A new request under the id of one that nobody has ended: it names no attempts, though there were some. */
+function isAnother(call: Call, request: PlannerRequest, nowMs: number): boolean {
+  if (wasSetBack(call.arrivedAtMs, nowMs)) return true
+  if (call.attempts === 0 || request.tried.length > 0) return false
+  return call.running.length > 0 || !call.hasFailed
 }
 
 /** Time to first token that the SLO allows for this prompt; Infinity: any. */

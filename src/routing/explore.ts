@@ -28,7 +28,8 @@ export function findExploration(
     if (candidate === choice || candidate.rank !== choice.rank) continue
     const { state } = candidate
     const ttft = state.ttft(candidate.target.isThinking)
-    if (state.exploring > 0 || nowMs < state.nextProbeAtMs) continue
+    const waitMs = state.nextProbeAtMs - nowMs
+    if (state.exploring > 0 || (waitMs > 0 && waitMs <= GAP_MS_MAX)) continue
     if (ttft.isOverdue(nowMs)) continue
     if (!(costOf(candidate) < CHEAPER * costOf(choice))) continue
     // Of what has not been heard for long, the usual may have changed, too.

@@ -1,6 +1,7 @@
 // How slow a target is now, against what is usual for it: a distribution over the logarithm of that factor, on a
 // grid. Levels drift, jump and come back; answers and the silence of those that are waited for are both evidence.
 
+import { wasSetBack } from './clock.ts'
 import { NOISE_STEP, type Noise } from './noise.ts'
 import { normalDensity } from './normal.ts'
 
@@ -57,7 +58,8 @@ export class LevelFilter {
 
   /** What may have changed since. */
   advance(nowMs: number): void {
-    if (this.#advancedAtMs === Number.NEGATIVE_INFINITY) this.#advancedAtMs = nowMs
+    const isFirst = this.#advancedAtMs === Number.NEGATIVE_INFINITY
+    if (isFirst || wasSetBack(this.#advancedAtMs, nowMs)) this.#advancedAtMs = nowMs
     const elapsedMs = nowMs - this.#advancedAtMs
     if (elapsedMs < ADVANCE_MS_MIN) return
     this.#advancedAtMs = nowMs

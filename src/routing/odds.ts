@@ -1,6 +1,8 @@
 // How likely something bad is that comes in spells: failures, refusals. A distribution over four rates, which jumps
 // and comes back, so that two failures in a row weigh more than two in an hour.
 
+import { wasSetBack } from './clock.ts'
+
 const RATES = [0.003, 0.03, 0.3, 0.93]
 const USUAL = [0.9, 0.075, 0.01, 0.015]
 const RETURN_MS = 240_000
@@ -36,7 +38,7 @@ export class Odds {
   }
 
   #advance(nowMs: number): void {
-    if (this.#atMs === Number.NEGATIVE_INFINITY) this.#atMs = nowMs
+    if (this.#atMs === Number.NEGATIVE_INFINITY || wasSetBack(this.#atMs, nowMs)) this.#atMs = nowMs
     const elapsedMs = nowMs - this.#atMs
     if (elapsedMs < ADVANCE_MS_MIN) return
     this.#atMs = nowMs

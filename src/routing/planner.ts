@@ -47,16 +47,16 @@ export class Planner {
     call.propensity = 1
     const barMs = ttftBarMs(request) - (nowMs - call.arrivedAtMs)
     const book = this.#bookOf(request)
-    if (call.attempts >= policy.retry.attempts) return this.#refuse(call, book, null)
+    if (call.attempts >= policy.retry.attempts) return this.#refuse(call, book, null, nowMs)
     this.#sift(call, nowMs)
     const { usable } = this.#sifted
     if (usable.length === 0) {
       const waitMs = waitFor(this.#sifted, nowMs - call.arrivedAtMs, request.patienceMs)
-      return this.#refuse(call, book, waitMs)
+      return this.#refuse(call, book, waitMs, nowMs)
     }
     this.#estimate(call, book, barMs, nowMs)
     if (call.attempts === 0) book.requested(policy, usable)
-    if (!this.#rank(call, book, barMs, nowMs)) return this.#refuse(call, book, null)
+    if (!this.#rank(call, book, barMs, nowMs)) return this.#refuse(call, book, null, nowMs)
     if (call.attempts === 0) learnRoom(this.#sifted, request, call.worth, barMs, nowMs)
     const explored = call.attempts > 0 ? 1 : this.#explore(call, book, usable, barMs, nowMs)
     if (call.attempts === 0) {
@@ -112,6 +112,7 @@ export class Planner {
       sharedFullness: null,
     }
     call.running.push(attempt)
+    call.hasFailed = false
     state.sent(attempt, call.request, nowMs)
   }
 
@@ -147,7 +148,8 @@ export class Planner {
     const tpot = (nowMs - attempt.answeredAtMs) / Math.max(1, usage.outputTokens - 1)
     const isQuick = attempt.answeredAtMs - call.arrivedAtMs <= ttftBarMs(request)
     if (request.isStreamed) book.worth.ended(isQuick && (tpotMs === null || tpot <= tpotMs), call.promised)
-    this.#calls.close(id)
+    call.running.splice(call.running.indexOf(attempt), 1)
+    this.#calls.abandon(id, nowMs)
   }
 
   failed(id: string, target: string, kind: FailureKind, retryAfterMs: number | null, nowMs: number): void {
@@ -155,6 +157,7 @@ export class Planner {
     const attempt = call === undefined ? undefined : runningAt(call, target)
     if (call === undefined || attempt === undefined) return
     call.running.splice(call.running.indexOf(attempt), 1)
+    call.hasFailed = true
     const { policy, targets } = call.request
     noteSpent(call, attempt, kind)
     attempt.target.failed(attempt, kind, policy.outlierDetection, retryAfterMs, nowMs)
@@ -176,9 +179,8 @@ export class Planner {
   abandoned(id: string, isMissed: boolean, nowMs: number): void {
     const call = this.#calls.get(id)
     if (call === undefined) return
-    for (const attempt of call.running) attempt.target.cancelled(attempt, nowMs)
     if (isMissed) this.#bookOf(call.request).worth.ended(false, call.promised)
-    this.#calls.close(id)
+    this.#calls.abandon(id, nowMs)
   }
 
   /** A second target for a request that is still without an answer; null: not worth it now. */
@@ -313,10 +315,10 @@ export class Planner {
     }
   }
 
-  #refuse(call: Call, book: PolicyBook, waitMs: number | null): PlannerDecision {
+  #refuse(call: Call, book: PolicyBook, waitMs: number | null, nowMs: number): PlannerDecision {
     if (waitMs === null) {
       book.worth.ended(false, call.promised)
-      this.#calls.close(call.request.id)
+      this.#calls.abandon(call.request.id, nowMs)
     }
     return {
       id: call.request.id,

@@ -25,10 +25,10 @@ export class PolicyBook {
     let bestChance = 0
     for (const candidate of usable) {
       const cost = costOf(candidate)
-      if (cost < leastCost) leastCost = cost
+      if (cost > 0 && cost < leastCost) leastCost = cost
       if (candidate.chance > bestChance) bestChance = candidate.chance
     }
-    this.worth.requested(leastCost, bestChance)
+    this.worth.requested(leastCost === Number.POSITIVE_INFINITY ? 0 : leastCost, bestChance)
     this.#explorations.earn(policy.explore.maxShare)
     this.#hedges.earn(policy.hedge.maxShare)
   }

@@ -2,6 +2,7 @@
 // the cooldown after a refusal. Waiting costs less than an attempt that is refused.
 
 import { Bucket } from './bucket.ts'
+import { wasSetBack } from './clock.ts'
 
 export interface QuotaLimits {
   readonly rpm: number | null
@@ -40,7 +41,7 @@ export class Quota {
   /** In a cooldown prompts below this many tokens may still go. */
   #refusedTokensMin = 0
   #refusals = 0
-  #stormUntilMs = Number.NEGATIVE_INFINITY
+  #stormSinceMs = Number.NEGATIVE_INFINITY
   #refusedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(limits: QuotaLimits) {
@@ -50,14 +51,18 @@ export class Quota {
     this.isDeclared = limits.rpm !== null || limits.tpm !== null
   }
 
+  isCooling(nowMs: number): boolean {
+    return nowMs < this.cooldownUntilMs && !wasSetBack(this.cooldownSinceMs, nowMs)
+  }
+
   /** Its limits are declared, and nothing was refused of late: that they bind so early is a guess. */
   isUntested(nowMs: number): boolean {
-    return nowMs >= this.cooldownUntilMs && nowMs - this.#refusedAtMs > TESTED_MS
+    return !this.isCooling(nowMs) && nowMs - this.#refusedAtMs > TESTED_MS
   }
 
   /** Until a request of so many tokens may go; Infinity: it is larger than what fits. */
   waitMs(tokens: number, nowMs: number): number {
-    const isCooling = nowMs < this.cooldownUntilMs && tokens >= this.#refusedTokensMin
+    const isCooling = this.isCooling(nowMs) && tokens >= this.#refusedTokensMin
     const cooldownMs = isCooling ? this.cooldownUntilMs - nowMs : 0
     const limitMs = Math.max(this.requests.waitMs(1, nowMs), this.tokens.waitMs(tokens, nowMs))
     return Math.max(cooldownMs, limitMs, this.running >= this.#concurrency ? BUSY_MS : 0)
@@ -96,12 +101,12 @@ export class Quota {
     // While something else refuses, no refusal speaks of the limits.
     const isExplained =
       mayBeLimits &&
-      nowMs >= this.#stormUntilMs &&
+      Math.abs(nowMs - this.#stormSinceMs) >= STORM_MS &&
       (this.isDeclared || this.requests.recent(nowMs) >= LEARNT_FROM)
     if (isExplained && tokensExcess >= requestsExcess) this.tokens.refused(tokens, nowMs)
     else if (isExplained) this.requests.refused(1, nowMs)
     else if (!mayBeLimits) {
-      this.#stormUntilMs = nowMs + STORM_MS
+      this.#stormSinceMs = nowMs
       this.requests.doubt(nowMs)
       this.tokens.doubt(nowMs)
     }
@@ -109,8 +114,9 @@ export class Quota {
     const doublings = isExplained ? 0 : Math.min(this.#refusals - 1, 10)
     const backoffMs = Math.min(COOLDOWN_MS * 2 ** doublings, COOLDOWN_MS_MAX)
     const untilMs = nowMs + (retryAfterMs ?? backoffMs)
+    const isCooling = this.isCooling(nowMs)
     this.cooldownSinceMs = nowMs
-    if (untilMs <= this.cooldownUntilMs) return
+    if (isCooling && untilMs <= this.cooldownUntilMs) return
     this.cooldownUntilMs = untilMs
     this.#refusedTokensMin = this.tokens.shareOf(tokens) >= LARGE_SHARE ? tokens / 2 : 0
   }

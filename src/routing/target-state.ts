@@ -13,6 +13,7 @@ import {
   onSent,
   onSuccess,
 } from './breaker.ts'
+import { wasSetBack } from './clock.ts'
 import { meanLevel } from './level.ts'
 import { Odds } from './odds.ts'
 import type { Expected } from './prefixes.ts'
@@ -166,6 +167,7 @@ export class TargetState {
   sent(attempt: Attempt, request: PlannerRequest, nowMs: number): void {
     this.#breaker = onSent(this.breaker(nowMs))
     const { account } = attempt
+    if (wasSetBack(this.#failedSentAtMs, nowMs)) this.#failedSentAtMs = Number.NEGATIVE_INFINITY
     attempt.fullness = account.quota.sent(attempt.inputTokens, nowMs)
     attempt.sharedFullness = account.sharedQuota?.sent(attempt.inputTokens, nowMs) ?? null
     account.inFlight++
@@ -273,7 +275,7 @@ function cooldownsOf(account: AccountState, nowMs: number): readonly Cooldown[] 
   if (ejectedFor !== null && nowMs < ejectedUntilMs)
     cooldowns.push({ reason: ejectedFor, account: id, sinceMs: ejectedSinceMs, untilMs: ejectedUntilMs })
   for (const quota of [account.quota, account.sharedQuota]) {
-    if (quota === null || nowMs >= quota.cooldownUntilMs) continue
+    if (quota === null || !quota.isCooling(nowMs)) continue
     const { cooldownSinceMs: sinceMs, cooldownUntilMs: untilMs } = quota
     cooldowns.push({ reason: 'rate_limit', account: id, sinceMs, untilMs })
   }

@@ -1,5 +1,6 @@
 // Time to first token of one target: (a + b · uncached prompt tokens) × load × how slow it is now × noise.
 
+import { wasSetBack } from './clock.ts'
 import { chanceBelow, hangShare, LevelFilter, massAbove, meanLevel, weighSilence } from './level.ts'
 import { Noise } from './noise.ts'
 
@@ -93,6 +94,8 @@ export class TtftModel {
   }
 
   sent(request: Waiting): void {
+    if (wasSetBack(this.#answeredSentAtMs, request.sentAtMs))
+      this.#answeredSentAtMs = Number.NEGATIVE_INFINITY
     this.#waiting.push(request)
     this.#scratchAtMs = Number.NaN
   }
@@ -138,12 +141,23 @@ export class TtftModel {
     )
   }
 
+  /** Older ones than one that has been answered are stuck by themselves, and no evidence any more. */
+  #forgetStuck(): void {
+    let kept = 0
+    for (const request of this.#waiting)
+      if (request.sentAtMs >= this.#answeredSentAtMs) this.#waiting[kept++] = request
+    this.#waiting.length = kept
+  }
+
   /** Returns the level it speaks of. */
   answered(attempt: Waiting, ttftMs: number, nowMs: number): number {
     this.noLongerWaits(attempt)
     this.level.advance(nowMs)
     const log = Math.log(Math.max(ttftMs, 1))
-    if (attempt.sentAtMs > this.#answeredSentAtMs) this.#answeredSentAtMs = attempt.sentAtMs
+    if (attempt.sentAtMs > this.#answeredSentAtMs) {
+      this.#answeredSentAtMs = attempt.sentAtMs
+      this.#forgetStuck()
+    }
     if (this.samples < WARM_UP) return 0
     this.level.observe(log - attempt.logUsualHit, log - attempt.logUsualMiss, attempt.hitShare, this.noise)
     return this.level.mean()

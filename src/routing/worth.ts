@@ -14,6 +14,8 @@ const MOST = 20
 const STEP = 0.05
 const RATE = 0.01
 const SAMPLES_MIN = 200
+/** Where nothing costs anything, any worth finds the quickest. */
+const FREE_COST = 1e-6
 /** The last point of what is reachable is the dearest. */
 const SPARED = 0.01
 
@@ -40,10 +42,10 @@ export class Worth {
   #surplus = 0
 
   value(slo: Slo): number {
-    return slo.value === 'auto' ? this.#multiple * this.#meanCost : slo.value
+    return slo.value === 'auto' ? this.#multiple * (this.#meanCost || FREE_COST) : slo.value
   }
 
-  /** `leastCost`: of the cheapest able target; `bestChance`: of the surest. */
+  /** `leastCost`: of the cheapest able target that costs anything; 0: none does. `bestChance`: of the surest. */
   requested(leastCost: number, bestChance: number): void {
     this.#decided++
     this.#reachable += (bestChance - this.#reachable) * Math.max(RATE, 1 / this.#decided)

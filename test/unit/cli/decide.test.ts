@@ -1,10 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { createDecideSession, type DecideSession } from '#cli/decide-session.ts'
+import type { DecideSession } from '#cli/decide-session.ts'
 import { DecideStream } from '#cli/decide-stream.ts'
-import { compileLive } from '#pipeline/live.ts'
-import { BalanceBook, balancesOf } from '#pricing/balance-book.ts'
-import { buildCatalogue } from '#pricing/catalogue.ts'
-import { settingsOf } from '../settings/fixtures.ts'
+import { sessionOf } from './decide-support.ts'
 
 const AT = Date.UTC(2026, 2, 2, 4, 0)
 
@@ -45,13 +42,7 @@ const CONFIG = JSON.stringify({
   },
 })
 
-function session(seed = 1): DecideSession {
-  const settings = settingsOf(CONFIG)
-  const { prices: overrides, currency } = settings
-  const balances = new BalanceBook(balancesOf(overrides))
-  const catalogue = buildCatalogue({ lists: [], overrides, currency, balances })
-  return createDecideSession({ live: compileLive(settings, catalogue), seed })
-}
+const session = (seed = 1): DecideSession => sessionOf(CONFIG, seed)
 
 const request = (changes: object = {}): object => ({
   type: 'request',
@@ -162,6 +153,11 @@ describe('a line that cannot be taken', () => {
       says: ['"input_tokens"', 'whole number'],
     },
     { name: 'half a token', line: request({ input_tokens: 0.5 }), says: ['"input_tokens"', '0.5'] },
+    {
+      name: 'more than can be counted',
+      line: request({ input_tokens: 1e300 }),
+      says: ['"input_tokens"', '1e+300'],
+    },
     { name: 'an unknown model', line: request({ model: 'chatt' }), says: ['"model"', '"chatt"', 'chat'] },
     { name: 'an unknown field', line: request({ input_token: 1 }), says: ['did you mean "input_tokens"'] },
     { name: 'an unknown capability', line: request({ capabilities: ['tool'] }), says: ['"tool"', 'tools'] },

@@ -281,6 +281,16 @@ describe('what an SLO is worth', () => {
     expect(worth.value(slo)).toBeLessThan(5)
   })
 
+  test('is something even where nothing costs anything', () => {
+    const worth = new Worth()
+    for (let index = 0; index < 500; index++) {
+      worth.requested(0, 0.99)
+      worth.chose(0.9, slo)
+      worth.ended(true, 0.9)
+    }
+    expect(worth.value(slo)).toBeGreaterThan(0)
+  })
+
   test('stays within bounds', () => {
     const worth = new Worth()
     run(worth, () => 0.99, 0.999, 5_000)

@@ -190,6 +190,18 @@ describe('what is observed', () => {
   })
 })
 
+test('requests whose end nobody tells are forgotten after half an hour', () => {
+  const play = new Play([cheap])
+  for (let second = 0; second < 4_000; second++) {
+    const request = play.request()
+    play.planner.decide(request, play.nowMs)
+    play.planner.attemptStarted(request.id, 'a/cheap', null, play.nowMs)
+    play.nowMs += 1_000
+  }
+  expect(play.planner.calls).toBeLessThanOrEqual(1_801)
+  expect(play.planner.targetStatus(cheap, play.nowMs).inFlight).toBeLessThanOrEqual(1_801)
+})
+
 describe('limits', () => {
   test('a refusal is waited out, and uses no attempt up', () => {
     const play = new Play([cheap])
