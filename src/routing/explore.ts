@@ -1,5 +1,5 @@
-// Which cheaper target to try though it does not look best: one that, were it as it usually is, would be chosen,
-// and one that nobody has asked for long.
+// Which target to try though it does not look best: a cheaper one that, were it as it usually is, would be chosen, one
+// that nobody has asked for long, and one that was ejected and had been the best.
 
 import { type Candidate, costOf } from './candidate.ts'
 
@@ -10,6 +10,8 @@ const GAP_MS_MAX = 30_000
 /** A target that is due is tried with this probability by each request that could. */
 export const EXPLORE_CHANCE = 0.5
 const FORGOTTEN_MS = 60_000
+/** What was the best choice not longer ago is missed while it is ejected, whatever it costs. */
+const MISSED_MS = 1_200_000
 /** Failures of a target that is well. */
 const USUAL_FAILURES = 0.005
 
@@ -31,7 +33,9 @@ export function findExploration(
     const waitMs = state.nextProbeAtMs - nowMs
     if (state.exploring > 0 || (waitMs > 0 && waitMs <= GAP_MS_MAX)) continue
     if (ttft.isOverdue(nowMs)) continue
-    if (!(costOf(candidate) < CHEAPER * costOf(choice))) continue
+    const isCheaper = costOf(candidate) < CHEAPER * costOf(choice)
+    const isMissed = nowMs - state.chosenAtMs <= MISSED_MS && state.breaker(nowMs).state === 'half_open'
+    if (!isCheaper && !isMissed) continue
     // Of what has not been heard for long, the usual may have changed, too.
     const isForgotten = nowMs - state.sentAtMs >= FORGOTTEN_MS
     const inTime = isForgotten ? 1 : ttft.usualChance(candidate.logUsualMiss, barMs)
@@ -50,6 +54,7 @@ export function explored({ state }: Candidate, nowMs: number): void {
   state.nextProbeAtMs = nowMs + state.probeGapMs
 }
 
-export function chosen({ state }: Candidate): void {
+export function chosen({ state }: Candidate, nowMs: number): void {
   state.probeGapMs = 0
+  state.chosenAtMs = nowMs
 }

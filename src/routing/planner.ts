@@ -275,12 +275,12 @@ export class Planner {
     const { request } = call
     const choice = usable[0] as Candidate
     if (request.policy.sort !== 'value' || !book.mayExplore(request.policy)) {
-      chosen(choice)
+      chosen(choice, nowMs)
       return 1
     }
     const found = findExploration(usable, call.worth, barMs, nowMs)
     if (found === null || this.#random() >= EXPLORE_CHANCE) {
-      chosen(choice)
+      chosen(choice, nowMs)
       return found === null ? 1 : 1 - EXPLORE_CHANCE
     }
     usable.splice(usable.indexOf(found), 1)

@@ -86,6 +86,8 @@ export class TargetState {
   exploring = 0
   succeededAtMs = Number.NEGATIVE_INFINITY
   sentAtMs = Number.NEGATIVE_INFINITY
+  /** When it was last the best choice for a request. */
+  chosenAtMs = Number.NEGATIVE_INFINITY
   nextProbeAtMs = Number.NEGATIVE_INFINITY
   probeGapMs = 0
   #breaker: BreakerState = CLOSED

@@ -360,6 +360,18 @@ describe('exploration', () => {
     expect(shareOf(play, 30, 'a/cheap', () => quick)).toBeGreaterThan(0.8)
   })
 
+  test('asks an ejected target that was the best choice though it is not cheaper, once its time is up', () => {
+    const sure = target('s/sure', { quote: flatQuote(2, 2, 2) })
+    const slack = target('t/slack', { quote: flatQuote(1.9, 1.9, 1.9) })
+    const behave = (id: string) => ({ ttftMs: id === 's/sure' ? 400 : 1_450 })
+    const play = new Play([sure, slack], QUICK)
+    expect(shareOf(play, 60, 's/sure', behave)).toBeGreaterThan(0.5)
+    const outage = (id: string) => (id === 's/sure' ? ({ error: 'server' } as const) : behave(id))
+    shareOf(play, 90, 's/sure', outage)
+    shareOf(play, 30, 's/sure', behave)
+    expect(shareOf(play, 30, 's/sure', behave)).toBeGreaterThan(0.5)
+  })
+
   test('can be switched off', () => {
     const play = new Play(both, { ...QUICK, explore: { maxShare: 0 } })
     for (let index = 0; index < 200; index++) expect(play.run(slowed).decision.propensity).toBe(1)
