@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -6,7 +6,7 @@ import { REQUEST_BODY_BYTES_MAX } from '#core/limits.ts'
 import type { Provider } from '#core/provider.ts'
 import { loadSettings, noProviderEnabled } from '#settings/load.ts'
 import { formatProblems } from '#settings/problems.ts'
-import { config, digest, hosted, load, problemsOf, providers, settingsOf, vendor } from './fixtures.ts'
+import { config, digest, load, problemsOf, providers, settingsOf, vendor } from './fixtures.ts'
 
 /** What only the planner reads, as it is where nobody says otherwise. */
 const UNPLANNED = {
@@ -403,25 +403,23 @@ describe('the environment', () => {
   })
 })
 
-describe('the files in config/', () => {
-  const folder = join(import.meta.dirname, '../../../config')
-  const files = ['sluice.yaml', ...readdirSync(join(folder, 'policies')).map((name) => `policies/${name}`)]
+describe('config/sluice.yaml', () => {
+  const path = join(import.meta.dirname, '../../../config/sluice.yaml')
   // The real folders are tested elsewhere; here only their names count.
   const named = (id: string, provider: Provider): Provider => ({ ...provider, id })
-  const folders = new Map([
-    ...['doubao', 'qwen', 'ernie', 'deepseek'].map((id) => [id, named(id, vendor)] as const),
-    ['vllm', named('vllm', hosted)] as const,
-  ])
+  const folders = new Map(
+    ['doubao', 'qwen', 'ernie', 'deepseek'].map((id) => [id, named(id, vendor)] as const),
+  )
 
-  test.each(files)('%s is valid', (file) => {
-    const text = readFileSync(join(folder, file), 'utf8')
+  test('is valid', () => {
+    const text = readFileSync(path, 'utf8')
     const settings = settingsOf(text, { SLUICE_KEY: 'sk-choose-your-own', DASHSCOPE_API_KEY: 'k' }, folders)
     expect(settings.providers.get('qwen')?.enabled).toBe(true)
     expect(settings.keys).toHaveLength(1)
   })
 
-  test('sluice.yaml says what to set when SLUICE_KEY is not', () => {
-    const text = readFileSync(join(folder, 'sluice.yaml'), 'utf8')
+  test('says what to set when SLUICE_KEY is not', () => {
+    const text = readFileSync(path, 'utf8')
     const problems = problemsOf(text, {}, folders)
     expect(formatProblems(problems)).toBe(
       'keys[0].key: the environment variable SLUICE_KEY is not set (found ${SLUICE_KEY}; allowed: set SLUICE_KEY, or write ${SLUICE_KEY:-default})',
