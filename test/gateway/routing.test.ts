@@ -152,9 +152,7 @@ describe('sort: price', () => {
       ['b/long-cheap', 'dearer'],
       ['c/dear', 'dearer'],
     ])
-    const estimates = decision.candidates.map((candidate) =>
-      Number((candidate as unknown as { estimated_cost: string }).estimated_cost),
-    )
+    const estimates = decision.candidates.map((candidate) => Number(candidate.estimated_cost))
     expect(estimates).toEqual(estimates.toSorted((x, y) => x - y))
     expect(estimates[0]).toBeGreaterThan(0)
     expect(decision.excluded).toEqual([

@@ -49,18 +49,38 @@ export interface RequestDetail extends Json {
   readonly attempts: readonly AttemptDetail[]
   readonly decision: {
     readonly policy: string
+    readonly policy_version: string
     readonly sort: string
+    readonly value: number | null
+    readonly chosen: string | null
+    readonly explored: boolean
+    readonly propensity: number
     readonly slo_relaxed: boolean
     readonly candidates: readonly {
       readonly target: string
       readonly reason: string
       readonly samples: number
+      readonly estimated_cost: string | null
+      readonly p_slo: number | null
+      readonly utility: number | null
     }[]
+    readonly runner_up: {
+      readonly target: string
+      readonly lost_by: number | null
+      readonly measure: string | null
+    } | null
     readonly excluded: readonly {
       readonly target: string
       readonly reason: string
       readonly detail: string
     }[]
+    readonly counterfactual: readonly {
+      readonly quantity: string
+      readonly target: string | null
+      readonly above: number | null
+      readonly below: number | null
+    }[]
+    readonly later: readonly { readonly target: string; readonly role: string }[]
   }
 }
 
