@@ -249,7 +249,7 @@ export class Planner {
     }
   }
 
-  /** False: nothing meets the SLO, and the policy would rather refuse. */
+  /** False: nothing that is known meets the SLO, and the policy would rather refuse. */
   #rank(call: Call, book: PolicyBook, barMs: number, nowMs: number): boolean {
     const { request } = call
     call.worth = book.worth.value(request.policy.slo)
@@ -257,17 +257,23 @@ export class Planner {
     const scoring = { request, barMs, worth: call.worth, isLast, nowMs, random: this.#random }
     call.meetsSlo = rank(this.#sifted.usable, scoring)
     if (call.meetsSlo || request.policy.onNoCandidate !== 'reject') return true
-    this.#excludeAll('slo')
-    return false
+    this.#keepUnknown()
+    call.meetsSlo = this.#sifted.usable.length > 0
+    return call.meetsSlo
   }
 
-  #excludeAll(reason: 'slo'): void {
+  /** A target that has hardly answered yet must be tried: refused by a guess, it would never be known. */
+  #keepUnknown(): void {
     const { usable } = this.#sifted
+    let kept = 0
     for (const candidate of usable) {
-      candidate.exclusion = reason
-      candidate.waitMs = Number.POSITIVE_INFINITY
+      if (!candidate.state.ttft(candidate.target.isThinking).isKnown) usable[kept++] = candidate
+      else {
+        candidate.exclusion = 'slo'
+        candidate.waitMs = Number.POSITIVE_INFINITY
+      }
     }
-    usable.length = 0
+    usable.length = kept
   }
 
   /** Puts a target to be explored first; returns the probability of what was then chosen. */

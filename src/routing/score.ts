@@ -67,11 +67,17 @@ function keepSession(candidates: readonly Candidate[], { policy, session }: Plan
   let latestAtMs = Number.NEGATIVE_INFINITY
   for (const candidate of candidates) {
     const atMs = candidate.state.sessionAtMs(session)
-    if (atMs <= latestAtMs) continue
+    if (atMs < latestAtMs || atMs === Number.NEGATIVE_INFINITY) continue
+    // A refusal and the fallback behind it may come within one millisecond: then it is where the answer came from.
+    if (atMs === latestAtMs && latest !== null && !hasAnsweredSince(candidate, latest)) continue
     latest = candidate
     latestAtMs = atMs
   }
   if (latest !== null) latest.rank += SESSION_RANK
+}
+
+function hasAnsweredSince(one: Candidate, other: Candidate): boolean {
+  return one.state.succeededAtMs > other.state.succeededAtMs
 }
 
 /** Before all that is preferred. */

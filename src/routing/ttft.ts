@@ -50,6 +50,11 @@ export class TtftModel {
     for (const thousands of [0, 4]) this.#fit(thousands, prior.ttftMs + prior.msPer1kInput * thousands, 0.5)
   }
 
+  /** It is its own answers that the estimates come from, not what is typical of others. */
+  get isKnown(): boolean {
+    return this.samples > WARM_UP
+  }
+
   /** Logarithm of the usual time in ms for so many uncached tokens beside so many running requests. */
   logUsual(uncachedTokens: number, inFlight: number): number {
     const load = inFlight / LOAD_UNIT

@@ -236,8 +236,12 @@ describe('an SLO', () => {
 
   test('that nobody meets is a 503 where the policy says reject', async () => {
     behaviours.set('strict-slow', slow(1_000))
-    await streamTo('strict')
-    const got = await gateway.chat({ model: 'strict', stream: true })
+    // Until it is known well enough, it is asked.
+    let got = await streamTo('strict')
+    await eventually(async () => {
+      got = await gateway.chat({ model: 'strict', stream: true })
+      return got.status !== 200
+    }, 'it is refused')
     expect([got.status, got.error.code]).toEqual([503, 'no_target'])
     const { decision } = await detailOf(got)
     expect(decision.excluded).toMatchObject([{ target: 'a/strict-slow', reason: 'slo' }])

@@ -117,6 +117,26 @@ describe('the order', () => {
     expect(play.decide({ session: 't' }).order[0]).toBe('c/cheaper')
   })
 
+  test('a session goes on where its answer came from, though another one refused within the same millisecond', () => {
+    const play = new Play([target('a'), target('b')], { ...QUICK, sort: 'price', affinity: 'session' })
+    const request = play.request({ session: 's' })
+    play.planner.decide(request, play.nowMs)
+    play.attempt(request.id, 'a', { error: 'connection', afterMs: 0 }, play.nowMs)
+    play.planner.decide({ ...request, tried: ['a'] }, play.nowMs)
+    play.attempt(request.id, 'b', quick, play.nowMs)
+    play.nowMs += 5_000
+    expect(play.decide({ session: 's' }).order[0]).toBe('b')
+    expect(play.decide({ session: 't' }).order[0]).toBe('a')
+  })
+
+  test('a target that nobody knows is no reason to refuse, however short the bar', () => {
+    const short = { ...QUICK, slo: { ...QUICK.slo, ttftMs: 300 }, onNoCandidate: 'reject' as const }
+    const play = new Play(both, short)
+    expect(play.decide().order).toHaveLength(2)
+    for (let round = 0; round < 20; round++) play.run((id) => ({ ttftMs: id === 'b/dear' ? 100 : 2_000 }))
+    expect(play.decide().order[0]).toBe('b/dear')
+  })
+
   test('nothing that meets the SLO may be a reason to refuse', () => {
     const late = () => ({ ttftMs: 4_000 })
     const play = new Play(both, { ...QUICK, onNoCandidate: 'reject' })
