@@ -13,6 +13,7 @@ import type { Call, Deps, Exchange } from './context.ts'
 import { toGatewayError } from './failure.ts'
 import { sendHead } from './head.ts'
 import { attemptHedged } from './hedged.ts'
+import { noteLater } from './later.ts'
 import type { TargetFacts } from './live.ts'
 import { nearDirect, noSuchDirect } from './models.ts'
 import { type Aim, nextStep, type Step } from './plan.ts'
@@ -187,7 +188,7 @@ async function attemptOne(
 ): Promise<Outcome | null> {
   const first = chosen.facts.target
   const role = roleOf(course, first)
-  if (role !== 'first') noteLater(exchange, first, role, step)
+  if (role !== 'first') noteLater(exchange, first.id, role, step.decision)
   if (course.again === null) course.made++
   course.again = null
   course.tried.push(first.id)
@@ -231,25 +232,6 @@ function aimOf({ facts, account }: Pick<Sendable, 'facts' | 'account'>): Aim {
 function roleOf({ made, again, tried }: Course, target: TargetSettings): AttemptRole {
   if (made === 0) return 'first'
   return again !== null || tried.includes(target.id) ? 'retry' : 'fallback'
-}
-
-/** The record of the decision goes on with the attempts behind the first. */
-function noteLater(
-  exchange: Exchange,
-  target: TargetSettings,
-  role: AttemptRole,
-  { decision }: Extract<Step, { kind: 'ask' }>,
-): void {
-  const first = exchange.decision
-  if (first === null) return
-  const known = decision.candidates.find((candidate) => candidate.target === target.id)
-  const attempt = {
-    target: target.id,
-    role,
-    estimatedCost: known?.estimatedCost ?? null,
-    pSlo: known?.pSlo ?? null,
-  }
-  exchange.decision = { ...first, later: [...first.later, attempt] }
 }
 
 /** A refusal for content goes only to providers that the policy names. */

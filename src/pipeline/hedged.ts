@@ -8,6 +8,7 @@ import type { AttemptEnd } from './attempt-end.ts'
 import type { Plan } from './considered.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import { openLane } from './lane.ts'
+import { noteLater } from './later.ts'
 import type { TargetFacts } from './live.ts'
 import { type Race, type Sendable, sendAttempt } from './send.ts'
 import { callFor } from './thinking.ts'
@@ -89,6 +90,7 @@ async function hedge(
     if (admitted.refused !== null) return null
     const text = encodeUpstream(admitted.call, facts)
     deps.metrics.hedged()
+    noteLater(exchange, facts.target.id, 'hedge', null)
     const sendable = { admitted, facts, account, text }
     const end = await sendAttempt(deps, exchange, plan, sendable, 'hedge', lane, race)
     return { end, facts, account }
