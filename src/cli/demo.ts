@@ -21,7 +21,7 @@ export const demo: Command = {
   help: `usage: sluice demo
 
 Starts the gateway on 127.0.0.1 (port 8787 or $SLUICE_PORT) in front of simulated Doubao, Qwen, ERNIE, DeepSeek
-and open-model upstreams that speak the real dialects, and asks each target once how quick it is. Nothing is
+and open-model upstreams that speak the real dialects, and looks first how quick each target is. Nothing is
 kept unless $SLUICE_STORE says where. The configuration is config/demo.yaml.
 
 example: SLUICE_PORT=9000 sluice demo`,
@@ -84,8 +84,8 @@ Ask for the cheapest model that is quick enough, streamed, with what it cost (us
     -H 'authorization: Bearer ${KEY}' -H 'content-type: application/json' \\
     -d '{"model":"assistant","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Why is the sky blue?"}]}'
 
-See what was spent, and why each request went where it went (key "warm-up": one small stream to each target before
-you came, so that it is known how quick they are):
+See what was spent, and why each request went where it went (key "warm-up": small streams to each target before you
+came, so that it is known how quick they are):
 
   curl -H 'authorization: Bearer ${settings.admin.token ?? ''}' '${url}/admin/v1/usage?group_by=key,target'
   curl -H 'authorization: Bearer ${settings.admin.token ?? ''}' '${url}/admin/v1/requests?limit=1'

@@ -264,13 +264,13 @@ describe('sluice demo', () => {
         cost: usage.cost,
         output_tokens: usage.completion_tokens,
       }),
-      expect.objectContaining({ key: 'warm-up', requests: 9, attempts: 9 }),
+      expect.objectContaining({ key: 'warm-up', requests: 36, attempts: 36 }),
     ])
     const id = stream.headers['x-request-id'] ?? ''
     const detail = await ask(`${url}/admin/v1/requests/${id}`, { key: 'sluice-demo-admin' })
     expect(detail.json).toMatchObject({ outcome: 'success', cost: usage.cost })
     expect((detail.json['decision'] as { candidates: unknown[] }).candidates).toContainEqual(
-      expect.objectContaining({ target: 'local/qwen3-8b', reason: 'slo_missed' }),
+      expect.objectContaining({ target: 'local/qwen3-8b', reason: 'less_value' }),
     )
 
     const direct = ids.filter((name) => name.includes('/'))
