@@ -16,6 +16,8 @@ export interface Considered {
   readonly ruledOut: { readonly reason: string; readonly detail: string } | null
   /** Of its model among those that were asked for. */
   readonly place: number
+  /** Its model's own policy, where the request goes by another one. */
+  readonly bound: PolicySettings | null
 }
 
 /** What may serve a request, for all its attempts. */

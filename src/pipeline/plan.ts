@@ -7,6 +7,7 @@ import { GatewayError } from '#core/errors.ts'
 import { RETRY_WAIT_MS_MAX } from '#core/limits.ts'
 import type { KeySettings, PolicySettings, TargetSettings } from '#core/settings.ts'
 import type { PlannerRequest, PlannerTarget } from '#routing/request.ts'
+import { isDearer } from '#routing/sift.ts'
 import { type Considered, lacks, type Plan } from './considered.ts'
 import type { Call, Deps, Exchange } from './context.ts'
 import type { Live, TargetFacts } from './live.ts'
@@ -54,13 +55,14 @@ export function planCall(exchange: Asking, key: KeySettings, call: Call, atMs: n
       seen.add(target.id)
       const facts = live.factsOf(target)
       const ruled = ruledOut(key, policies, call.wishes, facts)
-      considered.push({ facts, call: callFor(facts, call), ruledOut: ruled, place: index })
+      const bound = own.name === policy.name ? null : own
+      considered.push({ facts, call: callFor(facts, call), ruledOut: ruled, place: index, bound })
     }
   }
   const able: Considered[] = []
   const excluded: DecisionExclusion[] = []
   for (const candidate of considered) {
-    const exclusion = exclusionOf(candidate)
+    const exclusion = exclusionOf(candidate) ?? dearerThanBound(live, candidate, atMs)
     if (exclusion === null) able.push(candidate)
     else excluded.push({ target: candidate.facts.target.id, ...exclusion })
   }
@@ -206,6 +208,18 @@ function exclusionOf({ facts, call, ruledOut: rule }: Considered): Omit<Decision
     if (lacks(facts, call, capability)) return { reason: 'capability', detail: `${capability} (${param})` }
   }
   return call.wishes?.requireParameters === true ? lostParameters(facts, call) : null
+}
+
+/** A model keeps the bound of its own policy also where the request goes by another one. */
+function dearerThanBound(
+  live: Live,
+  { facts, call, bound }: Considered,
+  atMs: number,
+): Omit<DecisionExclusion, 'target'> | null {
+  if (bound === null || bound.maxPrice === null) return null
+  const { quote } = plannedTarget(live, facts, isThinking(facts, call))
+  if (!isDearer(quote, bound.maxPrice, call.inputTokensEstimate, outputAsked(call), atMs)) return null
+  return { reason: 'max_price', detail: `dearer than policy "${bound.name}" of its model allows` }
 }
 
 /** What of the request would not reach a target, or not be said in its dialect at all. */

@@ -1,10 +1,11 @@
 // Which targets may take the next attempt of a request now, why not the others, and how long to wait for those.
 
+import type { PolicySettings } from '#core/settings.ts'
 import { chooseAccount } from './account.ts'
 import type { Allowance } from './allowance.ts'
 import type { Call } from './call.ts'
 import { blankCandidate, type Candidate, type Exclusion } from './candidate.ts'
-import type { PlannerRequest, PlannerTarget } from './request.ts'
+import type { PlannerRequest, PlannerTarget, Quote } from './request.ts'
 import type { TargetState } from './target-state.ts'
 import type { Targets } from './targets.ts'
 
@@ -85,11 +86,21 @@ function hardExclusion(target: PlannerTarget, call: Call, nowMs: number): Exclus
   }
   const { maxPrice } = policy
   if (maxPrice === null) return null
+  return isDearer(quote, maxPrice, inputTokens, outputTokensMax, nowMs) ? 'max_price' : null
+}
+
+/** At the tier and the hour of the request. */
+export function isDearer(
+  quote: Quote,
+  maxPrice: NonNullable<PolicySettings['maxPrice']>,
+  inputTokens: number,
+  outputTokensMax: number | null,
+  atMs: number,
+): boolean {
+  const { input, output } = maxPrice
   const outputTokens = outputTokensMax ?? 0
-  const isDear =
-    (maxPrice.input !== null && quote.inputPrice(nowMs, inputTokens, outputTokens) > maxPrice.input) ||
-    (maxPrice.output !== null && quote.outputPrice(nowMs, inputTokens, outputTokens) > maxPrice.output)
-  return isDear ? 'max_price' : null
+  if (input !== null && quote.inputPrice(atMs, inputTokens, outputTokens) > input) return true
+  return output !== null && quote.outputPrice(atMs, inputTokens, outputTokens) > output
 }
 
 function passingExclusion(

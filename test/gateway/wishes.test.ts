@@ -137,6 +137,17 @@ describe('models', () => {
     expect(await served({ model: 'first', models: ['c/other'] })).toBe('c/other')
   })
 
+  test('holds each model to the bound of its own policy', async () => {
+    behaviours.set('first', FAILING)
+    const body = { model: 'first', models: ['bound'], provider: { order: ['a'] } }
+    const got = await gateway.chat(body)
+    expect(got.headers['x-sluice-target']).toBe('c/x')
+    const { decision } = await detailOf(got)
+    expect(decision.excluded).toEqual([
+      { target: 'a/x', reason: 'max_price', detail: expect.stringContaining('policy "bound"') },
+    ])
+  })
+
   test('works on the legacy endpoint', async () => {
     behaviours.set('first', FAILING)
     const body = { model: 'first', models: ['second'], prompt: 'Say hello.' }
