@@ -1,6 +1,7 @@
 // Which target to try though it does not look best: a cheaper one that, were it as it usually is, would be chosen, one
 // that nobody has asked for long, and one that was ejected and had been the best.
 
+import type { Sort } from '#core/settings.ts'
 import { type Candidate, costOf } from './candidate.ts'
 
 /** So much cheaper, or nothing is won. */
@@ -46,6 +47,30 @@ export function findExploration(
     found = candidate
   }
   return found
+}
+
+/** One that has hardly answered is tried further while it seems so near to the quickest. */
+const NEAR = 1.5
+
+/**
+ * Where the quickest is asked for, one of which only is guessed how quick it is: else the first that is quicker than a
+ * guess would be asked for ever. null: all are known, or what is known of them is enough.
+ */
+export function findUnknown(candidates: readonly Candidate[], by: Sort): Candidate | null {
+  const choice = candidates[0]
+  if (by !== 'latency' && by !== 'throughput') return null
+  if (choice === undefined || samplesOf(choice, by) === 0) return null
+  for (const candidate of candidates) {
+    if (candidate === choice || candidate.rank !== choice.rank || candidate.state.exploring > 0) continue
+    if (samplesOf(candidate, by) === 0) return candidate
+    const isGuess = by === 'latency' && !candidate.state.ttft(candidate.target.isThinking).isKnown
+    if (isGuess && candidate.ttftMs < NEAR * choice.ttftMs) return candidate
+  }
+  return null
+}
+
+function samplesOf({ state, target }: Candidate, by: 'latency' | 'throughput'): number {
+  return by === 'latency' ? state.ttft(target.isThinking).samples : state.speed.samples
 }
 
 /** The next try of the same target waits longer, unless it is chosen for itself meanwhile. */

@@ -9,13 +9,13 @@ import type { BreakerState } from './breaker.ts'
 import { type Call, Calls, noteSpent, openCall, runningAt, ttftBarMs } from './call.ts'
 import { blankCandidate, type Candidate, estimate, estimateUsual } from './candidate.ts'
 import { type Explanation, explain } from './explain.ts'
-import { chosen, EXPLORE_CHANCE, explored, findExploration } from './explore.ts'
+import { chosen, EXPLORE_CHANCE, explored, findExploration, findUnknown } from './explore.ts'
 import { bestHedge, hedgeAfterMs, runningCost } from './hedging.ts'
 import { learnRoom } from './learn-room.ts'
 import { type PolicyBook, PolicyBooks } from './policy-book.ts'
 import type { PlannerDecision, PlannerRequest, PlannerTarget } from './request.ts'
 import { rank } from './score.ts'
-import { type Sifted, sift, soonestMs, waitFor } from './sift.ts'
+import { keepUnknown, type Sifted, sift, soonestMs, waitFor } from './sift.ts'
 import type { Attempt, TargetStatus } from './target-state.ts'
 import { Targets } from './targets.ts'
 import type { WorthState } from './worth.ts'
@@ -257,31 +257,20 @@ export class Planner {
     const scoring = { request, barMs, worth: call.worth, isLast, nowMs, random: this.#random }
     call.meetsSlo = rank(this.#sifted.usable, scoring)
     if (call.meetsSlo || request.policy.onNoCandidate !== 'reject') return true
-    this.#keepUnknown()
+    keepUnknown(this.#sifted.usable)
     call.meetsSlo = this.#sifted.usable.length > 0
     return call.meetsSlo
   }
 
-  /** A target that has hardly answered yet must be tried: refused by a guess, it would never be known. */
-  #keepUnknown(): void {
-    const { usable } = this.#sifted
-    let kept = 0
-    for (const candidate of usable) {
-      if (!candidate.state.ttft(candidate.target.isThinking).isKnown) usable[kept++] = candidate
-      else {
-        candidate.exclusion = 'slo'
-        candidate.waitMs = Number.POSITIVE_INFINITY
-      }
-    }
-    usable.length = kept
-  }
-
   /** Puts a target to be explored first; returns the probability of what was then chosen. */
   #explore(call: Call, book: PolicyBook, usable: Candidate[], barMs: number, nowMs: number): number {
-    const { request } = call
+    const { policy, isStreamed } = call.request
     const choice = usable[0] as Candidate
-    if (request.policy.sort !== 'value' || !book.mayExplore(request.policy)) {
-      chosen(choice, nowMs)
+    const mayExplore = book.mayExplore(policy)
+    if (policy.sort !== 'value' || !mayExplore) {
+      const unknown = mayExplore && isStreamed ? findUnknown(usable, policy.sort) : null
+      if (unknown === null) chosen(choice, nowMs)
+      else this.#tryFirst(call, book, usable, unknown, nowMs)
       return 1
     }
     const found = findExploration(usable, call.worth, barMs, nowMs)
@@ -289,12 +278,16 @@ export class Planner {
       chosen(choice, nowMs)
       return found === null ? 1 : 1 - EXPLORE_CHANCE
     }
+    this.#tryFirst(call, book, usable, found, nowMs)
+    return EXPLORE_CHANCE
+  }
+
+  #tryFirst(call: Call, book: PolicyBook, usable: Candidate[], found: Candidate, nowMs: number): void {
     usable.splice(usable.indexOf(found), 1)
     usable.unshift(found)
     call.exploring = found.target.id
     book.explored()
     explored(found, nowMs)
-    return EXPLORE_CHANCE
   }
 
   #decision(

@@ -189,6 +189,22 @@ function use(usable: Candidate[], candidate: Candidate): void {
   usable.push(candidate)
 }
 
+/**
+ * Leaves out what is known to miss the SLO. A target that has hardly answered yet must be tried: refused by a guess, it
+ * would never be known.
+ */
+export function keepUnknown(usable: Candidate[]): void {
+  let kept = 0
+  for (const candidate of usable) {
+    if (!candidate.state.ttft(candidate.target.isThinking).isKnown) usable[kept++] = candidate
+    else {
+      candidate.exclusion = 'slo'
+      candidate.waitMs = Number.POSITIVE_INFINITY
+    }
+  }
+  usable.length = kept
+}
+
 /** When the first target may be had again; null: none by waiting. */
 export function soonestMs({ pool }: Sifted): number | null {
   let soonest = Number.POSITIVE_INFINITY

@@ -56,7 +56,11 @@ export const policySchema = z.strictObject({
     .describe('priced: expected cached tokens enter cost and latency. session: stay where the session is.'),
   explore: z
     .strictObject({
-      max_share: share.default(0.05).describe('Of requests, sent to cheaper targets to learn how they are.'),
+      max_share: share
+        .default(0.05)
+        .describe(
+          'Of requests, sent to cheaper targets to learn how they are; by latency and throughput, to unknown ones.',
+        ),
     })
     .prefault({}),
   hedge: z

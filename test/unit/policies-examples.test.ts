@@ -176,6 +176,12 @@ describe('fastest.yaml', () => {
     ])
   })
 
+  test('`fast` finds that one by itself, though the first it asks is quicker than a guess', async () => {
+    const example = new Example(await load('fastest.yaml'))
+    for (let round = 0; round < 60; round++) example.play({ model: 'fast' }, speeds)
+    expect(example.order({ model: 'fast' })[0]).toBe('ernie/ernie-4.5-turbo-128k')
+  })
+
   test('`writer` goes where most tokens per second come from', async () => {
     const example = await trained()
     expect(example.order({ model: 'writer' })[0]).toBe('qwen/qwen-flash')

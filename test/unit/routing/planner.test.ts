@@ -102,6 +102,31 @@ describe('the order', () => {
     expect(play.decide().order).toEqual(['b/dear', 'a/cheap'])
   })
 
+  test.each([
+    { sort: 'latency' as const, of: { ttftMs: 350 }, others: { ttftMs: 500 } },
+    {
+      sort: 'throughput' as const,
+      of: { ttftMs: 500, tokensPerSecond: 120 },
+      others: { ttftMs: 500, tokensPerSecond: 60 },
+    },
+  ])(
+    'sort: $sort finds the quickest, though the first one is quicker than a guess',
+    ({ sort, of, others }) => {
+      const pool = ['a', 'b', 'c'].map((id) => target(id))
+      const policy = { ...QUICK, sort, slo: { ...QUICK.slo, ttftMs: null, tpotMs: null } }
+      const play = new Play(pool, policy)
+      const tries = new Map<string, number>()
+      for (let round = 0; round < 100; round++) {
+        const { target: id = '' } = play.run((asked) => (asked === 'c' ? of : others))
+        tries.set(id, (tries.get(id) ?? 0) + 1)
+      }
+      expect(play.decide().order[0]).toBe('c')
+      expect(tries.get('b') ?? 0).toBeLessThanOrEqual(5)
+      const still = new Play(pool, { ...policy, explore: { maxShare: 0 } })
+      for (let round = 0; round < 20; round++) expect(still.run(() => others).target).toBe('a')
+    },
+  )
+
   test('a session stays where it is, if the policy says so', () => {
     const play = new Play([cheap, target('c/cheaper', { quote: flatQuote(0.1, 0.1, 0.1) })], {
       ...QUICK,
