@@ -1,6 +1,6 @@
 // Baichuan's API: OpenAI chat for general text models and the medical M series. Data only.
 
-import type { Provider } from '#core/provider.ts'
+import { MEDIA_INPUTS, type Provider } from '#core/provider.ts'
 
 export const provider = {
   id: 'baichuan',
@@ -11,7 +11,7 @@ export const provider = {
   credential: { kind: 'bearer' },
   keyRequired: true,
   // Text. The M-Plus models take files by id, in a part of their own and not in OpenAI's.
-  cannot: ['json_schema', 'vision', 'video_input', 'audio_input', 'file_input'],
+  cannot: ['json_schema', ...MEDIA_INPUTS],
   quirks: {
     // It comes unasked in the last chunk, which still carries text, and there is no `[DONE]` behind it.
     streamUsage: 'always',

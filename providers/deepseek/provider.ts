@@ -1,6 +1,6 @@
 // DeepSeek's own API: OpenAI chat with a thinking switch and an error table of HTTP statuses. Data only.
 
-import type { Provider } from '#core/provider.ts'
+import { MEDIA_INPUTS, type Provider } from '#core/provider.ts'
 
 export const provider = {
   id: 'deepseek',
@@ -13,7 +13,7 @@ export const provider = {
   credential: { kind: 'bearer' },
   keyRequired: true,
   // The request schema has neither n nor a JSON schema, and parts only for the vision model.
-  cannot: ['n', 'json_schema', 'vision', 'video_input', 'audio_input', 'file_input'],
+  cannot: ['n', 'json_schema', ...MEDIA_INPUTS],
   quirks: {
     // Usage stands on the finish chunk, not in a chunk of its own; `usage: null` before.
     streamUsage: 'option',

@@ -1,6 +1,6 @@
 // ERNIE on Baidu Qianfan (百度千帆): the OpenAI-shaped V2 by default, V1 (wenxinworkshop) for old credentials.
 
-import type { FormatChoice, Provider } from '#core/provider.ts'
+import { type FormatChoice, MEDIA_INPUTS, type Provider } from '#core/provider.ts'
 import { credential, isPair } from './credential.ts'
 import { ERRORS } from './errors.ts'
 import { v1Format } from './v1.ts'
@@ -42,7 +42,7 @@ export const provider = {
     // X1 Turbo: no stop, no response_format; the model thinks by itself.
     {
       match: /^ernie-x1/i,
-      cannot: ['stop', 'json_object', 'json_schema', 'vision', 'audio_input', 'video_input', 'file_input'],
+      cannot: ['stop', 'json_object', 'json_schema', ...MEDIA_INPUTS],
       quirks: { thinking: { style: 'none' } },
       thinksByDefault: true,
     },
@@ -51,7 +51,7 @@ export const provider = {
     // Text models of before 4.5, and the role-play ones.
     {
       match: /^ernie-(3\.5|4\.0|speed|lite|tiny|char|novel)/i,
-      cannot: ['vision', 'audio_input', 'video_input', 'file_input'],
+      cannot: [...MEDIA_INPUTS],
       quirks: { thinking: { style: 'none' }, flattenText: true },
     },
   ],

@@ -1,6 +1,6 @@
 // LMDeploy's api_server. Data only; the address is the operator's.
 
-import type { Provider } from '#core/provider.ts'
+import { MEDIA_INPUTS, type Provider } from '#core/provider.ts'
 
 export const provider = {
   id: 'lmdeploy',
@@ -35,15 +35,7 @@ export const provider = {
     // No tool parser exists for these.
     {
       match: /baichuan2?-\d|moss-moon/i,
-      cannot: [
-        'tools',
-        'tool_choice',
-        'parallel_tool_calls',
-        'vision',
-        'audio_input',
-        'video_input',
-        'file_input',
-      ],
+      cannot: ['tools', 'tool_choice', 'parallel_tool_calls', ...MEDIA_INPUTS],
       quirks: { thinking: { style: 'none' } },
     },
   ],

@@ -1,6 +1,6 @@
 // iFlytek's Spark (讯飞星火) over HTTP. What its answers lack of OpenAI's stands in format.ts.
 
-import type { FormatChoice, Provider, Quirks } from '#core/provider.ts'
+import { type FormatChoice, MEDIA_INPUTS, type Provider, type Quirks } from '#core/provider.ts'
 import { ERRORS } from './errors.ts'
 import { sparkFormat } from './format.ts'
 
@@ -56,17 +56,7 @@ export const provider = {
   formats: FAMILIES.map(sparkFormat),
   chooseFormat,
   // Not in the parameter table of the page above. response_format is text or json_object, content is text.
-  cannot: [
-    'n',
-    'logprobs',
-    'stop',
-    'json_schema',
-    'parallel_tool_calls',
-    'vision',
-    'audio_input',
-    'video_input',
-    'file_input',
-  ],
+  cannot: ['n', 'logprobs', 'stop', 'json_schema', 'parallel_tool_calls', ...MEDIA_INPUTS],
   quirks: GENERAL,
   models: [
     { match: /^spark-x2\.5/i, can: ['parallel_tool_calls'], thinksByDefault: true },

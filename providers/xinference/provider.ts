@@ -1,6 +1,6 @@
 // Xinference: one endpoint in front of several engines. Data only; the address is the operator's.
 
-import type { Provider } from '#core/provider.ts'
+import { MEDIA_INPUTS, type Provider } from '#core/provider.ts'
 
 export const provider = {
   id: 'xinference',
@@ -37,15 +37,7 @@ export const provider = {
     // "Only {…} support tool calls": neither family is in the list.
     {
       match: /baichuan|moss-moon/i,
-      cannot: [
-        'tools',
-        'tool_choice',
-        'parallel_tool_calls',
-        'vision',
-        'audio_input',
-        'video_input',
-        'file_input',
-      ],
+      cannot: ['tools', 'tool_choice', 'parallel_tool_calls', ...MEDIA_INPUTS],
       quirks: { thinking: { style: 'none' } },
     },
   ],

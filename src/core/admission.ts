@@ -14,6 +14,8 @@ export interface Limits {
   readonly concurrency: number | null
 }
 
+export const NO_LIMITS: Limits = Object.freeze({ rpm: null, tpm: null, concurrency: null })
+
 export type BudgetPeriod =
   | { readonly kind: 'life' }
   /** Periods of this length, counted from 1970-01-01 00:00 of the zone. */

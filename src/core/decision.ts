@@ -42,7 +42,9 @@ export interface DecisionCandidate {
   readonly cachedTokens: number
   /** Answers that its estimates come from; 0: they are typical ones. */
   readonly samples: number
-  /** value × P − cost, with what a fallback would make of a failure; book currency. */
+  /** What the room that it takes is worth to the requests that come next, book currency; part of `utility`. */
+  readonly roomCost: number | null
+  /** value × P − cost − room, with what a fallback would make of a failure; book currency. */
   readonly utility: number | null
   /** Why it stands where it stands: `best_value`, `cheapest`, `fastest`, `priority`, `weight`, `explored`, `dearer`, `slower`, `less_value`, `slo_missed`, `not_preferred`, `order`. */
   readonly reason: string
@@ -83,6 +85,17 @@ export interface DecisionExclusion {
   readonly reason: string
   readonly detail: string
 }
+
+/** What decisions lack that were kept before they gave their reasons. */
+export const UNREASONED = {
+  policyVersion: null,
+  value: null,
+  explored: false,
+  propensity: 1,
+  runnerUp: null,
+  counterfactuals: [],
+  later: [],
+} as const satisfies Partial<Decision>
 
 /** JSON; `null` for none. Not remembered: a table of texts by object costs the collector more than making one twice. */
 export function decisionText(decision: Decision | null): string {

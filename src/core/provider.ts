@@ -23,6 +23,14 @@ export const CAPABILITIES = [
   'thinking',
 ] as const
 
+/** Message parts that are no text: models of text take none of them. */
+export const MEDIA_INPUTS = [
+  'vision',
+  'audio_input',
+  'video_input',
+  'file_input',
+] as const satisfies readonly Capability[]
+
 export type Capability = (typeof CAPABILITIES)[number]
 
 /** How a credential is presented. `exchange`: a short-lived token is fetched first, by the pipeline. */

@@ -64,6 +64,8 @@ export interface Metrics {
   admissionRefused(reason: string): void
   /** What is held now, and overrun so far. */
   admission(state: AdmissionState): void
+  /** Requests that the planner knows of now. */
+  plannerRequests(count: number): void
   targetState(target: string, state: 'closed' | 'open' | 'half_open'): void
   storeUp(isUp: boolean): void
   /** Rows of the journal that the store does not have yet. */

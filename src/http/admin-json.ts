@@ -116,6 +116,7 @@ export function decisionJson(decision: Decision): Record<string, unknown> {
       tokens_per_second: candidate.tokensPerSecond,
       cached_tokens: candidate.cachedTokens,
       samples: candidate.samples,
+      room_cost: candidate.roomCost ?? null,
       utility: candidate.utility,
       reason: candidate.reason,
     })),

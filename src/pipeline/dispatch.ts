@@ -18,7 +18,6 @@ import type { TargetFacts } from './live.ts'
 import { nearDirect, noSuchDirect } from './models.ts'
 import { type Aim, nextStep, type Step } from './plan.ts'
 import { type Sendable, STREAM_HEADERS } from './send.ts'
-import { callFor } from './thinking.ts'
 import { encodeUpstream, type UpstreamText } from './translate.ts'
 
 /** How the request as a whole came out. */
@@ -39,6 +38,7 @@ export async function dispatch(deps: Deps, exchange: Exchange, call: Call, plan:
   } finally {
     keepAlive?.cancel()
     deps.planner.abandoned(exchange.id, isMissed, deps.clock.nowMs())
+    deps.metrics.plannerRequests(deps.planner.calls)
   }
 }
 
@@ -88,7 +88,7 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
       await pause(deps, exchange, course.backoffMs)
       if (exchange.clientGone) return CANCELLED
     }
-    const chosen = choose(deps, exchange, call, plan, step.aims)
+    const chosen = choose(deps, exchange, plan, step.aims)
     if (chosen instanceof GatewayError) {
       if (course.failed !== null) return course.failed
       throw chosen
@@ -121,23 +121,16 @@ function isRepeat({ asked, again }: Course, { aims }: Extract<Step, { kind: 'ask
   return again === null && first !== undefined && asked.has(nameOf(first))
 }
 
-function nameOf({ target, account }: Aim): string {
-  return account === null ? target.id : `${target.id} ${account}`
+function nameOf({ facts, account }: Aim): string {
+  return account === null ? facts.target.id : `${facts.target.id} ${account.name}`
 }
 
 /** The first that its limits and its dialect let ask; else why none does. */
-function choose(
-  deps: Deps,
-  exchange: Exchange,
-  call: Call,
-  plan: Plan,
-  aims: readonly Aim[],
-): Sendable | GatewayError {
+function choose(deps: Deps, exchange: Exchange, plan: Plan, aims: readonly Aim[]): Sendable | GatewayError {
   let refused: Refused | null = null
-  for (const [index, { target, account: name }] of aims.entries()) {
-    const facts = exchange.live.factsOf(target)
-    const account = facts.settings.accounts.find((known) => known.name === name) ?? null
-    const admitted = admitAttempt(deps, exchange, exchange.lane, callFor(facts, call), facts, plan.policy)
+  for (const [index, aim] of aims.entries()) {
+    const { facts, call } = aim
+    const admitted = admitAttempt(deps, exchange, exchange.lane, call, facts, plan.policy)
     if (admitted.refused !== null) {
       noteSkipped(exchange, facts, admitted.refused)
       // Without a bound or a price a target was never to be had; what another one lacked says more.
@@ -146,10 +139,10 @@ function choose(
       continue
     }
     const text = encodeOrNull(deps, exchange, admitted.call, facts, index + 1 < aims.length)
-    if (text !== null) return { admitted, facts, account, text }
+    if (text !== null) return { aim, admitted, text }
     releaseAttempt(exchange.lane)
   }
-  return refused?.error ?? new GatewayError('no_target', `no target of "${call.model}" can be asked`)
+  return refused?.error ?? new GatewayError('no_target', `no target of "${plan.request.model}" can be asked`)
 }
 
 /**
@@ -186,17 +179,19 @@ async function attemptOne(
   chosen: Sendable,
   step: Extract<Step, { kind: 'ask' }>,
 ): Promise<Outcome | null> {
-  const first = chosen.facts.target
+  const { aim } = chosen
+  const first = aim.facts.target
   const role = roleOf(course, first)
   if (role !== 'first') noteLater(exchange, first.id, role, step.decision)
   if (course.again === null) course.made++
   course.again = null
   course.tried.push(first.id)
-  course.asked.add(nameOf(aimOf(chosen)))
+  course.asked.add(nameOf(aim))
   // The time for a second one hangs on which is the first.
-  const hedgeAfterMs = first === step.aims[0]?.target ? step.hedgeAfterMs : null
-  const { end, facts, account } = await attemptHedged(deps, exchange, call, plan, chosen, role, hedgeAfterMs)
-  if (facts.target !== first) course.tried.push(facts.target.id)
+  const hedgeAfterMs = aim === step.aims[0] ? step.hedgeAfterMs : null
+  const { end, aim: ended } = await attemptHedged(deps, exchange, plan, chosen, role, hedgeAfterMs)
+  const { facts, account } = ended
+  if (ended !== aim) course.tried.push(facts.target.id)
   if (end.outcome === 'cancelled' || exchange.clientGone) return CANCELLED
   if (end.failure === null) return { kind: 'answered', facts, body: end.body }
   const error = notServed(exchange, call, end.failure) ?? toGatewayError(end.failure)
@@ -205,7 +200,7 @@ async function attemptOne(
   if (end.committed) return course.failed
   if (end.failure.renew === true && !course.renewed.has(facts.settings.name)) {
     course.renewed.add(facts.settings.name)
-    course.again = aimOf({ facts, account })
+    course.again = ended
     return null
   }
   const { policy } = plan
@@ -223,10 +218,6 @@ async function attemptOne(
   if (!next.mayBeSame && !hasOthers) course.barred.add(facts.target.id)
   if (end.failure.kind === 'moderation') barModerated(course, plan)
   return null
-}
-
-function aimOf({ facts, account }: Pick<Sendable, 'facts' | 'account'>): Aim {
-  return { target: facts.target, account: account?.name ?? null }
 }
 
 function roleOf({ made, again, tried }: Course, target: TargetSettings): AttemptRole {

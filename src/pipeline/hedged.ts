@@ -2,52 +2,48 @@
 // content wins; the other one is aborted and booked.
 
 import type { AttemptRole } from '#core/decision.ts'
-import type { AccountSettings } from '#core/settings.ts'
 import { admitAttempt } from './admit.ts'
 import type { AttemptEnd } from './attempt-end.ts'
 import type { Plan } from './considered.ts'
-import type { Call, Deps, Exchange } from './context.ts'
+import type { Deps, Exchange } from './context.ts'
 import { openLane } from './lane.ts'
 import { noteLater } from './later.ts'
-import type { TargetFacts } from './live.ts'
+import { type Aim, aimOf } from './plan.ts'
 import { type Race, type Sendable, sendAttempt } from './send.ts'
-import { callFor } from './thinking.ts'
 import { encodeUpstream } from './translate.ts'
 
 /** How an attempt ended, and where. */
 export interface Ended {
   readonly end: AttemptEnd
-  readonly facts: TargetFacts
-  readonly account: AccountSettings | null
+  readonly aim: Aim
 }
 
 /** `hedgeAfterMs` null: there is no second one. */
 export async function attemptHedged(
   deps: Deps,
   exchange: Exchange,
-  call: Call,
   plan: Plan,
   first: Sendable,
   role: AttemptRole,
   hedgeAfterMs: number | null,
 ): Promise<Ended> {
-  const { facts, account } = first
-  if (hedgeAfterMs === null || !call.streaming) {
+  const { aim } = first
+  if (hedgeAfterMs === null) {
     const end = await sendAttempt(deps, exchange, plan, first, role, exchange.lane, null)
     exchange.upstreamMs += end.durationMs
-    return { end, facts, account }
+    return { end, aim }
   }
   const startedMs = deps.clock.monotonicMs()
   const race = new FirstContent()
   let second: Promise<Ended | null> = Promise.resolve(null)
   const timer = deps.clock.after(hedgeAfterMs, () => {
-    second = hedge(deps, exchange, call, plan, race)
+    second = hedge(deps, exchange, plan, race)
   })
   const end = await sendAttempt(deps, exchange, plan, first, role, exchange.lane, race)
   timer.cancel()
   const other = await second
   exchange.upstreamMs += deps.clock.monotonicMs() - startedMs
-  const own = { end, facts, account }
+  const own = { end, aim }
   return other === null ? own : better(own, other)
 }
 
@@ -71,29 +67,21 @@ class FirstContent implements Race {
 }
 
 /** null: none was worth it, or let in. */
-async function hedge(
-  deps: Deps,
-  exchange: Exchange,
-  call: Call,
-  plan: Plan,
-  race: Race,
-): Promise<Ended | null> {
+async function hedge(deps: Deps, exchange: Exchange, plan: Plan, race: Race): Promise<Ended | null> {
   if (race.isOver || exchange.clientGone) return null
   const chosen = deps.planner.hedge(exchange.id, deps.clock.nowMs())
-  const able = plan.able.find(({ facts }) => facts.target.id === chosen?.target)
-  if (able === undefined) return null
-  const { facts } = able
-  const account = facts.settings.accounts.find(({ name }) => name === chosen?.account) ?? null
+  if (chosen === null) return null
+  const aim = aimOf(plan, chosen.target, chosen.account)
+  const { facts, call } = aim
   const lane = openLane(exchange.lane.grant?.fork() ?? null)
   try {
-    const admitted = admitAttempt(deps, exchange, lane, callFor(facts, call), facts, plan.policy)
+    const admitted = admitAttempt(deps, exchange, lane, call, facts, plan.policy)
     if (admitted.refused !== null) return null
     const text = encodeUpstream(admitted.call, facts)
     deps.metrics.hedged()
     noteLater(exchange, facts.target.id, 'hedge', null)
-    const sendable = { admitted, facts, account, text }
-    const end = await sendAttempt(deps, exchange, plan, sendable, 'hedge', lane, race)
-    return { end, facts, account }
+    const end = await sendAttempt(deps, exchange, plan, { aim, admitted, text }, 'hedge', lane, race)
+    return { end, aim }
   } catch (cause) {
     // What stands in the way of a second one is no fault of the first.
     deps.log.warn('hedge.failed', {

@@ -5,7 +5,7 @@ import { unmetBy } from '#core/data-policy.ts'
 import type { Decision, DecisionExclusion } from '#core/decision.ts'
 import { GatewayError } from '#core/errors.ts'
 import { RETRY_WAIT_MS_MAX } from '#core/limits.ts'
-import type { KeySettings, PolicySettings, TargetSettings } from '#core/settings.ts'
+import type { AccountSettings, KeySettings, PolicySettings } from '#core/settings.ts'
 import type { PlannerRequest, PlannerTarget } from '#routing/request.ts'
 import { isDearer } from '#routing/sift.ts'
 import { type Considered, lacks, type Plan } from './considered.ts'
@@ -20,10 +20,11 @@ import { encodeUpstream } from './translate.ts'
 import { NO_DATA_COLLECTION, precedence, refusedByWish, type Wishes } from './wishes.ts'
 import { applyWishes, namedPolicy, withBounds } from './wishes-apply.ts'
 
-/** A target, and the key to ask it with; null: its only one. */
+/** A target, the call as it is asked it, and the key to ask it with; null: its only one. */
 export interface Aim {
-  readonly target: TargetSettings
-  readonly account: string | null
+  readonly facts: TargetFacts
+  readonly call: Call
+  readonly account: AccountSettings | null
 }
 
 /** What to do for the next attempt. */
@@ -191,10 +192,12 @@ function requestAfter(
   return { ...request, targets, ranks: request.ranks === null ? null : ranks, tried }
 }
 
-function aimOf(plan: Plan, id: string, account: string | null): Aim {
+/** What the planner names. */
+export function aimOf(plan: Plan, id: string, account: string | null): Aim {
   const found = plan.able.find(({ facts }) => facts.target.id === id)
-  if (found === undefined) throw new Error(`the planner named ${id}, which is no target of the request`)
-  return { target: found.facts.target, account }
+  assert(found !== undefined, 'the planner names targets of the request')
+  const { facts, call } = found
+  return { facts, call, account: facts.settings.accounts.find(({ name }) => name === account) ?? null }
 }
 
 function withExcluded(decision: Decision, { excluded }: Plan): Decision {
@@ -261,9 +264,4 @@ function unwished(wishes: Wishes, facts: TargetFacts): Considered['ruledOut'] {
   const unmet = wishes.denyDataCollection ? unmetBy(facts.data, NO_DATA_COLLECTION) : null
   if (unmet !== null) return { reason: 'data_policy', detail: `${unmet} by \`provider.data_collection\`` }
   return refusedByWish(wishes, facts.target)
-}
-
-/** The target as the planner knows it. */
-export function plannerTargetOf(live: Live, facts: TargetFacts, call: Call): PlannerTarget {
-  return plannedTarget(live, facts, isThinking(facts, callFor(facts, call)))
 }

@@ -1,13 +1,10 @@
 // The targets of a configuration as the planner sees them, made once for each.
 
-import type { Scope } from '#core/admission.ts'
+import { type Limits, NO_LIMITS, type Scope } from '#core/admission.ts'
 import type { ProviderSettings } from '#core/settings.ts'
 import { createQuote } from '#pricing/quote.ts'
-import type { QuotaLimits } from '#routing/quota.ts'
 import type { PlannerAccount, PlannerTarget } from '#routing/request.ts'
 import type { Live, TargetFacts } from './live.ts'
-
-const NO_LIMITS: QuotaLimits = { rpm: null, tpm: null, concurrency: null }
 
 const made = new WeakMap<TargetFacts, Partial<Record<'plain' | 'thinking', PlannerTarget>>>()
 
@@ -64,6 +61,6 @@ function planTarget(live: Live, facts: TargetFacts, isThinking: boolean): Planne
   }
 }
 
-function limitsOf(scope: Scope | undefined): QuotaLimits {
+function limitsOf(scope: Scope | undefined): Limits {
   return scope === undefined ? NO_LIMITS : scope.limits
 }

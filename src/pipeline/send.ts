@@ -3,8 +3,8 @@
 import type { AttemptRole } from '#core/decision.ts'
 import type { AttemptRow } from '#core/ledger.ts'
 import { formatNano, type Nano } from '#core/money.ts'
-import type { AccountSettings } from '#core/settings.ts'
 import type { TokenUsage } from '#core/usage.ts'
+import { timeoutMsOf } from '#routing/candidate.ts'
 import { abortPlanOf } from './abandoned.ts'
 import { type AdmittedCall, extendHold, settleAttempt } from './admit.ts'
 import { startAttempt } from './attempt.ts'
@@ -17,15 +17,11 @@ import { sendHead } from './head.ts'
 import type { Lane } from './lane.ts'
 import type { TargetFacts } from './live.ts'
 import { costOf, sumCosts } from './meter.ts'
-import { plannerTargetOf } from './plan.ts'
+import type { Aim } from './plan.ts'
 import { bookEnd, bookOpen } from './settle.ts'
 import { awaitSignature, signedRequest } from './signature.ts'
 import { isThinking } from './thinking.ts'
 import type { UpstreamText } from './translate.ts'
-
-/** With thinking on, the first token may follow minutes of silence. */
-const TTFT_MS = 15_000
-const TTFT_THINKING_MS = 180_000
 
 export const STREAM_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -35,10 +31,8 @@ export const STREAM_HEADERS: Readonly<Record<string, string>> = {
 
 /** A target that was let in, and the request in its words. */
 export interface Sendable {
+  readonly aim: Aim
   readonly admitted: AdmittedCall
-  readonly facts: TargetFacts
-  /** Of several keys; null: the only one. */
-  readonly account: AccountSettings | null
   readonly text: UpstreamText
 }
 
@@ -60,10 +54,10 @@ export async function sendAttempt(
   lane: Lane,
   race: Race | null,
 ): Promise<AttemptEnd> {
-  const { facts } = sendable
+  const { facts, account } = sendable.aim
   const { call, atMs } = sendable.admitted
   const open = await bookOpen(deps, exchange, lane, call, facts, role, atMs)
-  const talk = new PlannerTalk(deps, exchange.id, facts.target.id, sendable.account?.name ?? null)
+  const talk = new PlannerTalk(deps, exchange.id, facts.target.id, account?.name ?? null)
   talk.sent(atMs)
   race?.enter(talk, () => talk.lost())
   const end = await run(deps, exchange, plan, sendable, lane, race, talk)
@@ -71,8 +65,7 @@ export async function sendAttempt(
   settleAttempt(deps, lane, row)
   learnTokens(deps, call, row, sendable.text.streaming ? end.state : null)
   talk.ended(end, row, plan)
-  const target = plannerTargetOf(exchange.live, facts, call)
-  deps.metrics.targetState(facts.target.id, deps.planner.breaker(target, deps.clock.nowMs()).state)
+  deps.metrics.targetState(facts.target.id, deps.planner.breakerState(facts.target.id, deps.clock.nowMs()))
   return end
 }
 
@@ -130,7 +123,7 @@ async function run(
   deps: Deps,
   exchange: Exchange,
   plan: Plan,
-  { admitted, facts, account, text }: Sendable,
+  { aim: { facts, account }, admitted, text }: Sendable,
   lane: Lane,
   race: Race | null,
   talk: PlannerTalk,
@@ -158,7 +151,7 @@ async function run(
     request: signedRequest(text, signature, facts),
     streaming: text.streaming,
     timeouts: { ...timeouts, totalMs: timeouts.totalMs - waitedMs },
-    ttftMs: timeouts.ttftMs ?? (isThinking(facts, call) ? TTFT_THINKING_MS : TTFT_MS),
+    ttftMs: timeoutMsOf(plan, isThinking(facts, call)),
     requestId: exchange.id,
     onLeave: abortPlanOf(facts, text.streaming),
     costOf: (usage, responseModel) => runningCost(exchange, call, facts, usage, responseModel, atMs),
@@ -185,7 +178,7 @@ async function run(
   exchange.leavers.delete(attempt.leave)
   if (sink.onDrain === attempt.resume) sink.onDrain = null
   if (end.failure?.renew === true) deps.tokens.invalidate(facts.settings.name, account, signature)
-  if (end.committed || end.body !== null) exchange.dropped = text.dropped
+  if (end.body !== null) exchange.dropped = text.dropped
   return end
 }
 

@@ -19,7 +19,8 @@ type Json = Readonly<Record<string, unknown>>
 /** What `provider` says. */
 export type Preferences = Omit<Wishes, 'names' | 'policy'>
 
-const NO_PREFERENCES: Preferences = {
+/** Of a request without `provider`. */
+export const NO_PREFERENCES: Preferences = {
   sort: null,
   order: null,
   only: null,

@@ -98,7 +98,7 @@ const TIMEOUT_MS = 15_000
 const THINKING_TIMEOUT_MS = 180_000
 
 /** When an attempt without content is given up. */
-export function timeoutMsOf({ policy }: PlannerRequest, isThinking: boolean): number {
+export function timeoutMsOf({ policy }: Pick<PlannerRequest, 'policy'>, isThinking: boolean): number {
   return policy.timeouts.ttftMs ?? (isThinking ? THINKING_TIMEOUT_MS : TIMEOUT_MS)
 }
 

@@ -81,6 +81,7 @@ function explainCandidate(candidate: Candidate, reason: string): DecisionCandida
     tokensPerSecond: Math.round(state.speed.tokensPerSecond() * 10) / 10,
     cachedTokens: Math.round(hitShare * expected.tokens),
     samples: state.ttft(target.isThinking).samples,
+    roomCost: rounded(candidate.roomCost),
     utility: rounded(candidate.utility),
     reason,
   }

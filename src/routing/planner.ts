@@ -206,8 +206,9 @@ export class Planner {
     return explain({ call: this.#last, ...this.#sifted, nowMs })
   }
 
-  breaker(target: PlannerTarget, nowMs: number): BreakerState {
-    return this.#targets.of(target).breaker(nowMs)
+  /** Closed where nothing is known of it. */
+  breakerState(target: string, nowMs: number): BreakerState['state'] {
+    return this.#targets.get(target)?.breaker(nowMs).state ?? 'closed'
   }
 
   /** Forgets targets that are not among these. */

@@ -1,14 +1,9 @@
 // Limits of one target or provider as its upstream is believed to keep them: requests, tokens, what runs at once, and
 // the cooldown after a refusal. Waiting costs less than an attempt that is refused.
 
+import type { Limits } from '#core/admission.ts'
 import { Bucket } from './bucket.ts'
 import { wasSetBack } from './clock.ts'
-
-export interface QuotaLimits {
-  readonly rpm: number | null
-  readonly tpm: number | null
-  readonly concurrency: number | null
-}
 
 /** How full the buckets were when a request was sent. */
 export interface Fullness {
@@ -44,7 +39,7 @@ export class Quota {
   #stormSinceMs = Number.NEGATIVE_INFINITY
   #refusedAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(limits: QuotaLimits) {
+  constructor(limits: Limits) {
     this.requests = new Bucket(limits.rpm)
     this.tokens = new Bucket(limits.tpm)
     this.#concurrency = limits.concurrency ?? Number.POSITIVE_INFINITY

@@ -1,8 +1,8 @@
 // What the planner is asked: a request, and the targets that may serve it with all that is known of them beforehand.
 
+import type { Limits } from '#core/admission.ts'
 import type { Capability } from '#core/provider.ts'
 import type { PolicySettings } from '#core/settings.ts'
-import type { QuotaLimits } from './quota.ts'
 import type { LatencyPrior } from './ttft.ts'
 
 /** Prices of a target in book currency, of the instant; NaN: not known. */
@@ -17,7 +17,7 @@ export interface Quote {
 export interface PlannerAccount {
   readonly id: string
   /** Declared for this key, over all targets; of the provider's name and the key's. */
-  readonly limits: QuotaLimits
+  readonly limits: Limits
   readonly sharedId: string
 }
 
@@ -31,8 +31,8 @@ export interface PlannerTarget {
   /** null: unknown. */
   readonly contextWindow: number | null
   /** Declared limits that it shares with nobody, and those of its provider. */
-  readonly limits: QuotaLimits
-  readonly sharedLimits: { readonly id: string; readonly limits: QuotaLimits } | null
+  readonly limits: Limits
+  readonly sharedLimits: { readonly id: string; readonly limits: Limits } | null
   /** Keys that it can be asked with; empty: there is one, or none is needed. */
   readonly accounts: readonly PlannerAccount[]
   readonly prior: LatencyPrior | null

@@ -1,7 +1,8 @@
 // The states of all targets, by their names, and the limits that several of them share.
 
+import { type Limits, NO_LIMITS } from '#core/admission.ts'
 import { AccountState } from './account.ts'
-import { Quota, type QuotaLimits } from './quota.ts'
+import { Quota } from './quota.ts'
 import type { PlannerTarget } from './request.ts'
 import { TargetState } from './target-state.ts'
 import { DEFAULT_PRIOR } from './ttft.ts'
@@ -11,7 +12,7 @@ const TARGETS_MAX = 10_000
 
 interface Held<Value> {
   readonly value: Value
-  readonly limits: QuotaLimits
+  readonly limits: Limits
   readonly accounts: PlannerTarget['accounts']
 }
 
@@ -24,6 +25,10 @@ export class Targets {
     if (held !== undefined && held.limits === target.limits && held.accounts === target.accounts)
       return held.value
     return this.#configure(target, held)
+  }
+
+  get(id: string): TargetState | undefined {
+    return this.#states.get(id)?.value
   }
 
   keep(targets: ReadonlySet<string>): void {
@@ -80,10 +85,9 @@ export class Targets {
   }
 }
 
-const NO_LIMITS: QuotaLimits = { rpm: null, tpm: null, concurrency: null }
 const NONE: readonly never[] = Object.freeze([])
 
-function isLimited({ rpm, tpm, concurrency }: QuotaLimits): boolean {
+function isLimited({ rpm, tpm, concurrency }: Limits): boolean {
   return rpm !== null || tpm !== null || concurrency !== null
 }
 
@@ -96,6 +100,6 @@ function areSameAccounts(a: PlannerTarget['accounts'], b: PlannerTarget['account
   })
 }
 
-function areSame(a: QuotaLimits, b: QuotaLimits): boolean {
+function areSame(a: Limits, b: Limits): boolean {
   return a.rpm === b.rpm && a.tpm === b.tpm && a.concurrency === b.concurrency
 }

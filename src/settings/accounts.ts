@@ -1,6 +1,7 @@
 // `api_key` and `api_keys` of a provider → the keys it is asked with.
 
 import type { AccountSettings } from '#core/settings.ts'
+import { limitsOf } from './limits.ts'
 import { describe, describeSecret, type Path } from './problems.ts'
 import type { Config } from './schema.ts'
 import { indexed, type Scope } from './scope.ts'
@@ -13,8 +14,6 @@ export interface ProviderKeys {
   /** Of several; empty: there is one at most. */
   readonly accounts: readonly AccountSettings[]
 }
-
-const NO_LIMITS = { rpm: null, tpm: null, concurrency: null }
 
 /** Keys that are empty are left out, so that an environment may have fewer of them. */
 export function readKeys(scope: Scope, path: Path, config: ProviderConfig): ProviderKeys {
@@ -58,10 +57,7 @@ function readAccounts(
     accounts.push({
       name,
       apiKey: key,
-      limits:
-        limits === undefined
-          ? NO_LIMITS
-          : { rpm: limits.rpm ?? null, tpm: limits.tpm ?? null, concurrency: limits.concurrency ?? null },
+      limits: limitsOf(limits ?? {}),
     })
   }
   return accounts

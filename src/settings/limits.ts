@@ -29,14 +29,14 @@ export function readCounted(
   name: string,
   wanted: Wanted,
 ): Counted | null {
-  const limits: Limits = {
-    rpm: wanted.rpm ?? null,
-    tpm: wanted.tpm ?? null,
-    concurrency: wanted.concurrency ?? null,
-  }
+  const limits = limitsOf(wanted)
   const budget = readBudget(names, path, wanted)
   const isLimited = budget !== null || Object.values(limits).some((limit) => limit !== null)
   return isLimited ? { id: `${kind}:${name}`, kind, name, limits, budget } : null
+}
+
+export function limitsOf({ rpm, tpm, concurrency }: Wanted): Limits {
+  return { rpm: rpm ?? null, tpm: tpm ?? null, concurrency: concurrency ?? null }
 }
 
 function readBudget(names: Names, path: Path, wanted: Wanted): Budget | null {

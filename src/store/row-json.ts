@@ -1,6 +1,6 @@
 // Ledger rows as JSON text, for files and streams. Money is a string there, as JSON numbers lose digits.
 
-import { decisionText } from '#core/decision.ts'
+import { decisionText, UNREASONED } from '#core/decision.ts'
 import type { AttemptRow, Cost, LedgerRow, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 
@@ -70,17 +70,6 @@ function attemptOf(row: AttemptJson): AttemptRow {
     user,
     cost: { ...rest, amountNano: BigInt(amountNano) as Nano, nativeNano: BigInt(nativeNano) as Nano },
   }
-}
-
-/** Nor have decisions of before they gave their reasons. */
-const UNREASONED = {
-  policyVersion: null,
-  value: null,
-  explored: false,
-  propensity: 1,
-  runnerUp: null,
-  counterfactuals: [],
-  later: [],
 }
 
 function requestOf(row: RequestJson): RequestRow {

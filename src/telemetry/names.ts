@@ -71,6 +71,12 @@ export const METRICS = {
     labels: ['policy', 'choice'],
     help: 'Requests by what chose their first target: best, explored (a cheaper one, to learn how it is), slo_relaxed (none was likely to meet the SLO), refused.',
   },
+  plannerRequests: {
+    name: 'sluice_planner_requests',
+    type: 'gauge',
+    labels: [],
+    help: 'Requests that the planner holds in memory, at most 50,000.',
+  },
   hedges: {
     name: 'sluice_hedges_total',
     type: 'counter',

@@ -84,6 +84,9 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
     decided(policy, choice) {
       families.decisions.at(policy, choice).value++
     },
+    plannerRequests(count) {
+      families.plannerRequests.at().value = count
+    },
     hedged() {
       families.hedges.at().value++
     },
@@ -160,6 +163,7 @@ function openFamilies(registry: Registry) {
     attempts: numbers(METRICS.attempts),
     fallbacks: numbers(METRICS.fallbacks),
     decisions: numbers(METRICS.decisions),
+    plannerRequests: numbers(METRICS.plannerRequests),
     hedges: numbers(METRICS.hedges),
     admissionRefusals: numbers(METRICS.admissionRefusals),
     holds: numbers(METRICS.holds),

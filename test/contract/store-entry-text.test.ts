@@ -125,6 +125,7 @@ test('a decision of before it gave its reasons has none', () => {
         tokensPerSecond: null,
         cachedTokens: 0,
         samples: 20,
+        roomCost: null,
         utility: null,
         reason: 'cheapest',
       },

@@ -134,9 +134,6 @@ async function expectNothingHeld(): Promise<void> {
   expect(total.cost).toBe(budget?.spent)
 }
 
-const detailOf = ({ headers }: ClientStream): Promise<RequestDetail> =>
-  gateway.detail(headers['x-request-id'] ?? '')
-
 test('the second one answers, once, where the first hangs; the first is aborted and booked', async () => {
   const model = 'second-wins'
   await train(model)
@@ -148,7 +145,7 @@ test('the second one answers, once, where the first hangs; the first is aborted 
   expect(contentOf(client.text())).toBe('by b')
   expect(client.text().split(DONE)).toHaveLength(2)
   await (await asked).whenAborted
-  const detail = await detailOf(client)
+  const detail = await gateway.detailOf(client)
   expect(rowsOf(detail)).toEqual([
     [`a/${model}`, 'first', 'cancelled'],
     [`b/${model}`, 'hedge', 'success'],
@@ -172,7 +169,7 @@ test('the first one may still answer first: then the second is the loser', async
   expect(client.headers).toMatchObject({ 'x-sluice-target': `a/${model}`, 'x-sluice-attempts': '2' })
   expect(contentOf(client.text())).toBe('late but first')
   await (await second.asked).whenAborted
-  const detail = await detailOf(client)
+  const detail = await gateway.detailOf(client)
   expect(rowsOf(detail).toSorted()).toEqual([
     [`a/${model}`, 'first', 'success'],
     [`b/${model}`, 'hedge', 'cancelled'],
@@ -194,7 +191,7 @@ test('bytes without content win nothing: the one with the first word does', asyn
   expect(client.headers['x-sluice-target']).toBe(`b/${model}`)
   expect(contentOf(client.text())).toBe('word')
   await (await first.asked).whenAborted
-  await expectBooked(await detailOf(client))
+  await expectBooked(await gateway.detailOf(client))
 })
 
 test('a client that leaves while both run leaves both: aborted and booked', async () => {
@@ -231,7 +228,7 @@ test('a second one that fails at once changes nothing for the first', async () =
   await client.ended
   expect(client.headers).toMatchObject({ 'x-sluice-target': `a/${model}`, 'x-sluice-attempts': '2' })
   expect(contentOf(client.text())).toBe('after all')
-  const detail = await detailOf(client)
+  const detail = await gateway.detailOf(client)
   expect(rowsOf(detail).toSorted()).toEqual([
     [`a/${model}`, 'first', 'success'],
     [`b/${model}`, 'hedge', 'server'],
@@ -253,7 +250,7 @@ test('where both fail the next target is asked, and neither of them again', asyn
   await client.ended
   expect(client.headers).toMatchObject({ 'x-sluice-target': 'c/x', 'x-sluice-attempts': '3' })
   expect(contentOf(client.text())).toBe('by c')
-  const detail = await detailOf(client)
+  const detail = await gateway.detailOf(client)
   expect(rowsOf(detail).toSorted()).toEqual([
     [`a/${model}`, 'first', 'server'],
     [`b/${model}`, 'hedge', 'server'],

@@ -99,9 +99,6 @@ afterAll(async () => {
   await upstream.close()
 })
 
-const detailOf = (got: Pick<ClientAnswer, 'headers'>): Promise<RequestDetail> =>
-  gateway.detail(got.headers['x-request-id'] ?? '')
-
 async function ask(body: Json, headers: Record<string, string> = {}): Promise<ClientAnswer> {
   const got = await gateway.chat({ stream: true, ...body }, { headers })
   expect(got.status, got.text).toBe(200)
@@ -119,7 +116,7 @@ async function apply(next: Json): Promise<void> {
 
 describe('sort: value', () => {
   test('is what a policy has that says nothing', async () => {
-    const { decision } = await detailOf(await ask({ model: 'plain' }))
+    const { decision } = await gateway.detailOf(await ask({ model: 'plain' }))
     expect(decision).toMatchObject({ policy: 'default', sort: 'value', chosen: 'a/plain' })
   })
 
@@ -146,7 +143,7 @@ describe('sort: value', () => {
         inARow = 0
         return false
       }
-      const detail = await detailOf(got)
+      const detail = await gateway.detailOf(got)
       if (detail.decision.explored) explorations.push(detail)
       return ++inARow >= 5
     }, 'the target is taken again')
@@ -166,7 +163,7 @@ describe('max_price', () => {
     expect(targetOf(await ask({ model: 'tiered' }))).toBe('a/tiered')
     const got = await ask({ model: 'tiered', messages: LONG })
     expect(targetOf(got)).toBe('b/flat')
-    const { decision } = await detailOf(got)
+    const { decision } = await gateway.detailOf(got)
     expect(decision.excluded).toEqual([
       {
         target: 'a/tiered',
@@ -180,7 +177,7 @@ describe('max_price', () => {
     const got = await gateway.chat({ model: 'lone', messages: LONG })
     expect([got.status, got.error.code, got.headers['x-sluice-attempts']]).toEqual([503, 'no_target', '0'])
     expect(got.error.message).toContain('max_price')
-    expect((await detailOf(got)).decision.chosen).toBeNull()
+    expect((await gateway.detailOf(got)).decision.chosen).toBeNull()
   })
 })
 
@@ -196,7 +193,7 @@ describe('on_no_candidate: reject', () => {
     }, 'it is refused')
     const got = refused as unknown as ClientAnswer
     expect([got.error.code, got.headers['x-sluice-attempts']]).toEqual(['no_target', '0'])
-    const { decision } = await detailOf(got)
+    const { decision } = await gateway.detailOf(got)
     expect(decision.excluded).toMatchObject([{ target: 'a/sluggish', reason: 'slo' }])
   })
 })
@@ -228,7 +225,7 @@ describe('affinity: session', () => {
 describe('the record of a decision', () => {
   test('says by how much the runner-up lost, and what would have put it first', async () => {
     const got = await ask({ model: 'priced', max_tokens: 100 })
-    const { decision } = await detailOf(got)
+    const { decision } = await gateway.detailOf(got)
     const [first, second] = decision.candidates.map(({ estimated_cost: cost }) => Number(cost))
     const lead = (second ?? 0) - (first ?? 0)
     expect(lead).toBeGreaterThan(0)
@@ -250,7 +247,7 @@ describe('the record of a decision', () => {
   })
 
   test('of sort: value weighs chances with what an answer in time is worth', async () => {
-    const { decision } = await detailOf(await ask({ model: 'plain' }))
+    const { decision } = await gateway.detailOf(await ask({ model: 'plain' }))
     const [first, second] = decision.candidates
     expect(decision.runner_up).toMatchObject({ target: second?.target, measure: 'utility' })
     expect(decision.runner_up?.lost_by).toBeCloseTo((first?.utility ?? 0) - (second?.utility ?? 0), 8)
@@ -264,7 +261,7 @@ describe('the record of a decision', () => {
 
   test('goes on with the attempts behind the first', async () => {
     behaviours.set('one', () => FAILING)
-    const { decision } = await detailOf(await ask({ model: 'priced' }))
+    const { decision } = await gateway.detailOf(await ask({ model: 'priced' }))
     expect(decision.chosen).toBe('a/one')
     expect(decision.later).toEqual([
       { target: 'b/two', role: 'fallback', estimated_cost: expect.any(String), p_slo: expect.any(Number) },
@@ -281,7 +278,7 @@ describe('what is cheapest', () => {
     for (let turn = 0; turn < 4; turn++) went.push(await ask(body))
     // 2,500 tokens pay for two of these whole and for a part of the third.
     expect(went.map(targetOf)).toEqual(['a/free', 'a/free', 'a/free', 'b/paid'])
-    expect((await detailOf(went[1] as ClientAnswer)).cost).toBe('0')
+    expect((await gateway.detailOf(went[1] as ClientAnswer)).cost).toBe('0')
   })
 
   // The last one: it changes the configuration for good.
@@ -292,6 +289,6 @@ describe('what is cheapest', () => {
     const got = await ask({ model: 'priced' })
     expect(targetOf(got)).toBe('b/two')
     expect(got.headers['x-sluice-policy']).toBe(before.headers['x-sluice-policy'])
-    expect((await detailOf(before)).decision.chosen).toBe('a/one')
+    expect((await gateway.detailOf(before)).decision.chosen).toBe('a/one')
   })
 })

@@ -2,7 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { answer, answerText, errorAnswer, JSON_HEADERS, streamEvents } from '../support/chat-bytes.ts'
-import { eventually, type LocalGateway, type RequestDetail, startLocalGateway } from '../support/gateway.ts'
+import { eventually, type LocalGateway, startLocalGateway } from '../support/gateway.ts'
 import { configOf, priceOf } from '../support/gateway-config.ts'
 import type { ClientAnswer } from '../support/http-client.ts'
 import {
@@ -124,9 +124,6 @@ afterAll(async () => {
   await upstream.close()
 })
 
-const detailOf = (got: Pick<ClientAnswer, 'headers'>): Promise<RequestDetail> =>
-  gateway.detail(got.headers['x-request-id'] ?? '')
-
 async function streamTo(model: string): Promise<ClientAnswer> {
   const got = await gateway.chat({ model, stream: true })
   expect(got.status, got.text).toBe(200)
@@ -145,7 +142,7 @@ describe('sort: price', () => {
   })
 
   test('records all candidates with their estimates, and why one is not there', async () => {
-    const { decision } = await detailOf(await gateway.chat({ model: 'priced', max_tokens: 100 }))
+    const { decision } = await gateway.detailOf(await gateway.chat({ model: 'priced', max_tokens: 100 }))
     expect(decision).toMatchObject({ policy: 'price', sort: 'price', slo_relaxed: false })
     expect(decision.candidates.map((candidate) => [candidate.target, candidate.reason])).toEqual([
       ['a/short-cheap', 'cheapest'],
@@ -163,7 +160,7 @@ describe('sort: price', () => {
   test('never counts an unknown price as nothing: the row of an unpriced target has no cost', async () => {
     const got = await gateway.chat({ model: 'unpriced' })
     expect(got.headers).not.toHaveProperty('x-sluice-cost')
-    const detail = await detailOf(got)
+    const detail = await gateway.detailOf(got)
     expect(detail.cost).toBeNull()
     expect(detail.attempts[0]).toMatchObject({ cost: null, unpriced: true })
   })
@@ -178,7 +175,7 @@ test('sort: latency tries each target once, then stays with the quickest and see
   for (let round = 0; round < 3; round += 1) {
     expect((await streamTo('fastest')).headers['x-sluice-target']).toBe('b/awake')
   }
-  const { decision } = await detailOf(await streamTo('fastest'))
+  const { decision } = await gateway.detailOf(await streamTo('fastest'))
   expect(decision.candidates[0]).toMatchObject({ target: 'b/awake', reason: 'fastest' })
   expect(decision.candidates[1]).toMatchObject({ target: 'a/asleep', samples: 1 })
 })
@@ -189,7 +186,7 @@ test('sort: priority goes from the lowest number up, and down the list when targ
   behaviours.set('second', () => FAILING)
   const got = await gateway.chat({ model: 'ordered' })
   expect(got.headers).toMatchObject({ 'x-sluice-target': 'a/third', 'x-sluice-attempts': '3' })
-  const { attempts } = await detailOf(got)
+  const { attempts } = await gateway.detailOf(got)
   expect(attempts.map((row) => [row.target, row.role, row.outcome])).toEqual([
     ['b/first', 'first', 'server'],
     ['c/second', 'fallback', 'server'],
@@ -218,7 +215,7 @@ describe('an SLO', () => {
       async () => (await streamTo('quick')).headers['x-sluice-target'] === 'b/dear-quick',
       'the quick one is taken',
     )
-    const { decision } = await detailOf(await streamTo('quick'))
+    const { decision } = await gateway.detailOf(await streamTo('quick'))
     expect(decision.candidates.map((candidate) => candidate.target)[0]).toBe('b/dear-quick')
     const named = [...decision.excluded, ...decision.candidates].find(
       (entry) => entry.target === 'a/cheap-slow',
@@ -229,7 +226,7 @@ describe('an SLO', () => {
   test('that nobody meets gives way to the fastest, and says so', async () => {
     behaviours.set('relaxed-slow', slow(1_000))
     await streamTo('relaxed')
-    const { decision } = await detailOf(await streamTo('relaxed'))
+    const { decision } = await gateway.detailOf(await streamTo('relaxed'))
     expect(decision.slo_relaxed).toBe(true)
     expect(decision.candidates[0]).toMatchObject({ target: 'a/relaxed-slow', reason: 'slo_missed' })
   })
@@ -243,7 +240,7 @@ describe('an SLO', () => {
       return got.status !== 200
     }, 'it is refused')
     expect([got.status, got.error.code]).toEqual([503, 'no_target'])
-    const { decision } = await detailOf(got)
+    const { decision } = await gateway.detailOf(got)
     expect(decision.excluded).toMatchObject([{ target: 'a/strict-slow', reason: 'slo' }])
   })
 })
@@ -255,7 +252,7 @@ test('a breaker opens after failures in a row, lets one probe through when its t
   }
   const opened = await gateway.chat({ model: 'guarded' })
   expect(opened.headers).toMatchObject({ 'x-sluice-target': 'b/spare', 'x-sluice-attempts': '1' })
-  const { decision } = await detailOf(opened)
+  const { decision } = await gateway.detailOf(opened)
   expect(decision.excluded).toMatchObject([{ target: 'a/broken', reason: 'breaker_open' }])
   expect(await gateway.metrics()).toContain('sluice_target_state{target="a/broken",state="open"} 1')
 
@@ -289,7 +286,7 @@ describe('capabilities', () => {
       tools: [{ type: 'function', function: { name: 'f' } }],
     })
     expect(tools.headers['x-sluice-target']).toBe('b/able')
-    const { decision } = await detailOf(tools)
+    const { decision } = await gateway.detailOf(tools)
     expect(decision.excluded).toEqual([{ target: 'a/plain', reason: 'capability', detail: 'tools (tools)' }])
     const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA' } }
     const seen = await gateway.chat({ model: 'capable', messages: [{ role: 'user', content: [picture] }] })
@@ -302,7 +299,7 @@ describe('capabilities', () => {
       messages: [{ role: 'user', content: 'word '.repeat(2_000) }],
     })
     expect(got.headers['x-sluice-target']).toBe('b/able')
-    const { decision } = await detailOf(got)
+    const { decision } = await gateway.detailOf(got)
     expect(decision.excluded).toMatchObject([{ target: 'a/plain', reason: 'context_length' }])
   })
 })
@@ -359,7 +356,7 @@ describe('a single target', () => {
     const got = await gateway.chat({ model: 'lone' })
     expect(got.status).toBe(200)
     expect(got.headers['x-sluice-attempts']).toBe('2')
-    expect((await detailOf(got)).attempts.map((row) => row.role)).toEqual(['first', 'retry'])
+    expect((await gateway.detailOf(got)).attempts.map((row) => row.role)).toEqual(['first', 'retry'])
   })
 
   test('that limits our rate is waited for as it asks, where that is short', async () => {

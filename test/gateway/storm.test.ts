@@ -113,6 +113,7 @@ test('nothing is left over, nothing is lost', async () => {
   expect(usage.total.attempts).toBeGreaterThanOrEqual(upstream.requests.length)
   const metrics = await gateway.metrics()
   expect(Number(/^sluice_hedges_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(0)
+  expect(metrics).toMatch(/^sluice_planner_requests 0$/m)
   const { data: budgets } = (await gateway.admin('/budgets')) as { data: Record<string, unknown>[] }
   expect(budgets[0]).toMatchObject({ budget: { held: '0' } })
   expect(gateway.logs.filter(({ event }) => event.endsWith('.crashed'))).toEqual([])

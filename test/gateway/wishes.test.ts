@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { answer, contentEvent, errorAnswer, ROLE_EVENT, streamEvents } from '../support/chat-bytes.ts'
 import { ADMIN_TOKEN, type LocalGateway, type RequestDetail, startLocalGateway } from '../support/gateway.ts'
 import { configOf, openAiCompatible, priceOf } from '../support/gateway-config.ts'
-import { ask, type ClientAnswer } from '../support/http-client.ts'
+import { ask } from '../support/http-client.ts'
 import { type RawUpstream, type ScriptedAnswer, startRawUpstream } from '../support/raw-upstream.ts'
 
 type Json = Record<string, unknown>
@@ -81,9 +81,6 @@ afterAll(async () => {
   await upstream.close()
 })
 
-const detailOf = (got: Pick<ClientAnswer, 'headers'>): Promise<RequestDetail> =>
-  gateway.detail(got.headers['x-request-id'] ?? '')
-
 /** Asks, expects an answer, and says where it came from. */
 async function served(body: Json, headers: Record<string, string> = {}): Promise<string> {
   const got = await gateway.chat(body, { headers })
@@ -103,7 +100,7 @@ describe('models', () => {
     const got = await gateway.chat({ model: 'first', models: ['second', 'third'] })
     expect(got.status, got.text).toBe(200)
     expect(got.headers).toMatchObject({ 'x-sluice-target': 'b/second', 'x-sluice-attempts': '2' })
-    const detail = await detailOf(got)
+    const detail = await gateway.detailOf(got)
     expect(detail.model).toBe('first')
     expect(detail.attempts.map(({ target, role, outcome }) => [target, role, outcome])).toEqual([
       ['a/first', 'first', 'server'],
@@ -122,14 +119,14 @@ describe('models', () => {
     behaviours.set('spare', FAILING)
     const got = await gateway.chat({ model: 'third', models: ['third', 'first'] })
     expect(got.headers['x-sluice-target']).toBe('a/first')
-    expect(wayOf(await detailOf(got))).toEqual(['c/third', 'c/spare', 'a/first'])
+    expect(wayOf(await gateway.detailOf(got))).toEqual(['c/third', 'c/spare', 'a/first'])
   })
 
   test('may stand alone: the first of it is the request’s model, in the ledger too', async () => {
     const body = { model: undefined, models: ['second', 'third'], stream: true }
     const got = await gateway.chat(body)
     expect(got.headers['x-sluice-target']).toBe('b/second')
-    expect((await detailOf(got)).model).toBe('second')
+    expect((await gateway.detailOf(got)).model).toBe('second')
   })
 
   test('takes PROVIDER/MODEL as well', async () => {
@@ -142,7 +139,7 @@ describe('models', () => {
     const body = { model: 'first', models: ['bound'], provider: { order: ['a'] } }
     const got = await gateway.chat(body)
     expect(got.headers['x-sluice-target']).toBe('c/x')
-    const { decision } = await detailOf(got)
+    const { decision } = await gateway.detailOf(got)
     expect(decision.excluded).toEqual([
       { target: 'a/x', reason: 'max_price', detail: expect.stringContaining('policy "bound"') },
     ])
@@ -187,7 +184,7 @@ describe('suffixes', () => {
   test(':floor takes the cheapest, and the books have the model without it', async () => {
     const got = await gateway.chat({ model: 'm:floor' })
     expect(got.headers['x-sluice-target']).toBe('c/x')
-    const detail = await detailOf(got)
+    const detail = await gateway.detailOf(got)
     expect(detail.model).toBe('m')
     expect(detail.decision).toMatchObject({ policy: 'p', sort: 'price' })
     expect(upstream.requests.at(-1)?.json['model']).toBe('x')
@@ -198,7 +195,7 @@ describe('suffixes', () => {
   test(':floor and :nitro work behind PROVIDER/MODEL', async () => {
     const got = await gateway.chat({ model: 'b/x:nitro' })
     expect(got.headers['x-sluice-target']).toBe('b/x')
-    expect((await detailOf(got)).decision.sort).toBe('throughput')
+    expect((await gateway.detailOf(got)).decision.sort).toBe('throughput')
   })
 })
 
@@ -234,7 +231,7 @@ describe('speeds that have been seen', () => {
   ])('provider %j puts whoever misses it last, and leaves nobody out', async (provider) => {
     const got = await gateway.chat({ model: 'paced', provider })
     expect(got.headers['x-sluice-target']).toBe('b/quick')
-    const { decision } = await detailOf(got)
+    const { decision } = await gateway.detailOf(got)
     expect(decision.candidates.map(({ target, reason }) => [target, reason])).toEqual([
       ['b/quick', 'priority'],
       ['a/slow', 'not_preferred'],
@@ -247,7 +244,7 @@ describe('provider.order', () => {
     behaviours.set('x', FAILING)
     const got = await gateway.chat({ model: 'm', provider: { order: ['c', 'b'] } })
     expect(got.status).toBe(502)
-    const detail = await detailOf(got)
+    const detail = await gateway.detailOf(got)
     expect(wayOf(detail)).toEqual(['c/x', 'b/x', 'a/x'])
     expect(detail.decision.candidates.slice(1).map(({ reason }) => reason)).toEqual(['order', 'order'])
   })
@@ -261,7 +258,7 @@ describe('provider.order', () => {
     const provider = { order: ['b'], allow_fallbacks: false }
     const got = await gateway.chat({ model: 'm', provider })
     expect([got.status, got.error.code]).toEqual([502, 'upstream_error'])
-    const detail = await detailOf(got)
+    const detail = await gateway.detailOf(got)
     expect(new Set(wayOf(detail))).toEqual(new Set(['b/x']))
     expect(reasonsOf(detail)).toEqual({ 'a/x': 'order', 'c/x': 'order' })
   })
@@ -271,7 +268,7 @@ test('allow_fallbacks false without an order keeps to the first choice', async (
   behaviours.set('x', FAILING)
   const got = await gateway.chat({ model: 'm:floor', provider: { allow_fallbacks: false } })
   expect(got.status).toBe(502)
-  expect(new Set(wayOf(await detailOf(got)))).toEqual(new Set(['c/x']))
+  expect(new Set(wayOf(await gateway.detailOf(got)))).toEqual(new Set(['c/x']))
 })
 
 describe('provider.only and provider.ignore', () => {
@@ -287,7 +284,7 @@ describe('provider.only and provider.ignore', () => {
     const got = await gateway.chat({ models: names, provider })
     expect(got.status, got.text).toBe(200)
     expect(got.headers['x-sluice-target']).toBe(target)
-    expect(reasonsOf(await detailOf(got))).toMatchObject(reasons)
+    expect(reasonsOf(await gateway.detailOf(got))).toMatchObject(reasons)
   })
 
   test('that leave no target are the request’s fault, and say which', async () => {
@@ -307,7 +304,7 @@ describe('provider.require_parameters', () => {
     expect(kept.headers['x-sluice-target']).toBe('b/x')
     expect(kept.headers).not.toHaveProperty('x-sluice-dropped')
     expect(upstream.requests.at(-1)?.json['logit_bias']).toEqual(bias.logit_bias)
-    expect(reasonsOf(await detailOf(kept))).toEqual({ 'd/x': 'parameters' })
+    expect(reasonsOf(await gateway.detailOf(kept))).toEqual({ 'd/x': 'parameters' })
   })
 
   test('without such a target is a 400 that names it', async () => {
@@ -322,7 +319,7 @@ describe('provider.data_collection', () => {
   test('deny goes only to targets that are known not to train on data', async () => {
     const got = await gateway.chat({ model: 'm:floor', provider: { data_collection: 'deny' } })
     expect(got.headers['x-sluice-target']).toBe('a/x')
-    expect(reasonsOf(await detailOf(got))).toEqual({ 'b/x': 'data_policy', 'c/x': 'data_policy' })
+    expect(reasonsOf(await gateway.detailOf(got))).toEqual({ 'b/x': 'data_policy', 'c/x': 'data_policy' })
   })
 
   test('allow lifts nothing that the key requires', async () => {
@@ -341,7 +338,9 @@ describe('provider.max_price', () => {
   ])('$max_price is in US dollars, at the rate of the configuration', async ({ max_price, first, out }) => {
     const got = await gateway.chat({ model: 'm', provider: { max_price } })
     expect(got.headers['x-sluice-target']).toBe(first)
-    expect(reasonsOf(await detailOf(got))).toEqual(Object.fromEntries(out.map((id) => [id, 'max_price'])))
+    expect(reasonsOf(await gateway.detailOf(got))).toEqual(
+      Object.fromEntries(out.map((id) => [id, 'max_price'])),
+    )
   })
 
   test('below every price is a 503 that says what each costs, and sends nothing', async () => {
@@ -356,7 +355,7 @@ describe('provider.max_price', () => {
   test('lifts no bound of the policy', async () => {
     const got = await gateway.chat({ model: 'bound', provider: { max_price: { completion: 100 } } })
     expect(got.headers['x-sluice-target']).not.toBe('a/x')
-    expect(reasonsOf(await detailOf(got))).toEqual({ 'a/x': 'max_price' })
+    expect(reasonsOf(await gateway.detailOf(got))).toEqual({ 'a/x': 'max_price' })
   })
 
   test('without a rate for dollars is a 400', async () => {
@@ -379,7 +378,7 @@ describe('x-sluice-policy', () => {
   test('names the policy, and the answer says which state of it decided', async () => {
     const got = await gateway.chat({ model: 'm' }, { headers: { 'x-sluice-policy': 'cheap' } })
     expect(got.headers['x-sluice-target']).toBe('c/x')
-    const { decision } = await detailOf(got)
+    const { decision } = await gateway.detailOf(got)
     expect(got.headers['x-sluice-policy']).toBe(`cheap@${decision.policy_version}`)
     expect(decision).toMatchObject({ policy: 'cheap', sort: 'price' })
     const plain = await gateway.chat({ model: 'm', stream: true })
@@ -471,7 +470,7 @@ describe('what a key may', () => {
     const body = { model: 'm', provider: { order: ['b', 'c'] } }
     const got = await gateway.chat(body, { key: WALLED })
     expect(got.headers['x-sluice-target']).toBe('c/x')
-    expect(reasonsOf(await detailOf(got))).toEqual({ 'b/x': 'provider_not_allowed' })
+    expect(reasonsOf(await gateway.detailOf(got))).toEqual({ 'b/x': 'provider_not_allowed' })
   })
 
   test('and what the request leaves can have nothing in common: nothing is sent', async () => {

@@ -34,6 +34,8 @@ export interface TestGateway {
   admin(path: string): Promise<Json>
   /** Rows of `GET /admin/v1/requests/{id}`, once the request's own row is there. */
   detail(id: string): Promise<RequestDetail>
+  /** The same for an answer. */
+  detailOf(answer: { readonly headers: Readonly<Record<string, string>> }): Promise<RequestDetail>
   metrics(): Promise<string>
   /** Writes the configuration file anew. */
   configure(config: Json | string): void
@@ -253,6 +255,15 @@ function clientOf(url: string, folder: string, configPath: string): TestGateway 
     if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${answer.text}`)
     return answer.json
   }
+  async function detail(id: string): Promise<RequestDetail> {
+    let detail: RequestDetail | null = null
+    await eventually(async () => {
+      const answer = await ask(`${url}/admin/v1/requests/${id}`, { key: ADMIN_TOKEN })
+      if (answer.status === 200) detail = answer.json as RequestDetail
+      return detail !== null && detail.outcome !== 'open'
+    }, `request ${id} has ended`)
+    return detail as unknown as RequestDetail
+  }
   return {
     url,
     port: Number(new URL(url).port),
@@ -266,15 +277,8 @@ function clientOf(url: string, folder: string, configPath: string): TestGateway 
         ...options,
       }),
     admin,
-    async detail(id) {
-      let detail: RequestDetail | null = null
-      await eventually(async () => {
-        const answer = await ask(`${url}/admin/v1/requests/${id}`, { key: ADMIN_TOKEN })
-        if (answer.status === 200) detail = answer.json as RequestDetail
-        return detail !== null && detail.outcome !== 'open'
-      }, `request ${id} has ended`)
-      return detail as unknown as RequestDetail
-    },
+    detail,
+    detailOf: ({ headers }) => detail(headers['x-request-id'] ?? ''),
     async metrics() {
       const answer = await ask(`${url}/metrics`)
       return answer.text

@@ -98,6 +98,7 @@ export function requestRow(fields: Partial<RequestRow>): RequestRow {
           tokensPerSecond: 61.5,
           cachedTokens: 512,
           samples: 20,
+          roomCost: 0.0003,
           utility: 0.0184,
           reason: 'best_value',
         },

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Decision } from '#core/decision.ts'
 import type { KeySettings } from '#core/settings.ts'
 import type { Deps } from '#pipeline/context.ts'
+import { ANYONE } from '#pipeline/explain.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import type { Live } from '#pipeline/live.ts'
 import { nextStep, planCall, type Step } from '#pipeline/plan.ts'
@@ -20,18 +21,7 @@ const FILES = readdirSync(FOLDER)
 const PROVIDER_KEYS = ['ARK', 'DASHSCOPE', 'DASHSCOPE_INTL', 'DEEPSEEK', 'HUNYUAN', 'QIANFAN', 'ZHIPU']
 const ENV = Object.fromEntries(PROVIDER_KEYS.map((name) => [`${name}_API_KEY`, 'dummy-0123456789']))
 
-const KEY: KeySettings = {
-  name: 'demo',
-  providers: null,
-  dataPolicies: [],
-  ipRanges: [],
-  expiresAtMs: null,
-  models: null,
-  tags: {},
-  team: null,
-  organisation: null,
-  scopes: [],
-}
+const KEY: KeySettings = { ...ANYONE, name: 'demo' }
 
 let folders: ProviderFolders
 beforeAll(async () => {
@@ -100,7 +90,7 @@ class Example {
 }
 
 const idsOf = (step: Step): readonly string[] =>
-  step.kind === 'ask' ? step.aims.map(({ target }) => target.id) : []
+  step.kind === 'ask' ? step.aims.map(({ facts }) => facts.target.id) : []
 
 function decisionOf(step: Step): Decision {
   if (step.kind === 'wait') throw new Error('it waits')

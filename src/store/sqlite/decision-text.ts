@@ -1,6 +1,6 @@
 // Decisions as the journal keeps them: lists without names, as the rest of a request in entry-text.ts.
 
-import type { Decision, DecisionCandidate } from '#core/decision.ts'
+import { type Decision, type DecisionCandidate, UNREASONED } from '#core/decision.ts'
 
 export type DecisionJson = readonly [
   policy: string,
@@ -32,6 +32,7 @@ type CandidateJson = readonly [
   cachedTokens?: number,
   utility?: number | null,
   account?: string | null,
+  roomCost?: number | null,
 ]
 type ExclusionJson = readonly [target: string, reason: string, detail: string]
 
@@ -53,14 +54,13 @@ export function decisionList(decision: Decision): DecisionJson {
         candidate.cachedTokens,
         candidate.utility,
         candidate.account,
+        candidate.roomCost,
       ],
     ),
     decision.excluded.map(({ target, reason, detail }): ExclusionJson => [target, reason, detail]),
     [policyVersion, value, explored, propensity, runnerUp, counterfactuals, later],
   ]
 }
-
-const NO_REASONS: ReasonsJson = [null, null, false, 1, null, [], []]
 
 /** Reads what `decisionList` made. */
 export function decisionOf([
@@ -71,21 +71,26 @@ export function decisionOf([
   excluded,
   reasons,
 ]: DecisionJson): Decision {
-  const [policyVersion, value, explored, propensity, runnerUp, counterfactuals, later] = reasons ?? NO_REASONS
   return {
+    ...(reasons === undefined ? UNREASONED : reasonsOf(reasons)),
     policy,
-    policyVersion,
     sort,
-    value,
-    explored,
-    propensity,
     candidates: candidates.map(candidateOf),
-    runnerUp,
     excluded: excluded.map(([target, reason, detail]) => ({ target, reason, detail })),
-    counterfactuals,
     sloRelaxed,
-    later,
   }
+}
+
+function reasonsOf([
+  policyVersion,
+  value,
+  explored,
+  propensity,
+  runnerUp,
+  counterfactuals,
+  later,
+]: ReasonsJson) {
+  return { policyVersion, value, explored, propensity, runnerUp, counterfactuals, later }
 }
 
 function candidateOf([
@@ -99,6 +104,7 @@ function candidateOf([
   cachedTokens = 0,
   utility = null,
   account = null,
+  roomCost = null,
 ]: CandidateJson): DecisionCandidate {
   return {
     target,
@@ -109,6 +115,7 @@ function candidateOf([
     tokensPerSecond,
     cachedTokens,
     samples,
+    roomCost,
     utility,
     reason,
   }

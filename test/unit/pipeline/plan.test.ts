@@ -4,6 +4,7 @@ import type { GatewayError } from '#core/errors.ts'
 import type { Capability, Provider } from '#core/provider.ts'
 import type { KeySettings } from '#core/settings.ts'
 import type { Deps } from '#pipeline/context.ts'
+import { ANYONE } from '#pipeline/explain.ts'
 import { readCall } from '#pipeline/ingress.ts'
 import type { Live } from '#pipeline/live.ts'
 import { nextStep, planCall, type Step } from '#pipeline/plan.ts'
@@ -11,18 +12,7 @@ import { Planner } from '#routing/planner.ts'
 import { vendor } from '../settings/fixtures.ts'
 import { encode, FakeClock, liveWith } from './support.ts'
 
-const KEY: KeySettings = {
-  name: 'demo',
-  providers: null,
-  dataPolicies: [],
-  ipRanges: [],
-  expiresAtMs: null,
-  models: null,
-  tags: {},
-  team: null,
-  organisation: null,
-  scopes: [],
-}
+const KEY: KeySettings = { ...ANYONE, name: 'demo' }
 const PRICE = { currency: 'CNY', unit: 'per_million_tokens' }
 
 const limited: Provider = { ...vendor, id: 'limited', cannot: ['tools', 'n'] as readonly Capability[] }
@@ -68,7 +58,8 @@ function plan(deps: Deps, live: Live, body: object, api: 'chat' | 'completions' 
   return nextStep(deps, planned, call, [], new Set())
 }
 
-const ids = (step: Step): string[] => (step.kind === 'ask' ? step.aims.map(({ target }) => target.id) : [])
+const ids = (step: Step): string[] =>
+  step.kind === 'ask' ? step.aims.map(({ facts }) => facts.target.id) : []
 
 function decisionOf(step: Step): Decision {
   if (step.kind === 'wait') throw new Error('it waits')

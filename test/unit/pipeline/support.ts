@@ -9,6 +9,7 @@ import type { TokenUsage } from '#core/usage.ts'
 import type { AttemptEnd } from '#pipeline/attempt-end.ts'
 import { compileLive, type Live, type TargetFacts } from '#pipeline/live.ts'
 import type { Wishes } from '#pipeline/wishes.ts'
+import { NO_PREFERENCES } from '#pipeline/wishes-provider.ts'
 import { buildCatalogue } from '#pricing/catalogue.ts'
 import { settingsOf, vendor } from '../settings/fixtures.ts'
 
@@ -138,19 +139,5 @@ export function attemptEnd(usage: TokenUsage | null, changes: Partial<AttemptEnd
 
 /** What a request wishes that says nothing but what is in `changes`. */
 export function wishesOf(changes: Partial<Wishes>): Wishes {
-  return {
-    names: ['assistant'],
-    policy: null,
-    sort: null,
-    order: null,
-    only: null,
-    ignore: null,
-    allowFallbacks: true,
-    requireParameters: false,
-    denyDataCollection: false,
-    maxPriceUsd: null,
-    preferredMaxLatencyMs: null,
-    preferredMinThroughput: null,
-    ...changes,
-  }
+  return { ...NO_PREFERENCES, names: ['assistant'], policy: null, ...changes }
 }
