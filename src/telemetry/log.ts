@@ -37,7 +37,7 @@ function formatLine(
   fields: Readonly<Record<string, unknown>> | undefined,
   nowMs: number,
 ): string {
-  const head = `{"time":"${new Date(nowMs).toISOString()}","level":"${level}","event":${JSON.stringify(event)}`
+  const head = `{"time":"${timeText(nowMs)}","level":"${level}","event":${JSON.stringify(event)}`
   if (fields === undefined) return `${head}}`
   try {
     const budget = { values: VALUES_MAX }
@@ -46,12 +46,24 @@ function formatLine(
       // The head is written once, so that no field can pass for it.
       if (HEAD.has(name)) continue
       const text = memberText(name, fields[name], 0, budget)
-      if (text !== '') line += `,${text}`
+      if (text !== '') line += text
     }
     return `${line}}`
   } catch (error) {
     return `${head},"unloggable":${JSON.stringify(redactText(String(error).slice(0, TEXT_CHARS_MAX)))}}`
   }
+}
+
+let textMs = Number.NaN
+let text = ''
+
+/** Made once for all lines of a millisecond. */
+function timeText(nowMs: number): string {
+  if (nowMs !== textMs) {
+    text = new Date(nowMs).toISOString()
+    textMs = nowMs
+  }
+  return text
 }
 
 const HEAD: ReadonlySet<string> = new Set(['time', 'level', 'event'])
@@ -60,24 +72,30 @@ interface Budget {
   values: number
 }
 
-/** `"name":value`, or nothing where JSON has no word for the value. */
+/** `,"name":value`, or nothing where JSON has no word for the value. */
 function memberText(name: string, value: unknown, depth: number, budget: Budget): string {
   const text = keyTextOf(name)
   const isSecret = text.isSecret && typeof value === 'string' && value !== ''
   const said = isSecret ? '"***"' : valueText(value, depth + 1, budget)
-  return said === '' ? '' : `${text.json}:${said}`
+  return said === '' ? '' : text.json + said
 }
 
 // Our own fields have few names; those of outside data are bounded by count.
-const keyTexts = new Map<string, { readonly json: string; readonly isSecret: boolean }>()
+const keyTexts = new Map<string, KeyText>()
 const KEYS_MAX = 1_000
 
-function keyTextOf(name: string): { readonly json: string; readonly isSecret: boolean } {
+interface KeyText {
+  /** `,"name":` */
+  readonly json: string
+  readonly isSecret: boolean
+}
+
+function keyTextOf(name: string): KeyText {
   let text = keyTexts.get(name)
   if (text === undefined) {
     if (keyTexts.size >= KEYS_MAX) keyTexts.clear()
     const plain = plainText(name)
-    text = { json: JSON.stringify(plain), isSecret: isSecretField(plain) }
+    text = { json: `,${JSON.stringify(plain)}:`, isSecret: isSecretField(plain) }
     keyTexts.set(name, text)
   }
   return text
@@ -88,7 +106,7 @@ function valueText(value: unknown, depth: number, budget: Budget): string {
   budget.values--
   switch (typeof value) {
     case 'string':
-      return JSON.stringify(plainText(value))
+      return isWord(value) ? `"${value}"` : JSON.stringify(plainText(value))
     case 'bigint':
       return `"${value}"`
     case 'number':
@@ -102,6 +120,33 @@ function valueText(value: unknown, depth: number, budget: Budget): string {
     default:
       return `"[${typeof value}]"`
   }
+}
+
+const WORD_CHARS_MAX = 64
+/** By character code: letters, digits and `_ . / -`. */
+const IN_WORDS = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[\w./-]/.test(String.fromCharCode(code)) ? 1 : 0,
+)
+const [DASH, SLASH, DIGIT_3, LETTER_J, LETTER_K, LETTER_Y] = [45, 47, 51, 106, 107, 121]
+const TO_SMALL = 0x20
+
+/**
+ * Names, ids and amounts, which most fields are: nothing in them is to be escaped or redacted. No secret (redact.ts) is
+ * without `k-`, `3/`, `yj`, white space or punctuation.
+ */
+function isWord(text: string): boolean {
+  if (text.length > WORD_CHARS_MAX) return false
+  let before = 0
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code > 127 || IN_WORDS[code] === 0) return false
+    if (code === DASH && before === LETTER_K) return false
+    if (code === SLASH && before === DIGIT_3) return false
+    const small = code | TO_SMALL
+    if (small === LETTER_J && before === LETTER_Y) return false
+    before = small
+  }
+  return true
 }
 
 function plainText(text: string): string {
@@ -139,14 +184,14 @@ function listText(values: Iterable<unknown>, depth: number, budget: Budget): str
 }
 
 function recordText(entries: Iterable<readonly [unknown, unknown]>, depth: number, budget: Budget): string {
-  const record: string[] = []
+  let record = ''
   for (const [key, value] of entries) {
     if (budget.values <= 0) {
-      record.push('"…":true')
+      record += ',"…":true'
       break
     }
-    const text = memberText(String(key), value, depth, budget)
-    if (text !== '') record.push(text)
+    record += memberText(String(key), value, depth, budget)
   }
-  return `{${record.join(',')}}`
+  // Each member brings the comma before it.
+  return `{${record.slice(1)}}`
 }
