@@ -74,7 +74,7 @@ if (isMainThread && point !== '') {
   }
   const { write } = LogWriter.prototype
   LogWriter.prototype.write = function () {
-    if (this.pendingLines > 0) pass('before_commit')
+    if (this.pendingRows > 0) pass('before_commit')
     return write.call(this)
   }
   const { transaction, rollUp } = LedgerBook.prototype

@@ -77,7 +77,7 @@ export class SqliteJournal implements Journal {
 
   /** Rows that wait for the disk, in the log or in the tables. */
   get pendingRows(): number {
-    return this.#writer.pendingLines + this.#ended.length
+    return this.#writer.pendingRows + this.#ended.length
   }
 
   /** Why the last write failed; null while the disk is well. */
@@ -115,13 +115,11 @@ export class SqliteJournal implements Journal {
     assertRequest(request)
     assertAttempt(attempt)
     assert(attempt.outcome === 'open', 'an opened attempt is open')
-    let live = this.#running.get(request.id)
-    if (live === null) {
-      live = new LiveRequest(request)
-      this.#running.set(request.id, live)
-      this.#push(live.openingLine())
-    }
-    this.#push(live.setAttempt(attempt))
+    const known = this.#running.get(request.id)
+    const live = known ?? new LiveRequest(request)
+    if (known === null) this.#running.set(request.id, live)
+    if (known === null) this.#push(live.openWith(attempt), 2)
+    else this.#push(live.setAttempt(attempt))
     this.#writer.wait(written)
   }
 
@@ -153,7 +151,7 @@ export class SqliteJournal implements Journal {
     this.#writeLog()
     this.#writeBook()
     if (this.#ended.length === 0) this.#rollUp()
-    return this.#writer.pendingLines === 0 && this.#ended.length === 0 && !this.#options.book.isRollUpDue
+    return this.#writer.pendingRows === 0 && this.#ended.length === 0 && !this.#options.book.isRollUpDue
   }
 
   /** Begins a segment with what the tables do not have; older ones may go once the tables are safe. */
@@ -176,8 +174,8 @@ export class SqliteJournal implements Journal {
     return lines
   }
 
-  #push(line: string): void {
-    this.#writer.push(line)
+  #push(line: string, rows = 1): void {
+    this.#writer.push(line, rows)
     if (this.#scheduled) return
     this.#scheduled = true
     this.#options.schedule(() => this.#turn())

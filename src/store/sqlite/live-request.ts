@@ -44,6 +44,10 @@ export class LiveRequest {
 
   /** Opens or ends an attempt. Returns the line that says so. */
   setAttempt(row: AttemptRow): string {
+    return `${ATTEMPT}${this.row.id}\t${this.#note(row)}\n`
+  }
+
+  #note(row: AttemptRow): string {
     const index = row.attempt - 1
     assert(index <= this.#attempts.length, 'attempts are numbered in order')
     if (this.#attempts[index]?.outcome === 'open') this.#openAttempts--
@@ -51,16 +55,21 @@ export class LiveRequest {
     const text = attemptText(row)
     this.#attempts[index] = row
     this.#texts[index] = text
-    return `${ATTEMPT}${this.row.id}\t${text}\n`
+    return text
   }
 
   detail(): RequestDetail {
     return { request: this.row, attempts: [...this.#attempts] }
   }
 
-  /** The line that says how it opened. */
-  openingLine(): string {
-    return `${OPENED}${this.row.id}\t${this.row.timeMs},${entryText(this.#head, tailText(this.row), '')}\n`
+  /** The line that says how it opened, and with which first attempt. */
+  openWith(row: AttemptRow): string {
+    this.#note(row)
+    return this.#openingLine(`,${this.#texts[0]}`)
+  }
+
+  #openingLine(attempts: string): string {
+    return `${OPENED}${this.row.id}\t${this.row.timeMs},${entryText(this.#head, tailText(this.row), attempts)}\n`
   }
 
   /** It as it is kept, and the line that says its end. */
@@ -81,7 +90,7 @@ export class LiveRequest {
 
   /** All of it, for a new segment of the log. */
   lines(): string {
-    let lines = this.openingLine()
+    let lines = this.#openingLine('')
     for (const text of this.#texts) lines += `${ATTEMPT}${this.row.id}\t${text}\n`
     return lines
   }

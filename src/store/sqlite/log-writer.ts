@@ -18,7 +18,7 @@ export interface LogWriterOptions {
 export class LogWriter {
   readonly #options: LogWriterOptions
   #lines = ''
-  #lineCount = 0
+  #rowCount = 0
   /** Callers whose lines wait for the next write. */
   #waiting: Committed[] = []
   /** Callers whose lines are written and wait for the disk's word. */
@@ -35,8 +35,9 @@ export class LogWriter {
     this.#options = options
   }
 
-  get pendingLines(): number {
-    return this.#lineCount
+  /** Of the lines that wait. */
+  get pendingRows(): number {
+    return this.#rowCount
   }
 
   /** Why the last write or sync failed. */
@@ -49,9 +50,10 @@ export class LogWriter {
     return this.#firstNeededSegment
   }
 
-  push(line: string): void {
+  /** A line says `rows` rows. */
+  push(line: string, rows: number): void {
     this.#lines += line
-    this.#lineCount++
+    this.#rowCount += rows
   }
 
   /** Called once, never during this call, when the lines pushed so far are durable or cannot be made so for now. */
@@ -63,7 +65,7 @@ export class LogWriter {
   write(): boolean {
     try {
       if (this.#mustRewrite) this.rotate()
-      else if (this.#lineCount > 0) {
+      else if (this.#rowCount > 0) {
         this.#options.log.append(this.#lines)
         this.#setWritten()
       }
@@ -103,7 +105,7 @@ export class LogWriter {
 
   #setWritten(): void {
     this.#lines = ''
-    this.#lineCount = 0
+    this.#rowCount = 0
     this.#failure = null
   }
 
