@@ -14,6 +14,8 @@ export class Pepper {
   readonly #own = new Map<string, string>()
   /** The store that is open. Another one in a changed configuration holds from the next start on. */
   #store: string | null = null
+  /** As `own` last said it. */
+  #lastOwn: { readonly store: string; readonly secret: string } | null = null
   #last: { readonly secret: string; readonly digest: (text: string) => string } | null = null
 
   /** `fileOf` says where the secret of a store is kept; null: nowhere. */
@@ -33,12 +35,15 @@ export class Pepper {
 
   /** The store's own secret; made now when it has none, and not written before `keep`. */
   own(store: string): string {
-    const file = this.#fileOf(this.#store ?? store) ?? ''
+    const from = this.#store ?? store
+    if (this.#lastOwn?.store === from) return this.#lastOwn.secret
+    const file = this.#fileOf(from) ?? ''
     let secret = this.#own.get(file)
     if (secret === undefined) {
       secret = (file === '' ? null : readSecret(file)) ?? randomBytes(SECRET_BYTES).toString('hex')
       this.#own.set(file, secret)
     }
+    this.#lastOwn = { store: from, secret }
     return secret
   }
 
@@ -51,6 +56,7 @@ export class Pepper {
   /** All instances share another one. */
   replace(secret: string): void {
     this.#own.set(this.#fileOf(this.#store ?? '') ?? '', secret)
+    this.#lastOwn = null
     this.#write(secret)
   }
 
