@@ -9,7 +9,7 @@ import {
   HELD_BYTES_MAX,
   RETRY_AFTER_MS_MAX,
 } from '#core/limits.ts'
-import type { Headers, Timer, TransportFault, UpstreamCall } from '#core/ports.ts'
+import type { Headers, Timer, TransportFault, UpstreamCall, UpstreamHandler } from '#core/ports.ts'
 import { concatBytes } from '#wire/bytes.ts'
 import { readErrorBody, readRetryAfter, toFailure } from '#wire/openai-chat/failure.ts'
 import { billsOn, type Drain, type Left } from './abandoned.ts'
@@ -29,7 +29,7 @@ const LINGER_MS = 1_000
 /** And how long to say there what it has not said before: its usage. */
 const LATE_USAGE_MS = 250
 
-class Attempt implements RunningAttempt {
+class Attempt implements RunningAttempt, UpstreamHandler {
   readonly ended: Promise<AttemptEnd>
   readonly #deps: Deps
   readonly #input: AttemptInput
@@ -62,10 +62,7 @@ class Attempt implements RunningAttempt {
   #held: Uint8Array[] = []
   #heldBytes = 0
   /** What comes behind the first content. */
-  readonly #turn = new Turn(
-    (bytes) => this.#pushEvents(bytes),
-    (cause) => this.#onFault('reset', cause),
-  )
+  #turn: Turn | null = null
   #ttftMs: number | null = null
 
   constructor(deps: Deps, input: AttemptInput) {
@@ -77,25 +74,14 @@ class Attempt implements RunningAttempt {
     this.#startedMs = deps.clock.monotonicMs()
     const { totalMs, connectMs } = input.timeouts
     this.#deadline = new AttemptDeadline(deps.clock, totalMs, connectMs, (phase) => this.#expired(phase))
-    this.#call = deps.upstream.send(input.request, {
-      onConnected: () => this.#onConnected(),
-      onHead: (status, headers) => this.#onHead(status, headers),
-      onBytes: (chunk) => this.#onBytes(chunk),
-      onEnd: () => {
-        this.#upstreamEnded = true
-        this.#linger?.cancel()
-        this.#turn.flush()
-        this.#onEnd()
-      },
-      onFault: (fault, cause) => this.#onFault(fault, cause),
-    })
+    this.#call = deps.upstream.send(input.request, this)
   }
 
   readonly leave = (): void => {
     if (this.#over || this.#isAlone) return
     // From here on nothing is for the client. What has come is counted.
     this.#isAlone = true
-    this.#turn.flush()
+    this.#turn?.flush()
     if (this.#over) return
     const { policy } = this.#input.onLeave
     const { finished, usage, usageAtBytes, outputBytes } = this.#state
@@ -139,14 +125,14 @@ class Attempt implements RunningAttempt {
     return { requestId, nowMs: this.#deps.clock.nowMs(), costOf, out: (bytes) => this.#out(bytes) }
   }
 
-  #onConnected(): void {
+  onConnected(): void {
     this.#sent = true
     if (this.#isAlone) return
     const lastsMs = this.#input.streaming ? this.#input.ttftMs : null
     this.#deadline.enter('first_token', lastsMs, this.#deps.clock.monotonicMs())
   }
 
-  #onHead(status: number, headers: Headers): void {
+  onHead(status: number, headers: Headers): void {
     this.#status = status
     this.#headers = headers
     const encoding = headers['content-encoding']
@@ -159,7 +145,7 @@ class Attempt implements RunningAttempt {
       this.#gathers = 'events'
   }
 
-  #onBytes(chunk: Uint8Array): void {
+  onBytes(chunk: Uint8Array): void {
     if (this.#over) return
     if (this.#drain !== null) {
       this.#drainedBytes += chunk.length
@@ -197,7 +183,13 @@ class Attempt implements RunningAttempt {
 
   #onEventBytes(chunk: Uint8Array): void {
     if (this.#ttftMs === null) this.#pushEvents(chunk)
-    else this.#turn.push(chunk)
+    else {
+      this.#turn ??= new Turn(
+        (bytes) => this.#pushEvents(bytes),
+        (cause) => this.onFault('reset', cause),
+      )
+      this.#turn.push(chunk)
+    }
   }
 
   #pushEvents(chunk: Uint8Array): void {
@@ -255,6 +247,13 @@ class Attempt implements RunningAttempt {
     }
   }
 
+  onEnd(): void {
+    this.#upstreamEnded = true
+    this.#linger?.cancel()
+    this.#turn?.flush()
+    this.#onEnd()
+  }
+
   #onEnd(): void {
     if (this.#over) return
     if (this.#gathers === 'error') return this.#finish('failed', this.#readFailure())
@@ -293,8 +292,8 @@ class Attempt implements RunningAttempt {
     return toFailure(readErrorBody(concatBytes(this.#parts)), this.#status, errors, retryAfterMs)
   }
 
-  #onFault(fault: TransportFault, cause: unknown): void {
-    this.#turn.flush()
+  onFault(fault: TransportFault, cause: unknown): void {
+    this.#turn?.flush()
     if (this.#over) return
     // An answer whose finish reason came is whole, however the connection ended.
     if (this.#gathers === 'events' && this.#state.finished) return this.#onEnd()

@@ -45,8 +45,7 @@ export function createNodeUpstream(): NodeUpstream {
 }
 
 function send(agent: Agent, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
-  let controller: Dispatcher.DispatchController | null = null
-  let aborted = false
+  const call = new AgentCall(handler)
   const { url } = request
   agent.dispatch(
     {
@@ -56,40 +55,63 @@ function send(agent: Agent, request: UpstreamRequest, handler: UpstreamHandler):
       headers: request.headers as Record<string, string>,
       body: request.body,
     },
-    {
-      onRequestStart(started) {
-        controller = started
-        // A call that was given up while it was still connecting must not be written.
-        if (aborted) started.abort(new Error('given up'))
-        else handler.onConnected()
-      },
-      onResponseStart(_controller, status, headers) {
-        // 1xx answers are no heads.
-        if (!aborted && status >= 200) handler.onHead(status, flatten(headers))
-      },
-      onResponseData(_controller, chunk) {
-        if (!aborted) handler.onBytes(chunk)
-      },
-      onResponseEnd() {
-        if (!aborted) handler.onEnd()
-      },
-      onResponseError(_controller, error) {
-        if (!aborted) handler.onFault(faultOf(error), error)
-      },
-    },
+    call,
   )
-  return {
-    pause: () => controller?.pause(),
-    resume: () => controller?.resume(),
-    abort() {
-      if (aborted) return
-      aborted = true
-      controller?.abort(new Error('given up'))
-    },
+  return call
+}
+
+/** undici's handler and the pipeline's call in one. */
+class AgentCall implements UpstreamCall, Dispatcher.DispatchHandler {
+  readonly #handler: UpstreamHandler
+  #controller: Dispatcher.DispatchController | null = null
+  #aborted = false
+
+  constructor(handler: UpstreamHandler) {
+    this.#handler = handler
+  }
+
+  pause(): void {
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.#controller?.resume()
+  }
+
+  abort(): void {
+    if (this.#aborted) return
+    this.#aborted = true
+    this.#controller?.abort(new Error('given up'))
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // A call that was given up while it was still connecting must not be written.
+    if (this.#aborted) controller.abort(new Error('given up'))
+    else this.#handler.onConnected()
+  }
+
+  onResponseStart(_controller: unknown, status: number, headers: IncomingHeaders): void {
+    // 1xx answers are no heads.
+    if (!this.#aborted && status >= 200) this.#handler.onHead(status, flatten(headers))
+  }
+
+  onResponseData(_controller: unknown, chunk: Uint8Array): void {
+    if (!this.#aborted) this.#handler.onBytes(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (!this.#aborted) this.#handler.onEnd()
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    if (!this.#aborted) this.#handler.onFault(faultOf(error), error)
   }
 }
 
-function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Headers {
+type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>
+
+function flatten(headers: IncomingHeaders): Headers {
   const flat: Record<string, string> = {}
   for (const name in headers) {
     const value = headers[name]
