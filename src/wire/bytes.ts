@@ -4,6 +4,7 @@
 
 interface NativeBytes {
   concat(parts: readonly Uint8Array[]): Uint8Array
+  from(text: string, encoding: string): Uint8Array
   readonly prototype: {
     indexOf(this: Uint8Array, value: string, from: number, encoding: string): number
     compare(
@@ -14,12 +15,14 @@ interface NativeBytes {
       from: number,
       to: number,
     ): number
+    latin1Slice?(this: Uint8Array, from: number, to: number): string
   }
 }
 
 const buffer = (globalThis as { Buffer?: NativeBytes }).Buffer
 const nativeIndexOf = buffer?.prototype.indexOf
 const nativeCompare = buffer?.prototype.compare
+const nativeSlice = buffer?.prototype.latin1Slice
 
 /** Index of an ASCII text at or after `from`, -1 when absent. */
 export function indexOfAscii(bytes: Uint8Array, text: string, from: number): number {
@@ -86,12 +89,18 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 export function encodeUtf8(text: string): Uint8Array {
-  return encoder.encode(text)
+  // From a pool where it is short: an array buffer of its own costs five times as much, and the collector more.
+  return buffer === undefined ? encoder.encode(text) : buffer.from(text, 'utf8')
 }
 
 /** Broken sequences become U+FFFD; only for whole texts, never for a piece of one. */
 export function decodeUtf8(bytes: Uint8Array): string {
   return decoder.decode(bytes)
+}
+
+/** The text of bytes that are ASCII. */
+export function asciiText(bytes: Uint8Array, from: number, to: number): string {
+  return nativeSlice === undefined ? decodeUtf8(bytes.subarray(from, to)) : nativeSlice.call(bytes, from, to)
 }
 
 /** Bytes that a text takes in UTF-8. */

@@ -1,7 +1,7 @@
 // Finds the members of a JSON object in its bytes and splices others in, so that a large body need not be
 // rebuilt to change one field. The scan jumps from quote to quote; parsing and syntax errors are JSON.parse's.
 
-import { concatBytes, encodeUtf8 } from './bytes.ts'
+import { asciiText, concatBytes, decodeUtf8, encodeUtf8 } from './bytes.ts'
 
 const QUOTE = 34
 const BACKSLASH = 92
@@ -108,19 +108,16 @@ function endOfValue(bytes: Uint8Array, from: number, depthMax: number): { end: n
 }
 
 function readKey(bytes: Uint8Array, start: number, end: number): string {
-  let key = ''
   for (let at = start + 1; at < end - 1; at++) {
     const byte = bytes[at] ?? 0
-    if (byte === BACKSLASH || byte > 127) {
-      try {
-        return JSON.parse(new TextDecoder().decode(bytes.subarray(start, end))) as string
-      } catch {
-        return key
-      }
+    if (byte !== BACKSLASH && byte <= 127) continue
+    try {
+      return JSON.parse(decodeUtf8(bytes.subarray(start, end))) as string
+    } catch {
+      return asciiText(bytes, start + 1, at)
     }
-    key += String.fromCharCode(byte)
   }
-  return key
+  return asciiText(bytes, start + 1, end - 1)
 }
 
 /** Changes to top-level members: a JSON text to set, or null to remove. */
@@ -133,18 +130,17 @@ export type MemberEdits = ReadonlyMap<string, string | null>
  */
 export function spliceMembers(bytes: Uint8Array, scan: MemberScan, edits: MemberEdits): Uint8Array {
   const parts: Uint8Array[] = []
-  const seen = new Set<string>()
   const kept: { readonly member: Member; readonly text: string | null }[] = []
   let removed = 0
   for (const member of scan.members) {
     const edit = edits.get(member.key)
-    if (edit !== undefined) seen.add(member.key)
     if (edit === null) removed++
     if (edit !== undefined) kept.push({ member, text: edit })
   }
   let added = ''
   for (const [key, text] of edits) {
-    if (text !== null && !seen.has(key)) added += `${JSON.stringify(key)}:${text},`
+    if (text !== null && !kept.some(({ member }) => member.key === key))
+      added += `${JSON.stringify(key)}:${text},`
   }
   if (removed > 0) return rebuildMembers(bytes, scan, edits, added)
   if (scan.members.length === 0) added = added.slice(0, -1)

@@ -28,7 +28,20 @@ const TIMER_MS_MAX = 2 ** 31 - 1
 export const random: Random = {
   unit: () => Math.random(),
   // Begins with the time, so that the index over ids grows at its end; the rest is 62 bits of chance.
-  requestId: () => `req_${Date.now().toString(36)}-${randomUUID().slice(UUID_TAIL)}`,
+  requestId: () => `req_${timeText()}-${randomUUID().slice(UUID_TAIL)}`,
+}
+
+let textMs = 0
+let text = ''
+
+/** Many requests begin in the same millisecond. */
+function timeText(): string {
+  const nowMs = Date.now()
+  if (nowMs !== textMs) {
+    textMs = nowMs
+    text = nowMs.toString(36)
+  }
+  return text
 }
 
 /** Where the last two groups of a UUID begin. */

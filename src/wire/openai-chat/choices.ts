@@ -3,15 +3,20 @@
 
 import type { AnswerState } from '#core/answer.ts'
 
+/** Never written to. */
+const NONE = new Map<number, boolean>()
+
 export class ChoiceEnds {
   readonly #state: AnswerState
   /** As asked for; an upstream may give fewer, and then only its end mark tells. */
   readonly #asked: number
-  readonly #ended = new Map<number, boolean>()
+  /** Made where there are several. */
+  readonly #ended: Map<number, boolean>
 
   constructor(state: AnswerState, asked: number) {
     this.#state = state
     this.#asked = asked
+    this.#ended = asked === 1 ? NONE : new Map()
   }
 
   note(choice: number, isEnd: boolean): void {

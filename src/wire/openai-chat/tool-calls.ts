@@ -18,9 +18,11 @@ interface CallPlaces {
 
 /** Memory of one stream. */
 export class CallMemory {
-  readonly #choices = new Map<unknown, CallPlaces>()
+  /** Most answers call nothing. */
+  #choices: Map<unknown, CallPlaces> | null = null
 
   of(choice: unknown): CallPlaces {
+    this.#choices ??= new Map()
     let places = this.#choices.get(choice)
     if (places === undefined) {
       places = { byId: new Map(), byIndex: new Map(), named: new Set(), count: 0, last: null }
