@@ -183,7 +183,8 @@ function settle(
       deps.log.error('request.crashed', { request_id: exchange.id, error: textOf(error) })
       exchange.sink.destroy()
     }
-    observe(deps, exchange, status, outcome, error, durationMs)
+    // Behind the answers of all requests that the journal has just committed.
+    queueMicrotask(() => observe(deps, exchange, status, outcome, error, durationMs))
   }
   if (exchange.key === null) return end()
   const row = requestRow(exchange, exchange.startedMs + durationMs, status, outcome, error)

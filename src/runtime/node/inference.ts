@@ -11,6 +11,7 @@ import type { Peer } from '#pipeline/client-address.ts'
 import type { BodyBounds, ClientApi, Deps } from '#pipeline/context.ts'
 import { handle } from '#pipeline/handle.ts'
 import { WaitingAnswer } from './half-closed.ts'
+import { atTurnEnd } from './turn-end.ts'
 
 /** For requests that reach Hono's handlers after all. */
 export function nodeInference(
@@ -178,6 +179,10 @@ class ArrivingBody {
 
   readonly onEnd = (): void => {
     this.#leave()
+    atTurnEnd('request', this.#onWhole)
+  }
+
+  readonly #onWhole = (): void => {
     this.#resolve(this.#more === null ? (this.#first ?? NO_BYTES) : Buffer.concat(this.#more, this.#length))
   }
 

@@ -23,6 +23,7 @@ import { checkAfterCrash, keepWithin } from './ledger-care.ts'
 import { openLedgerFile } from './ledger-file.ts'
 import { openReports, type Reports } from './reports.ts'
 import { backgroundClock, clock } from './system.ts'
+import { atTurnEnd } from './turn-end.ts'
 
 const TICK_MS = 1_000
 /** How long a stop waits for Redis to take the last rows; what is left ships at the next start. */
@@ -94,7 +95,7 @@ function open(options: LedgerOptions, isRedis: boolean): Opened {
     ledger = openSqliteLedger(file.driver, {
       clock,
       log: appendLog,
-      schedule: setImmediate,
+      schedule: (run) => atTurnEnd('journal', run),
       makeInstance: makeName,
       shipping: isRedis,
       durability: settings.durability,

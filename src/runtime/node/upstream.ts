@@ -12,6 +12,7 @@ import type {
   UpstreamRequest,
 } from '#core/ports.ts'
 import { isPrivateAddress } from './addresses.ts'
+import { atTurnEnd } from './turn-end.ts'
 
 /** A connect that takes longer is dead; a policy's own deadline is usually shorter. */
 const CONNECT_TIMEOUT_MS = 30_000
@@ -101,7 +102,15 @@ class AgentCall implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (!this.#aborted) this.#handler.onEnd()
+    atTurnEnd('answer', () => this.#end())
+  }
+
+  #end(): void {
+    try {
+      if (!this.#aborted) this.#handler.onEnd()
+    } catch (error) {
+      this.#handler.onFault('reset', error)
+    }
   }
 
   onResponseError(_controller: unknown, error: Error): void {
