@@ -39,6 +39,7 @@ export interface UpstreamHandler {
   /** The request is being written. */
   onConnected(): void
   onHead(status: number, headers: Headers): void
+  /** All that came at once: what is done for each call is done once per read of the network. */
   onBytes(chunk: Uint8Array): void
   onEnd(): void
   onFault(fault: TransportFault, cause: unknown): void

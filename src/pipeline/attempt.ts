@@ -18,7 +18,6 @@ import type { AttemptEnd, AttemptInput, RunningAttempt } from './attempt-end.ts'
 import type { Deps } from './context.ts'
 import { AttemptDeadline, type DeadlinePhase } from './deadline.ts'
 import { type AnswerOptions, convertAnswer, openAnswer } from './translate.ts'
-import { Turn } from './turn.ts'
 
 export function startAttempt(deps: Deps, input: AttemptInput): RunningAttempt {
   return new Attempt(deps, input)
@@ -61,8 +60,6 @@ class Attempt implements RunningAttempt, UpstreamHandler {
   #gatheredBytes = 0
   #held: Uint8Array[] = []
   #heldBytes = 0
-  /** What comes behind the first content. */
-  #turn: Turn | null = null
   #ttftMs: number | null = null
 
   constructor(deps: Deps, input: AttemptInput) {
@@ -79,10 +76,8 @@ class Attempt implements RunningAttempt, UpstreamHandler {
 
   readonly leave = (): void => {
     if (this.#over || this.#isAlone) return
-    // From here on nothing is for the client. What has come is counted.
+    // From here on nothing is for the client.
     this.#isAlone = true
-    this.#turn?.flush()
-    if (this.#over) return
     const { policy } = this.#input.onLeave
     const { finished, usage, usageAtBytes, outputBytes } = this.#state
     const isKnown = finished && usage !== null && usageAtBytes === outputBytes
@@ -157,7 +152,7 @@ class Attempt implements RunningAttempt, UpstreamHandler {
       this.#isKnown = kind !== null
       this.#gathers = kind ?? this.#gathers
     }
-    if (this.#gathers === 'events') this.#onEventBytes(chunk)
+    if (this.#gathers === 'events') this.#pushEvents(chunk)
     else this.#gather(chunk)
   }
 
@@ -179,17 +174,6 @@ class Attempt implements RunningAttempt, UpstreamHandler {
       this.#state = transform.state
     }
     return transform
-  }
-
-  #onEventBytes(chunk: Uint8Array): void {
-    if (this.#ttftMs === null) this.#pushEvents(chunk)
-    else {
-      this.#turn ??= new Turn(
-        (bytes) => this.#pushEvents(bytes),
-        (cause) => this.onFault('reset', cause),
-      )
-      this.#turn.push(chunk)
-    }
   }
 
   #pushEvents(chunk: Uint8Array): void {
@@ -250,7 +234,6 @@ class Attempt implements RunningAttempt, UpstreamHandler {
   onEnd(): void {
     this.#upstreamEnded = true
     this.#linger?.cancel()
-    this.#turn?.flush()
     this.#onEnd()
   }
 
@@ -293,7 +276,6 @@ class Attempt implements RunningAttempt, UpstreamHandler {
   }
 
   onFault(fault: TransportFault, cause: unknown): void {
-    this.#turn?.flush()
     if (this.#over) return
     // An answer whose finish reason came is whole, however the connection ended.
     if (this.#gathers === 'events' && this.#state.finished) return this.#onEnd()

@@ -12,6 +12,7 @@ import type {
   UpstreamRequest,
 } from '#core/ports.ts'
 import { isPrivateAddress } from './addresses.ts'
+import { Turn } from './turn.ts'
 import { atTurnEnd } from './turn-end.ts'
 
 /** A connect that takes longer is dead; a policy's own deadline is usually shorter. */
@@ -66,6 +67,12 @@ class AgentCall implements UpstreamCall, Dispatcher.DispatchHandler {
   readonly #handler: UpstreamHandler
   #controller: Dispatcher.DispatchController | null = null
   #aborted = false
+  readonly #turn = new Turn(
+    (bytes) => {
+      if (!this.#aborted) this.#handler.onBytes(bytes)
+    },
+    (cause) => this.#handler.onFault('reset', cause),
+  )
 
   constructor(handler: UpstreamHandler) {
     this.#handler = handler
@@ -98,7 +105,7 @@ class AgentCall implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: unknown, chunk: Uint8Array): void {
-    if (!this.#aborted) this.#handler.onBytes(chunk)
+    if (!this.#aborted) this.#turn.push(chunk)
   }
 
   onResponseEnd(): void {
@@ -106,6 +113,7 @@ class AgentCall implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   #end(): void {
+    this.#turn.flush()
     try {
       if (!this.#aborted) this.#handler.onEnd()
     } catch (error) {
@@ -114,6 +122,7 @@ class AgentCall implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
+    this.#turn.flush()
     if (!this.#aborted) this.#handler.onFault(faultOf(error), error)
   }
 }

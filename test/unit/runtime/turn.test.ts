@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Turn } from '#pipeline/turn.ts'
+import { Turn } from '#runtime/node/turn.ts'
 
 interface Taken {
   readonly turn: Turn
