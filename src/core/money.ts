@@ -32,18 +32,26 @@ export function parseMicro(text: string): Micro {
   return parseDecimal(text, 6) as Micro
 }
 
-const ZERO = 48
-
-/** Writes an integer of `places` decimal places as a decimal string without trailing zeros. */
+/** Writes an integer of `places` (at most 15) decimal places as a decimal string without trailing zeros. */
 export function formatDecimal(value: bigint, places: number): string {
-  const negative = value < 0n
-  const digits = (negative ? -value : value).toString().padStart(places + 1, '0')
-  const whole = digits.slice(0, digits.length - places)
-  let end = digits.length
-  while (end > whole.length && digits.charCodeAt(end - 1) === ZERO) end--
-  const fraction = digits.slice(whole.length, end)
-  return `${negative ? '-' : ''}${whole}${fraction === '' ? '' : `.${fraction}`}`
+  const sign = value < 0n ? '-' : ''
+  const size = value < 0n ? -value : value
+  const scale = 10 ** places
+  // Both halves are exact as numbers, which are several times faster to write than bigints.
+  const isSmall = size <= SAFE_MAX
+  const rest = isSmall ? Number(size) % scale : Number(size % BigInt(scale))
+  const whole = isSmall ? (Number(size) - rest) / scale : size / BigInt(scale)
+  if (rest === 0) return `${sign}${whole}`
+  let digits = rest
+  let length = places
+  while (digits % 10 === 0) {
+    digits /= 10
+    length--
+  }
+  return `${sign}${whole}.${String(digits).padStart(length, '0')}`
 }
+
+const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER)
 
 export function formatNano(amount: Nano): string {
   return formatDecimal(amount, 9)

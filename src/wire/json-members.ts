@@ -61,9 +61,15 @@ function skipSpace(bytes: Uint8Array, from: number): number {
   return at
 }
 
+const NEAR_BYTES = 24
+
 /** Index behind the closing quote of the string that opens at `at`; -1 when it does not close. */
 function endOfString(bytes: Uint8Array, at: number): number {
-  let quote = bytes.indexOf(QUOTE, at + 1)
+  // Most strings are names and words: their end is found sooner than a call of the search returns.
+  const near = Math.min(at + NEAR_BYTES, bytes.length)
+  let quote = at + 1
+  while (quote < near && bytes[quote] !== QUOTE) quote++
+  if (quote === near) quote = bytes.indexOf(QUOTE, near)
   while (quote !== -1) {
     let slashes = 0
     while (bytes[quote - 1 - slashes] === BACKSLASH) slashes++

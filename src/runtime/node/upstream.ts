@@ -48,11 +48,11 @@ export function createNodeUpstream(): NodeUpstream {
 
 function send(agent: Agent, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
   const call = new AgentCall(handler)
-  const { url } = request
+  const { origin, path } = placeOf(request.url)
   agent.dispatch(
     {
-      origin: url.origin,
-      path: url.pathname + url.search,
+      origin,
+      path,
       method: request.method,
       headers: request.headers as Record<string, string>,
       body: request.body,
@@ -60,6 +60,23 @@ function send(agent: Agent, request: UpstreamRequest, handler: UpstreamHandler):
     call,
   )
   return call
+}
+
+interface Place {
+  readonly origin: string
+  readonly path: string
+}
+
+/** Addresses are made once for each target and not changed; their parts are put together at each reading. */
+const places = new WeakMap<URL, Place>()
+
+function placeOf(url: URL): Place {
+  let place = places.get(url)
+  if (place === undefined) {
+    place = { origin: url.origin, path: url.pathname + url.search }
+    places.set(url, place)
+  }
+  return place
 }
 
 /** undici's handler and the pipeline's call in one. */
