@@ -5,6 +5,8 @@ import { normalCdf } from './normal.ts'
 /** Fewer tokens say more about the network than about the model. */
 const TOKENS_MIN = 4
 const SAMPLES_MAX = 12
+/** What comes all in one read took some time too. */
+const DURATION_MS_MIN = 1
 
 export class SpeedModel {
   samples = 0
@@ -16,8 +18,8 @@ export class SpeedModel {
   }
 
   learn(outputTokens: number, durationMs: number): void {
-    if (outputTokens < TOKENS_MIN || durationMs <= 0) return
-    const log = Math.log(durationMs / (outputTokens - 1))
+    if (outputTokens < TOKENS_MIN) return
+    const log = Math.log(Math.max(durationMs, DURATION_MS_MIN) / (outputTokens - 1))
     this.samples++
     const residual = log - this.#mean
     this.#mean += residual / Math.min(this.samples, SAMPLES_MAX)

@@ -208,12 +208,14 @@ export class TargetState {
   }
 
   finished(attempt: Attempt, cachedTokens: number, outputTokens: number, nowMs: number): void {
+    // Where nobody saw the first token, the time from it to the end is not known.
+    const wasSeen = attempt.answered
     this.firstToken(attempt, nowMs)
     this.#ended(attempt, outputTokens, nowMs)
     attempt.account.prefixes.learn(attempt.expected, cachedTokens)
     if (!attempt.isStreamed) return
     if (!attempt.isLearnt) this.#learnShape(attempt, cachedTokens)
-    this.speed.learn(outputTokens, nowMs - attempt.answeredAtMs)
+    if (wasSeen) this.speed.learn(outputTokens, nowMs - attempt.answeredAtMs)
   }
 
   failed(

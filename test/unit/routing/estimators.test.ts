@@ -204,6 +204,12 @@ describe('odds of failures', () => {
   })
 })
 
+test('an answer whose tokens came all at once is a quick one', () => {
+  const speed = new SpeedModel(40)
+  for (let index = 0; index < 6; index++) speed.learn(4, 0)
+  expect(speed.chance(10)).toBeGreaterThan(0.99)
+})
+
 test('speed is learnt from long answers only', () => {
   const speed = new SpeedModel(40)
   speed.learn(2, 5_000)
