@@ -5,10 +5,19 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { startGateway } from './gateway.ts'
+import { type RedisServer, startRedis } from '../support/redis-server.ts'
+import { startGateway, untilShipped } from './gateway.ts'
 import type { LoadJob, LoadResult } from './load-generator.ts'
 import { type BenchOptions, HELP, readOptions } from './options.ts'
-import { choosePlacement, cpuMs, type Placement, residentMegabytes, stop, Worker } from './processes.ts'
+import {
+  choosePlacement,
+  cpuMs,
+  moveToLoad,
+  type Placement,
+  residentMegabytes,
+  stop,
+  Worker,
+} from './processes.ts'
 import { booksShare } from './profile-share.ts'
 import { formatScenario, type ScenarioResult, summarise } from './report.ts'
 import type { Scenario } from './scenarios.ts'
@@ -28,6 +37,8 @@ interface Contender {
   readonly name: string
   readonly pid: number
   readonly port: number
+  /** What its rows are shipped to; absent: nothing. */
+  readonly redis?: RedisServer
 }
 
 interface Bench {
@@ -73,13 +84,22 @@ function readOptionsOrExplain(): BenchOptions | null {
   }
 }
 
+async function startBoth(bench: Bench): Promise<readonly [base: Contender, candidate: Contender]> {
+  if (bench.options.isRedis) {
+    const redis = await startRedis()
+    // Leaving by exit() stops it.
+    moveToLoad(bench.placement, redis.pid)
+    return [await startCandidate(bench, 'SQLite'), await startCandidate(bench, 'with Redis', redis)]
+  }
+  const bare = await startBareProxy(bench, 'bare proxy')
+  if (bench.options.isSelf) return [bare, await startBareProxy(bench, 'bare proxy too')]
+  return [bare, await startCandidate(bench, 'gateway')]
+}
+
 /** Returns the number of wrong answers. */
 async function compare(bench: Bench): Promise<number> {
   const { options } = bench
-  const bare = await startBareProxy(bench, 'bare proxy')
-  const candidate = options.isSelf
-    ? await startBareProxy(bench, 'bare proxy too')
-    : await startCandidate(bench)
+  const [bare, candidate] = await startBoth(bench)
   const results: ScenarioResult[] = []
   let errors = 0
   for (const scenario of options.scenarios) {
@@ -114,6 +134,7 @@ async function compareScenario(
   return {
     scenario,
     connections: options.connections,
+    base: bare.name,
     candidate: candidate.name,
     direct: directSamples,
     bare: bareSamples,
@@ -139,7 +160,12 @@ async function measure(
   await wait(PAUSE_MS)
   const cpuBeforeMs = cpuMs(contender.pid)
   const loadBeforeMs = loadCpuMs(bench)
+  const { redis } = contender
+  const redisBeforeMs = redis === undefined ? null : cpuMs(redis.pid)
   const result = await load(bench, scenario, contender.port, seconds)
+  // What it still has to do for these requests is of their cost.
+  if (redis !== undefined) await untilShipped(contender.port)
+  const redisUsedMs = redis === undefined ? null : difference(cpuMs(redis.pid), redisBeforeMs)
   const cpuUsedMs = difference(cpuMs(contender.pid), cpuBeforeMs)
   const loadUsedMs = difference(loadCpuMs(bench), loadBeforeMs)
   const units = scenario.isStreaming ? result.chunksTotal : result.requestsTotal
@@ -157,6 +183,8 @@ async function measure(
     busyRatio: cpuUsedMs === null ? null : cpuUsedMs / wallMs,
     loadBusyRatio: loadUsedMs === null ? null : loadUsedMs / wallMs,
     residentMegabytes: residentMegabytes(contender.pid),
+    redisMicrosPerRequest:
+      redisUsedMs === null || result.requestsTotal === 0 ? null : (redisUsedMs * 1000) / result.requestsTotal,
   }
 }
 
@@ -203,16 +231,18 @@ async function startBareProxy(bench: Bench, name: string): Promise<Contender> {
   return { name, pid: worker.pid, port }
 }
 
-async function startCandidate(bench: Bench): Promise<Contender> {
-  const { folder, mockPort, placement } = bench
+async function startCandidate(bench: Bench, name: string, redis?: RedisServer): Promise<Contender> {
+  const { mockPort, placement } = bench
   const gateway = await startGateway({
-    folder,
+    folder: mkdtempSync(join(bench.folder, 'gateway-')),
     upstreamPort: mockPort,
     prefix: placement.proxy,
     profileFolder: null,
     hasLimits: bench.options.hasLimits,
+    ...(redis !== undefined && { env: { SLUICE_STORE: redis.url } }),
   })
-  return { name: 'gateway', pid: gateway.child.pid ?? 0, port: gateway.port }
+  const contender = { name, pid: gateway.child.pid ?? 0, port: gateway.port }
+  return redis === undefined ? contender : { ...contender, redis }
 }
 
 function loadCpuMs(bench: Bench): number | null {
@@ -230,7 +260,6 @@ function writeJson(path: string, bench: Bench, results: readonly ScenarioResult[
     node: process.versions.node,
     cpu: cpus()[0]?.model ?? null,
     placement: bench.placement.note,
-    candidate: bench.options.isSelf ? 'bare proxy' : 'gateway',
     scenarios: results.map((result) => ({ ...result, summary: summarise(result) })),
   }
   writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`)

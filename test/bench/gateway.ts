@@ -58,6 +58,17 @@ export async function startGateway(options: GatewayOptions): Promise<BenchGatewa
   return { child, port }
 }
 
+/** Waits until no row of the journal is left to ship. @throws Error when it takes too long */
+export async function untilShipped(port: number): Promise<void> {
+  const deadlineMs = performance.now() + READY_MS_MAX
+  while (performance.now() < deadlineMs) {
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    if (/^sluice_journal_rows(\{.*\})? 0$/m.test(metrics)) return
+    await wait(POLL_MS)
+  }
+  throw new Error(`the rows of port ${port} are not shipped in ${READY_MS_MAX} ms`)
+}
+
 const LIMITS = {
   max_budget: '1000000000',
   budget_duration: 'month',

@@ -17,6 +17,7 @@ Measures the gateway against a bare proxy (node:http and undici's dispatch) on t
   --connections N      keep-alive connections of the load generator (default 32)
   --json FILE          writes every sample there
   --self               the bare proxy against itself: the ratio should be 1
+  --redis              the gateway with a Redis against itself with SQLite alone, and what each request costs the Redis
   --limits             the key has a budget, rpm and tpm
   --profile            no comparison: CPU profiles of the gateway under the scenarios, one by one, and what share of
                        its CPU goes into admission, journal, settlement and rollups
@@ -30,6 +31,7 @@ export interface BenchOptions {
   readonly connections: number
   readonly jsonPath: string | null
   readonly isSelf: boolean
+  readonly isRedis: boolean
   readonly isProfile: boolean
   readonly hasLimits: boolean
   readonly isHelp: boolean
@@ -47,6 +49,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       connections: { type: 'string', default: '32' },
       json: { type: 'string' },
       self: { type: 'boolean', default: false },
+      redis: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       limits: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -59,6 +62,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     connections: positive('connections', values.connections, true),
     jsonPath: values.json ?? null,
     isSelf: values.self,
+    isRedis: values.redis,
     isProfile: values.profile,
     hasLimits: values.limits,
     isHelp: values.help,

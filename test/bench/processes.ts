@@ -52,6 +52,12 @@ export function choosePlacement(): Placement {
     : { load: pin(load), proxy: pin(proxy), note: places }
 }
 
+/** A process that is not ours to launch runs where the load does. */
+export function moveToLoad({ load }: Placement, pid: number): void {
+  const core = load.at(-1)
+  if (core !== undefined) spawnSync('taskset', ['-acp', core, String(pid)], { stdio: 'ignore' })
+}
+
 function works(prefix: readonly string[]): boolean {
   const [file = '', ...rest] = prefix
   return spawnSync(file, [...rest, process.execPath, '--version'], { stdio: 'ignore' }).status === 0

@@ -11,6 +11,7 @@ const SATURATED_RATIO = 0.95
 export interface ScenarioResult {
   readonly scenario: Scenario
   readonly connections: number
+  readonly base: string
   readonly candidate: string
   /** The generator straight against the mock. */
   readonly direct: readonly Sample[]
@@ -104,12 +105,22 @@ export function formatScenario(result: ScenarioResult, summary: ScenarioSummary)
       'RSS MB',
       'load core',
     ]),
-    contender('bare proxy', bare),
+    contender(result.base, bare),
     contender(result.candidate, candidate),
     row('ratio, rate', ratio(rateRatio)),
     ...(cpuRatio === null ? [] : [row('ratio, CPU', ratio(cpuRatio))]),
+    ...redisLines(result.runs),
     `  ${verdict(result.scenario, summary)}`,
   ].join('\n')
+}
+
+/** What the Redis itself uses bounds how many requests a second all instances together may have. */
+function redisLines(runs: readonly Sample[]): readonly string[] {
+  const micros = spreadOfKnown(runs.map((run) => run.redisMicrosPerRequest))?.median ?? null
+  if (micros === null) return []
+  return [
+    `  Redis uses ${micros.toFixed(1)} µs per request: one has room for ${count(1e6 / micros)} a second`,
+  ]
 }
 
 function describe({ scenario, connections, runs }: ScenarioResult): string {
@@ -127,7 +138,7 @@ function verdict(scenario: Scenario, summary: ScenarioSummary): string {
   if (scenario.chunksPerSecond !== null)
     return 'the rate is the mock’s pace: compare CPU µs/chunk and latency, not chunks/s'
   const { bare, directToBare, unit } = summary
-  const direct = `mock and generator alone reach ${count(summary.direct.median)} ${unit}s/s, ${directToBare.toFixed(1)} × the bare proxy`
+  const direct = `mock and generator alone reach ${count(summary.direct.median)} ${unit}s/s, ${directToBare.toFixed(1)} × the base`
   if (directToBare >= DIRECT_RATIO_MIN) return `${direct}: they are not the bottleneck`
   const isProxyBound = (bare.busyRatio ?? 0) >= SATURATED_RATIO && (bare.loadBusyRatio ?? 1) < SATURATED_RATIO
   if (isProxyBound)

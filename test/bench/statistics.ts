@@ -22,6 +22,8 @@ export interface Sample {
   /** Share of one core that the mock and the generator used together. */
   readonly loadBusyRatio: number | null
   readonly residentMegabytes: number | null
+  /** What the Redis beside it used; null: there is none. */
+  readonly redisMicrosPerRequest: number | null
 }
 
 export function spreadOf(values: readonly number[]): Spread {
