@@ -55,7 +55,9 @@ export function choosePlacement(): Placement {
 /** A process that is not ours to launch runs where the load does. */
 export function moveToLoad({ load }: Placement, pid: number): void {
   const core = load.at(-1)
-  if (core !== undefined) spawnSync('taskset', ['-acp', core, String(pid)], { stdio: 'ignore' })
+  if (core === undefined) return
+  const [file = '', ...rest] = ['taskset', '-acp', core, String(pid)]
+  spawnSync(file, rest, { stdio: 'ignore' })
 }
 
 function works(prefix: readonly string[]): boolean {
