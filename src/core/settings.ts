@@ -28,7 +28,7 @@ export interface Settings {
   }
   readonly admin: { readonly token: string | null }
   readonly metrics: { readonly public: boolean }
-  /** Store URL: `sqlite:PATH`, `memory:`, `redis://…`, `rediss://…`. */
+  /** Store URL: `sqlite:PATH`, `memory:`, or one of Redis (store-url.ts). */
   readonly store: string
   readonly ledger: {
     /** Rows of requests and attempts stay this long. */

@@ -16,9 +16,6 @@ export function isLaterKey(path: Path, key: string): boolean {
   return KEYS[placeOf(path)]?.includes(key) === true
 }
 
-/** Schemes of stores that come later. */
-export const LATER_STORES = ['redis-sentinel:', 'redis-cluster:']
-
 function placeOf(path: Path): string {
   const [room] = path
   return path

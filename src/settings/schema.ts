@@ -255,7 +255,9 @@ export const configSchema = z.strictObject({
   store: z
     .string()
     .default('sqlite:data/sluice.db')
-    .describe('sqlite:PATH, memory:, redis://… or rediss://…'),
+    .describe(
+      'sqlite:PATH, memory:, redis://HOST:PORT, redis-sentinel://HOST:PORT,HOST:PORT/NAME or redis-cluster://HOST:PORT,HOST:PORT; rediss… for TLS.',
+    ),
   ledger: z
     .strictObject({
       retention: z

@@ -1,11 +1,11 @@
 // `server:`, `admin:`, `store:` and `ledger:` of a configuration, and the environment that goes over them.
 
 import type { Settings } from '#core/settings.ts'
+import { isRedisUrl, parseRedisUrl, STORE_FORMS, StoreUrlError } from '#core/store-url.ts'
 import { LOG_LEVELS } from '#core/telemetry.ts'
 import { checkTimeZone } from './dates.ts'
 import type { Environment } from './expand.ts'
 import { allowedAt } from './json-schema.ts'
-import { LATER_STORES } from './later.ts'
 import { describe, describeSecret, listNames, type Path, type Report } from './problems.ts'
 import { readRanges } from './restrictions.ts'
 import { configSchema } from './schema.ts'
@@ -123,23 +123,33 @@ function checkToken(report: Report, path: Path | EnvPath, token: string | null):
   report.add(path, { message: 'cannot be sent in a header', found: describeSecret(token), allowed })
 }
 
-const STORES = ['sqlite:', 'memory:', 'redis:', 'rediss:']
-
 /** Store URLs may hold a password: only the scheme is ever shown. */
 function checkStore(report: Report, path: Path | EnvPath, store: string, template: string | null): void {
   const scheme = /^[a-z][a-z0-9+-]*:/i.exec(store)?.[0] ?? ''
   const found =
     template === null ? (scheme === '' ? describeSecret(store) : `${scheme}…`) : describe(template)
-  const allowed = 'sqlite:PATH, memory:, redis://HOST or rediss://HOST'
-  if (LATER_STORES.includes(scheme)) report.add(path, { message: 'not supported yet', found, allowed })
-  else if (!STORES.includes(scheme)) {
-    const near = scheme === '' ? null : report.nearest(scheme, STORES)
-    report.add(path, { message: 'is no store', found, allowed, nearest: near })
-  } else if (!isWholeStore(scheme, store)) report.add(path, { message: 'is not whole', found, allowed })
+  const form = Object.hasOwn(STORE_FORMS, scheme) ? STORE_FORMS[scheme] : undefined
+  if (form === undefined) {
+    const schemes = Object.keys(STORE_FORMS)
+    const nearest = scheme === '' ? null : report.nearest(scheme, schemes)
+    const allowed = `${schemes.join(', ')} and what follows them`
+    report.add(path, { message: 'is no store', found, allowed, nearest })
+  } else {
+    const problem = problemOf(scheme, store)
+    if (problem !== null) report.add(path, { message: problem, found, allowed: form })
+  }
 }
 
-function isWholeStore(scheme: string, store: string): boolean {
-  if (scheme === 'memory:') return store === 'memory:'
-  if (scheme === 'sqlite:') return /[^/\s]/.test(store.slice(scheme.length))
-  return URL.canParse(store) && new URL(store).hostname !== ''
+function problemOf(scheme: string, store: string): string | null {
+  if (isRedisUrl(store)) {
+    try {
+      parseRedisUrl(store)
+      return null
+    } catch (error) {
+      if (error instanceof StoreUrlError) return error.message
+      throw error
+    }
+  }
+  const isWhole = scheme === 'memory:' ? store === scheme : /[^/\s]/.test(store.slice(scheme.length))
+  return isWhole ? null : 'is not whole'
 }

@@ -1,13 +1,34 @@
 // Ways in which a store can fail its callers. Errors of requests stand in core/errors.ts.
 
 /**
- * The store did not answer in time or cannot be reached. What had been sent may or may not have been applied,
- * so the same batch with the same sequence numbers is sent again.
+ * Why a store took nothing or did not say so. `unanswered` and `disconnected`: what had been sent may have been applied.
+ * `loading`, `cluster_down`, `full`, `refusing_writes` and `busy`: nothing was, and later it may be. `forbidden`,
+ * `unsupported` and `misconfigured`: nothing was, and somebody has to change something first. `failed`: all else.
+ */
+export type StoreTrouble =
+  | 'unanswered'
+  | 'disconnected'
+  | 'loading'
+  | 'cluster_down'
+  | 'full'
+  | 'refusing_writes'
+  | 'busy'
+  | 'forbidden'
+  | 'unsupported'
+  | 'misconfigured'
+  | 'failed'
+
+/**
+ * The store did not answer in time, cannot be reached or does not take it. What had been sent may or may not have been
+ * applied, so the same batch with the same sequence numbers is sent again.
  */
 export class StoreUnavailableError extends Error {
-  constructor(message: string, options: { readonly cause?: unknown } = {}) {
+  readonly trouble: StoreTrouble
+
+  constructor(message: string, options: { readonly cause?: unknown; readonly trouble?: StoreTrouble } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'StoreUnavailableError'
+    this.trouble = options.trouble ?? 'failed'
   }
 }
 

@@ -9,9 +9,9 @@ import { SCRIPTS } from '#store/redis/scripts.gen.ts'
 const FOLDER = join(import.meta.dirname, '../../src/store/redis/lua')
 const scripts = readdirSync(FOLDER).map((file) => {
   const source = readFileSync(join(FOLDER, file), 'utf8')
-  const lines = source.split('\n')
+  const [shebang = '', ...lines] = source.split('\n')
   const end = lines.findIndex((line) => !line.startsWith('--'))
-  return { file, source, header: lines.slice(0, end).join('\n'), body: lines.slice(end).join('\n') }
+  return { file, source, shebang, header: lines.slice(0, end).join('\n'), body: lines.slice(end).join('\n') }
 })
 
 /** Numbers n of `WORD[n]` in a text. */
@@ -20,7 +20,13 @@ function indexes(text: string, word: string): number[] {
   return [...new Set(found)].toSorted((left, right) => left - right)
 }
 
-describe.each(scripts)('$file', ({ file, source, header, body }) => {
+describe.each(scripts)('$file', ({ file, source, shebang, header, body }) => {
+  test('begins with its flags, so that a full server refuses it before its first write', () => {
+    expect(shebang).toMatch(
+      /^#!lua( flags=(allow-oom|no-writes|allow-stale)(,(allow-oom|no-writes|allow-stale))*)?$/,
+    )
+  })
+
   test('carries the number of its keys in its name and lists each of them', () => {
     const keys = Number(/-(\d+)\.lua$/.exec(file)?.[1])
     const expected = Array.from({ length: keys }, (_, index) => index + 1)
@@ -38,8 +44,8 @@ describe.each(scripts)('$file', ({ file, source, header, body }) => {
     expect(header).toMatch(/\n-- Returns /)
   })
 
-  test('touches no key but those it was given, and neither clock nor chance', () => {
-    expect(body).not.toMatch(/'TIME'|math\.random|os\.(time|clock)/i)
+  test('touches no key but those it was given, no chance, and no clock but that of Redis', () => {
+    expect(body).not.toMatch(/math\.random|os\.(time|clock)/i)
     for (const [, first] of body.matchAll(/redis\.p?call\('\w+',\s*([^,)]+)/g)) {
       expect(first).toMatch(/^KEYS\[\d\]$/)
     }

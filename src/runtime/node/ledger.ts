@@ -8,9 +8,11 @@ import { join } from 'node:path'
 import type { BalanceUsed, Journal, LedgerStore } from '#core/ledger.ts'
 import { JOURNAL_PENDING_ROWS_MAX } from '#core/limits.ts'
 import type { Settings } from '#core/settings.ts'
+import { isRedisUrl } from '#core/store-url.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import { faultOf, type StoreFault } from '#store/fault.ts'
 import { withOwnRows } from '#store/own-rows.ts'
+import { RedisConnection } from '#store/redis/connection.ts'
 import { createRedisKeyStore } from '#store/redis/key-store.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
@@ -54,7 +56,7 @@ export interface LedgerTrouble {
 }
 
 export interface LedgerOptions {
-  /** `sqlite:PATH`, `memory:`, `redis://…`, `rediss://…`. */
+  /** `sqlite:PATH`, `memory:`, or one of Redis. */
   readonly url: string
   /** `SLUICE_JOURNAL`. */
   readonly journalPath: string | undefined
@@ -157,10 +159,6 @@ export function secretPath(url: string, journalPath: string | undefined): string
   return path === null ? null : `${path}.secret`
 }
 
-function isRedisUrl(url: string): boolean {
-  return /^rediss?:/.test(url)
-}
-
 function troubleOf({ journal }: SqliteLedger): LedgerTrouble | null {
   const { failure, pendingRows } = journal
   return failure === null
@@ -199,8 +197,9 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
 
 function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
   const { ledger } = opened
-  const store = createRedisStore({ url: options.url })
-  const keys = createRedisKeyStore({ url: options.url, makeLife: makeName })
+  const connection = new RedisConnection({ url: options.url })
+  const store = createRedisStore({ connection })
+  const keys = createRedisKeyStore({ connection, makeLife: makeName })
   let wasUp: boolean | null = null
   const shipper = createShipper({
     journal: ledger.outbox,
@@ -227,8 +226,7 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     async close() {
       const left = await shipper.stop(FLUSH_MS)
       if (left > 0) options.log.warn('store.rows_left', { rows: left })
-      await store.close()
-      await keys.close()
+      connection.close()
       await opened.close()
     },
   }

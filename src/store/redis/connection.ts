@@ -1,67 +1,142 @@
 // The connection to Redis: fails fast, never repeats a command by itself, comes back by itself. What is said over it
-// is the business of store.ts.
+// is the business of store.ts and its neighbours; how Redis is run, that of client.ts.
 
-import { Redis } from 'ioredis'
+import { Cluster, type Redis } from 'ioredis'
+import { assert } from '#core/assert.ts'
+import { parseRedisUrl } from '#core/store-url.ts'
 import { StoreUnavailableError } from '../errors.ts'
+import { createClient, type RedisClient } from './client.ts'
+import { isLasting, unavailable } from './faults.ts'
+import { SCRIPT_SHAS, SCRIPTS } from './scripts.gen.ts'
 
 const COMMAND_TIMEOUT_MS = 2_000
-const CONNECT_TIMEOUT_MS = 1_000
-const RECONNECT_MS_FIRST = 50
-const RECONNECT_MS_MAX = 2_000
+
+export type ScriptName = keyof typeof SCRIPTS
 
 export interface RedisConnectionOptions {
-  /** `redis://` or `rediss://`. */
+  /** A store URL of Redis, in any of its forms. @see parseRedisUrl */
   readonly url: string
   /** Each command; a command that takes longer may still be applied. */
   readonly commandTimeoutMs?: number
-  /** Faults of the connection, for the log; the store goes on trying. */
-  readonly onError?: (error: Error) => void
 }
 
-/** One connection, made on first use. */
+/** How the parts of a process get theirs: over one that they share, or one of their own. */
+export type RedisAccess = RedisConnectionOptions | { readonly connection: RedisConnection }
+
+/** `close` closes it only where nobody else has it. */
+export function accessRedis(access: RedisAccess): {
+  readonly connection: RedisConnection
+  readonly close: () => void
+} {
+  if ('connection' in access) return { connection: access.connection, close: () => {} }
+  const connection = new RedisConnection(access)
+  return { connection, close: () => connection.close() }
+}
+
+/** One for a whole process; it connects on first use. */
 export class RedisConnection {
-  readonly redis: Redis
+  readonly #client: RedisClient
   readonly #commandTimeoutMs: number
+  readonly #readyListeners: (() => void)[] = []
   /** Shared by all that wait. */
   #opening: Promise<void> | null = null
+  /** What the driver said last while it could not connect. */
+  #lastError: unknown = null
+  /** Ends the wait for a connection that will not come. */
+  #onLasting: ((error: Error) => void) | null = null
 
   constructor(options: RedisConnectionOptions) {
     this.#commandTimeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS
-    this.redis = new Redis(options.url, {
-      lazyConnect: true,
-      // A command whose reply was lost may have been applied: who sent it decides, not the driver.
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      enableOfflineQueue: false,
-      commandTimeout: this.#commandTimeoutMs,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      // A frozen server keeps its connections open; a new one is the only way to find out that it is back elsewhere.
-      socketTimeout: 2 * this.#commandTimeoutMs,
-      keepAlive: 5_000,
-      retryStrategy: (times) => Math.min(RECONNECT_MS_MAX, RECONNECT_MS_FIRST * 2 ** Math.min(times, 10)),
-      // After a failover the old master only reads.
-      reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    this.#client = createClient(parseRedisUrl(options.url), this.#commandTimeoutMs)
+    const onError = (error: Error): void => this.#noteError(error)
+    this.#client.on('error', onError)
+    this.#client.on('node error', onError)
+    this.#client.on('sentinelError', onError)
+    this.#client.on('ready', () => {
+      this.#lastError = null
+      for (const listener of this.#readyListeners) listener()
     })
-    this.redis.on('error', (error: Error) => options.onError?.(error))
   }
 
-  /** Runs commands on a ready connection. @throws StoreUnavailableError for whatever goes wrong with it */
-  async run<Result>(commands: (redis: Redis) => Promise<Result>): Promise<Result> {
+  get isCluster(): boolean {
+    return this.#client instanceof Cluster
+  }
+
+  /** Called each time that a connection stands: what was known of the server may hold no more. */
+  onReady(listener: () => void): void {
+    this.#readyListeners.push(listener)
+  }
+
+  /** One connection per master that serves slots; of a cluster those that are known now. */
+  masters(): readonly Redis[] {
+    return this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client]
+  }
+
+  /**
+   * Runs commands on a ready connection; all of them, and the wait for the connection, within the deadline.
+   * @throws StoreUnavailableError for whatever goes wrong with it; what was sent may have been applied all the same
+   */
+  async run<Result>(
+    commands: (redis: RedisClient) => Promise<Result>,
+    deadlineMs: number = 2 * this.#commandTimeoutMs,
+  ): Promise<Result> {
     try {
-      await this.#ready()
-      return await commands(this.redis)
+      return await inTime(deadlineMs, async (isOver) => {
+        await this.#ready()
+        // Nobody waits for it any more, and nobody would expect it to be applied.
+        if (isOver()) throw late(deadlineMs)
+        return commands(this.#client)
+      })
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      throw new StoreUnavailableError(`Redis is unavailable: ${reason}`, { cause })
+      const error = unavailable(cause)
+      this.#lookAround(error)
+      throw error
     }
   }
 
+  /**
+   * Runs one script of lua/, whose keys lie under one tag. Its reply is as Redis gives it: numbers, texts, lists, null.
+   * A server that has forgotten the script, or never had it, is given it.
+   * @throws StoreUnavailableError as `run` does
+   */
+  script(
+    name: ScriptName,
+    keys: readonly string[],
+    values: readonly (string | number)[],
+    deadlineMs?: number,
+  ): Promise<unknown> {
+    assert(keys.length === keysOf(name), `${name} takes as many keys as its name says`)
+    return this.run(async (redis) => {
+      try {
+        return await redis.evalsha(SCRIPT_SHAS[name], keys.length, ...keys, ...values)
+      } catch (error) {
+        // It was refused before it ran, so nothing was applied.
+        if (!isNoScript(error)) throw error
+      }
+      return redis.eval(SCRIPTS[name], keys.length, ...keys, ...values)
+    }, deadlineMs)
+  }
+
   close(): void {
-    this.redis.disconnect()
+    this.#client.disconnect()
+  }
+
+  #noteError(error: Error): void {
+    this.#lastError = error
+    const fault = unavailable(error)
+    if (isLasting(fault)) this.#onLasting?.(fault)
+  }
+
+  /** A node that does not answer may have been replaced; the driver learns that from its peers only when it asks. */
+  #lookAround({ trouble }: StoreUnavailableError): void {
+    if (!(this.#client instanceof Cluster) || this.#client.status !== 'ready') return
+    if (trouble === 'unanswered' || trouble === 'disconnected' || trouble === 'refusing_writes') {
+      this.#client.refreshSlotsCache()
+    }
   }
 
   #ready(): Promise<void> | null {
-    if (this.redis.status === 'ready') return null
+    if (this.#client.status === 'ready') return null
     this.#opening ??= this.#open().finally(() => {
       this.#opening = null
     })
@@ -70,25 +145,76 @@ export class RedisConnection {
 
   /** Waits for the connection as long as for a command. */
   async #open(): Promise<void> {
-    const { redis } = this
-    if (redis.status === 'end') throw new Error('the connection is closed')
-    if (redis.status === 'wait') {
+    const client = this.#client
+    if (client.status === 'end') throw closed()
+    if (client.status === 'wait') {
       // Its failure is heard as an event below and by the listener of errors.
-      redis.connect().catch(() => {})
+      client.connect().catch(() => {})
     }
     await new Promise<void>((resolve, reject) => {
       const finish = (error: Error | null): void => {
         clearTimeout(timer)
-        redis.off('ready', onReady)
-        redis.off('end', onEnd)
+        client.off('ready', onReady)
+        client.off('end', onEnd)
+        this.#onLasting = null
         if (error === null) resolve()
         else reject(error)
       }
       const onReady = (): void => finish(null)
-      const onEnd = (): void => finish(new Error('the connection is closed'))
-      const timer = setTimeout(() => finish(new Error('no connection in time')), this.#commandTimeoutMs)
-      redis.once('ready', onReady)
-      redis.once('end', onEnd)
+      const onEnd = (): void => finish(closed())
+      const timer = setTimeout(() => finish(this.#noConnection()), this.#commandTimeoutMs)
+      this.#onLasting = finish
+      client.once('ready', onReady)
+      client.once('end', onEnd)
     })
+  }
+
+  #noConnection(): StoreUnavailableError {
+    const last = this.#lastError
+    const reason = last instanceof Error ? ` (${last.message})` : ''
+    return new StoreUnavailableError(`Redis is unavailable: no connection in time${reason}`, {
+      trouble: 'disconnected',
+      cause: last,
+    })
+  }
+}
+
+/** The number of keys that ends its name. */
+function keysOf(name: ScriptName): number {
+  return Number(name.slice(name.lastIndexOf('-') + 1))
+}
+
+function isNoScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT')
+}
+
+function closed(): StoreUnavailableError {
+  return new StoreUnavailableError('Redis is unavailable: the connection is closed', {
+    trouble: 'disconnected',
+  })
+}
+
+function late(deadlineMs: number): StoreUnavailableError {
+  return new StoreUnavailableError(`Redis is unavailable: no answer within ${deadlineMs} ms`, {
+    trouble: 'unanswered',
+  })
+}
+
+async function inTime<Result>(
+  deadlineMs: number,
+  run: (isOver: () => boolean) => Promise<Result>,
+): Promise<Result> {
+  let isOver = false
+  let timer: NodeJS.Timeout | undefined
+  const timeUp = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      isOver = true
+      reject(late(deadlineMs))
+    }, deadlineMs)
+  })
+  try {
+    return await Promise.race([run(() => isOver), timeUp])
+  } finally {
+    clearTimeout(timer)
   }
 }

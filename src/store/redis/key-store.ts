@@ -1,10 +1,8 @@
 // Keys in Redis, shared by all instances. Each follows the others by a revision that every write moves on.
 
-import type { Redis } from 'ioredis'
 import { endedAtMs, type KeyChanges, type KeyStore, type KeyWrite, type StoredKey } from '#core/keys.ts'
-import { RedisConnection, type RedisConnectionOptions } from './connection.ts'
+import { accessRedis, type RedisAccess } from './connection.ts'
 import { KEYS } from './keys.ts'
-import { SCRIPTS } from './scripts.gen.ts'
 
 /** Keys read in one go, so that a start does not keep the server, or this process, from others. */
 const READ_KEYS = 1_000
@@ -20,13 +18,7 @@ const PUT_KEYS = [
 ]
 const PURGE_KEYS = PUT_KEYS.slice(0, 5)
 
-/** What defineCommand adds at run time; the types cannot know it. */
-interface Scripted {
-  putKey(...values: readonly (string | number)[]): Promise<KeyWrite>
-  purgeKeys(...values: readonly (string | number)[]): Promise<number>
-}
-
-export interface RedisKeyStoreOptions extends RedisConnectionOptions {
+export type RedisKeyStoreOptions = RedisAccess & {
   /** Names a life of the store; made anew each time. */
   readonly makeLife: () => string
 }
@@ -38,20 +30,13 @@ export interface RedisKeyStore extends KeyStore {
 
 /** Connects on first use. All methods throw StoreUnavailableError when Redis does not answer in time. */
 export function createRedisKeyStore(options: RedisKeyStoreOptions): RedisKeyStore {
-  const connection = new RedisConnection(options)
-  connection.redis.defineCommand('putKey', { numberOfKeys: PUT_KEYS.length, lua: SCRIPTS['key-put-6'] })
-  connection.redis.defineCommand('purgeKeys', {
-    numberOfKeys: PURGE_KEYS.length,
-    lua: SCRIPTS['key-purge-5'],
-  })
-  const scripted = (redis: Redis): Scripted => redis as Redis & Scripted
+  const { connection, close } = accessRedis(options)
 
-  function write(key: StoredKey): Promise<KeyWrite> {
+  async function write(key: StoredKey): Promise<KeyWrite> {
     const { id, name, version, deletedAtMs } = key
     const values = [id, name, version, JSON.stringify(key), deletedAtMs === null ? '0' : '1']
-    return connection.run((redis) =>
-      scripted(redis).putKey(...PUT_KEYS, ...values, endedAtMs(key) ?? '', options.makeLife()),
-    )
+    const rest = [endedAtMs(key) ?? '', options.makeLife()]
+    return (await connection.script('key-put-6', PUT_KEYS, [...values, ...rest])) as KeyWrite
   }
 
   async function byIds(ids: readonly string[]): Promise<StoredKey[]> {
@@ -105,9 +90,7 @@ export function createRedisKeyStore(options: RedisKeyStoreOptions): RedisKeyStor
     async purge(beforeMs) {
       let purged = 0
       for (;;) {
-        const count = await connection.run((redis) =>
-          scripted(redis).purgeKeys(...PURGE_KEYS, beforeMs, PURGED_KEYS),
-        )
+        const count = Number(await connection.script('key-purge-5', PURGE_KEYS, [beforeMs, PURGED_KEYS]))
         purged += count
         if (count < PURGED_KEYS) return purged
       }
@@ -118,6 +101,6 @@ export function createRedisKeyStore(options: RedisKeyStoreOptions): RedisKeyStor
         return (await redis.get(KEYS.secret)) ?? proposed
       })
     },
-    close: async () => connection.close(),
+    close: async () => close(),
   }
 }

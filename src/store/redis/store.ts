@@ -1,6 +1,6 @@
 // The ledger in Redis, shared by all instances: counters, a capped stream of rows, and the ways to find them.
 
-import type { ChainableCommander, Redis } from 'ioredis'
+import type { ChainableCommander } from 'ioredis'
 import { assert } from '#core/assert.ts'
 import {
   type BalanceUsed,
@@ -22,20 +22,18 @@ import { EVERY_REQUEST, showsRequest } from '../request-filter.ts'
 import { parseAttempt, parseRequest, rowText } from '../row-json.ts'
 import { DAY_MS, dayStartMs, hourStartMs, seriesText, UsageReportBuilder } from '../usage-report.ts'
 import { parseBalances } from './balances.ts'
-import { RedisConnection, type RedisConnectionOptions } from './connection.ts'
+import { accessRedis, type RedisAccess, type RedisConnection } from './connection.ts'
 import { countTexts, MEASURES, parseCounters } from './counters.ts'
 import { COUNTERS_KEPT_DAYS, COUNTERS_TTL_SECONDS, KEYS, ROWS_MAX } from './keys.ts'
-import { SCRIPTS } from './scripts.gen.ts'
 import { hashesOf } from './usage.ts'
 
-const APPLY_KEYS = 8
 /** Rows of one script call; the server does nothing else meanwhile (about 5 µs a row). */
 const SCRIPT_ROWS_MAX = 500
 /** Hashes read in one go, so that a long report does not keep the server from others. */
 const HASHES_PER_READ = 64
 const NO_COUNTS = Array.from(MEASURES, () => '0')
 
-export interface RedisStoreOptions extends RedisConnectionOptions {
+export type RedisStoreOptions = RedisAccess & {
   readonly rowsMax?: number
 }
 
@@ -55,17 +53,19 @@ type Entry = [id: string, fields: string[]]
 
 class RedisStore implements LedgerStore {
   readonly #connection: RedisConnection
+  readonly #close: () => void
   readonly #rowsMax: number
 
   constructor(options: RedisStoreOptions) {
-    this.#connection = new RedisConnection(options)
+    const { connection, close } = accessRedis(options)
+    this.#connection = connection
+    this.#close = close
     this.#rowsMax = options.rowsMax ?? ROWS_MAX
-    this.#connection.redis.defineCommand('applyRows', { numberOfKeys: APPLY_KEYS, lua: SCRIPTS['apply-8'] })
   }
 
   async apply(batch: LedgerBatch): Promise<void> {
     for (const run of runsOf(batch)) {
-      await this.#connection.run((redis) => applyRows(redis, this.#argumentsOf(batch, run)))
+      await this.#connection.script('apply-8', keysOf(batch, run), this.#valuesOf(batch, run))
     }
   }
 
@@ -141,7 +141,7 @@ class RedisStore implements LedgerStore {
   }
 
   async close(): Promise<void> {
-    this.#connection.close()
+    this.#close()
   }
 
   async #details(ids: readonly string[]): Promise<(RequestDetail | null)[]> {
@@ -172,17 +172,9 @@ class RedisStore implements LedgerStore {
     })
   }
 
-  #argumentsOf(batch: LedgerBatch, run: Run): string[] {
+  #valuesOf(batch: LedgerBatch, run: Run): string[] {
     const hourMs = run.hourMs ?? 0
     const values = [
-      KEYS.applied(batch.instance),
-      KEYS.rows,
-      KEYS.requests,
-      KEYS.entries,
-      KEYS.hours,
-      KEYS.hour(hourMs),
-      KEYS.day(dayStartMs(hourMs)),
-      KEYS.balances,
       batch.instance,
       String(batch.epoch),
       String(run.firstSequence),
@@ -194,6 +186,20 @@ class RedisStore implements LedgerStore {
     for (const entry of run.rows) values.push(...rowArguments(entry))
     return values
   }
+}
+
+function keysOf(batch: LedgerBatch, run: Run): string[] {
+  const hourMs = run.hourMs ?? 0
+  return [
+    KEYS.applied(batch.instance),
+    KEYS.rows,
+    KEYS.requests,
+    KEYS.entries,
+    KEYS.hours,
+    KEYS.hour(hourMs),
+    KEYS.day(dayStartMs(hourMs)),
+    KEYS.balances,
+  ]
 }
 
 function cursorAfter(rows: readonly RequestRow[]): string | null {
@@ -225,12 +231,6 @@ function runsOf(batch: LedgerBatch): readonly Run[] {
     run.rows.push(entry)
   }
   return runs
-}
-
-async function applyRows(redis: Redis, values: readonly string[]): Promise<void> {
-  // defineCommand adds the method at run time; the types cannot know it.
-  const scripted = redis as Redis & { applyRows(...values: readonly string[]): Promise<unknown> }
-  await scripted.applyRows(...values)
 }
 
 /** null: a part of the request has left the stream, or its own row has not come yet. */

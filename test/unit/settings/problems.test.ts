@@ -556,10 +556,16 @@ const CASES: readonly Case[] = [
     says: ['not whole'],
   },
   {
-    name: 'a later store',
-    text: config({ store: 'redis-cluster://a:1' }),
+    name: 'sentinels without the name of their master',
+    text: config({ store: 'redis-sentinel://a:1,b:2' }),
     path: 'store',
-    says: ['not supported yet'],
+    says: ['names no master', 'redis-sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME'],
+  },
+  {
+    name: 'a port that cannot be',
+    text: config({ store: 'redis-cluster://a:1,b:70000' }),
+    path: 'store',
+    says: ['port of host 2', '65535'],
   },
   {
     name: 'a retention without its unit',

@@ -1,3 +1,4 @@
+#!lua
 -- Applies rows of one instance, in order, to counters, listing and stream.
 -- Guarantee: each (instance, epoch, sequence) counts once, however often it is sent; all of a call or nothing.
 -- The first write takes memory, so a full server (noeviction) refuses the call before anything changed.

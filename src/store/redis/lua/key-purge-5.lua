@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Forgets keys that were revoked or deleted long ago, oldest first.
 -- Guarantee: all traces of a key go together; a name that another key has by now stays that one's.
 -- KEYS[1] keys: hash id -> key as JSON

@@ -1,3 +1,4 @@
+#!lua
 -- Writes one key, where nobody else has written it meanwhile.
 -- Guarantee: a name belongs to one key that is not deleted; versions follow each other; all of a call or nothing.
 -- The first write takes memory, so a full server (noeviction) refuses the call before anything changed.

@@ -1,0 +1,76 @@
+// What an error of Redis or of its driver means, in words that say what to do.
+
+import { type StoreTrouble, StoreUnavailableError } from '../errors.ts'
+
+/** What the commands of a connection may be refused: for the operator, who knows the user's name. */
+const ALLOW =
+  'allow its user the keys ~{sluice}* ~{org:* ~{provider:* ~{target:* and the commands +@read +@write +@scripting +@connection +info +config|get, and in a cluster +cluster|slots'
+
+/** By the first word of an error reply. */
+const CODES: Readonly<Record<string, readonly [trouble: StoreTrouble, words: string | null]>> = {
+  LOADING: ['loading', 'it is still loading its data'],
+  CLUSTERDOWN: ['cluster_down', 'its cluster is down, or nobody serves a slot'],
+  MASTERDOWN: ['cluster_down', 'the replica has lost its master'],
+  TRYAGAIN: ['cluster_down', 'the slot is on its way to another node'],
+  OOM: ['full', 'it has no memory left (maxmemory)'],
+  READONLY: ['refusing_writes', 'this is a replica, which takes no writes'],
+  MISCONF: ['refusing_writes', 'it takes no writes because it cannot save to its disk'],
+  NOREPLICAS: ['refusing_writes', 'it takes no writes because too few replicas follow it'],
+  BUSY: ['busy', 'a script keeps it from answering'],
+  NOAUTH: ['forbidden', 'it asks for a password, and the store URL has none'],
+  WRONGPASS: ['forbidden', 'it does not accept the user and password of the store URL'],
+  NOPERM: ['forbidden', null],
+  CROSSSLOT: ['failed', null],
+}
+
+/** Of the driver's own messages. */
+const PARTS: readonly (readonly [part: string, trouble: StoreTrouble])[] = [
+  ['Command timed out', 'unanswered'],
+  ['Connection is closed', 'disconnected'],
+  ["isn't writeable", 'disconnected'],
+  ['MaxRetriesPerRequest', 'disconnected'],
+  ['max retries per request', 'disconnected'],
+  ["Cluster isn't ready", 'disconnected'],
+  ['Cluster is ended', 'disconnected'],
+  ['None of startup nodes', 'disconnected'],
+  ['Failed to refresh slots cache', 'disconnected'],
+  ['Too many Cluster redirections', 'cluster_down'],
+  ['All sentinels are unreachable', 'disconnected'],
+  ['Socket timeout', 'unanswered'],
+]
+
+export function unavailable(cause: unknown): StoreUnavailableError {
+  if (cause instanceof StoreUnavailableError) return cause
+  const message = cause instanceof Error ? cause.message : String(cause)
+  const code = /^[A-Z]+(?= )/.exec(message)?.[0] ?? ''
+  const [trouble, words] = (Object.hasOwn(CODES, code) ? CODES[code] : undefined) ?? [
+    troubleOf(message),
+    null,
+  ]
+  return new StoreUnavailableError(`Redis is unavailable: ${words ?? wordsOf(trouble, message)}`, {
+    cause,
+    trouble,
+  })
+}
+
+/** Nothing but a change by somebody makes it go away. */
+export function isLasting(error: unknown): boolean {
+  return (
+    error instanceof StoreUnavailableError &&
+    (error.trouble === 'forbidden' || error.trouble === 'unsupported' || error.trouble === 'misconfigured')
+  )
+}
+
+function troubleOf(message: string): StoreTrouble {
+  if (/^ERR unknown command/i.test(message)) return 'forbidden'
+  if (/can't run this command|can't run @/i.test(message)) return 'forbidden'
+  // Redis 6 takes the first line of a script for Lua.
+  if (/unexpected symbol near '#'/.test(message)) return 'unsupported'
+  return PARTS.find(([part]) => message.includes(part))?.[1] ?? 'failed'
+}
+
+function wordsOf(trouble: StoreTrouble, message: string): string {
+  if (trouble === 'unsupported') return 'it is older than Redis 7, which is the oldest that can be used'
+  if (trouble === 'forbidden') return `${message.replace(/\.$/, '')}; ${ALLOW}`
+  return message
+}
