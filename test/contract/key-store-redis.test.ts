@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createRedisKeyStore } from '#store/redis/key-store.ts'
 import { type RedisServer, sendRedisCommand, startRedis } from '../support/redis-server.ts'
+import { REDIS_TOPOLOGIES, type RunningRedis } from '../support/redis-topologies.ts'
 import { storedKey } from '../support/stored-keys.ts'
 import { keyStoreContract } from './key-store.contract.ts'
 
@@ -25,9 +26,20 @@ async function openStore() {
   return createRedisKeyStore({ url, makeLife })
 }
 
-keyStoreContract('Redis', async () => {
-  const store = await openStore()
-  return { store, close: () => store.close() }
+describe.each(REDIS_TOPOLOGIES)('on $name', ({ start }) => {
+  let redis: RunningRedis
+
+  beforeAll(async () => {
+    redis = await start()
+  })
+
+  afterAll(() => redis.stop())
+
+  keyStoreContract('Redis', async () => {
+    await redis.flush()
+    const store = createRedisKeyStore({ url: redis.url, makeLife })
+    return { store, close: () => store.close() }
+  })
 })
 
 test('all that were told no secret share the first one that was proposed', async () => {

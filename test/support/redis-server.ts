@@ -13,6 +13,7 @@ const POLICY_FILE = '/usr/sbin/policy-rc.d'
 
 export interface RedisServer {
   readonly url: string
+  readonly port: number
   readonly pid: number
   stop(): Promise<void>
   /** Freezes the process: connections stay, answers stop. */
@@ -28,30 +29,33 @@ export interface RedisServerOptions {
   readonly folder?: string
   /** Writes every command to disk before it answers, so that a restart keeps it. */
   readonly appendOnly?: boolean
+  /** More of the command line, such as `--maxmemory 2mb`. */
+  readonly args?: readonly string[]
 }
 
 /** Starts a server and waits until it answers. It dies with `stop`, and with this process. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
-  const binary = ensureRedis()
   const port = options.port ?? (await freePort())
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'sluice-redis-'))
   const persistence = options.appendOnly === true ? ['--appendonly', 'yes', '--appendfsync', 'always'] : []
-  const child = spawn(
-    binary,
-    [
-      '--port',
-      String(port),
-      '--bind',
-      '127.0.0.1',
-      '--save',
-      '',
-      '--dir',
-      folder,
-      '--daemonize',
-      'no',
-    ].concat(persistence),
-    { stdio: 'ignore' },
-  )
+  const server = await startRedisProcess(port, [
+    ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder, '--daemonize', 'no'],
+    ...persistence,
+    ...(options.args ?? []),
+  ])
+  return {
+    ...server,
+    async stop() {
+      await server.kill()
+      if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A redis-server told whatever it is told; `port` is where it will answer. */
+export async function startRedisProcess(port: number, args: readonly string[]): Promise<RedisServer> {
+  const binary = ensureRedis()
+  const child = spawn(binary, args, { stdio: 'ignore' })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const killWithUs = (): void => void child.kill('SIGKILL')
   process.once('exit', killWithUs)
@@ -64,18 +68,16 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   if (child.pid === undefined) throw new Error(`${binary} did not start`)
   return {
     url: `redis://127.0.0.1:${port}`,
+    port,
     pid: child.pid,
-    async stop() {
-      await end()
-      if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })
-    },
+    stop: end,
     pause: () => void child.kill('SIGSTOP'),
     resume: () => void child.kill('SIGCONT'),
     kill: end,
   }
 }
 
-/** Sends one inline command, such as `SCRIPT FLUSH`, and returns the first line of the reply. */
+/** Sends one inline command, such as `SCRIPT FLUSH`, and returns the reply as it came, or the beginning of a long one. */
 export function sendRedisCommand(url: string, command: string): Promise<string> {
   const { hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {
@@ -153,7 +155,8 @@ function run(command: readonly string[]): void {
   execFileSync(program, parts, { stdio: 'ignore', timeout: 300_000 })
 }
 
-function freePort(): Promise<number> {
+/** Also for a bus of a cluster, which is told its port. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)

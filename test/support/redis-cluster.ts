@@ -1,0 +1,138 @@
+// A Redis Cluster on loopback: masters that share the slots, with replicas where asked, and slots that move.
+
+import { Redis } from 'ioredis'
+import { freePort, type RedisServer, sendRedisCommand, startRedis } from './redis-server.ts'
+import { slotOf } from './redis-slots.ts'
+
+const SLOTS = 16_384
+const FORM_TIMEOUT_MS = 20_000
+const POLL_MS = 50
+const MIGRATED_KEYS = 100
+
+export interface RedisCluster {
+  /** `redis-cluster://` with all masters. */
+  readonly url: string
+  readonly masters: readonly RedisServer[]
+  /** One of each master, where there are any. */
+  readonly replicas: readonly RedisServer[]
+  /** The master that serves the slot of this key by the plan made at the start; moves are not followed. */
+  masterOf(key: string): RedisServer
+  /** Moves the slot of a key, its keys included. `between`: runs while it is half moved. */
+  moveSlot(key: string, from: RedisServer, to: RedisServer, between?: () => Promise<void>): Promise<void>
+  flush(): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface RedisClusterOptions {
+  readonly masters?: number
+  readonly hasReplicas?: boolean
+  /** A slot that nobody serves stops the whole cluster, as is Redis' default. */
+  readonly needsAllSlots?: boolean
+}
+
+export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
+  const count = options.masters ?? 3
+  const buses = new Map<RedisServer, number>()
+  const start = async (): Promise<RedisServer> => {
+    const bus = await freePort()
+    const server = await startRedis({ args: nodeArguments(bus, options.needsAllSlots === true) })
+    buses.set(server, bus)
+    return server
+  }
+  const masters = await Promise.all(Array.from({ length: count }, start))
+  const replicas = options.hasReplicas === true ? await Promise.all(masters.map(start)) : []
+  const all = [...masters, ...replicas]
+  const [first] = masters
+  if (first === undefined) throw new Error('a cluster has a master')
+  const firstOf = (index: number): number => Math.floor((index * SLOTS) / count)
+  for (const [index, master] of masters.entries()) {
+    const range = `${firstOf(index)} ${firstOf(index + 1) - 1}`
+    await expectOk(master, `CLUSTER ADDSLOTSRANGE ${range}`)
+    await expectOk(master, `CLUSTER SET-CONFIG-EPOCH ${index + 1}`)
+  }
+  for (const node of all.slice(1))
+    await expectOk(node, `CLUSTER MEET 127.0.0.1 ${first.port} ${buses.get(first)}`)
+  await untilAll(all, async (node) => {
+    const info = await sendRedisCommand(node.url, 'CLUSTER INFO')
+    return (
+      info.includes(`cluster_known_nodes:${all.length}`) && info.includes(`cluster_slots_assigned:${SLOTS}`)
+    )
+  })
+  const ids = new Map<RedisServer, string>()
+  for (const node of all) ids.set(node, lastLine(await sendRedisCommand(node.url, 'CLUSTER MYID')))
+  for (const [index, replica] of replicas.entries()) {
+    const master = masters[index]
+    if (master !== undefined) await expectOk(replica, `CLUSTER REPLICATE ${ids.get(master)}`)
+  }
+  await untilAll(all, async (node) =>
+    (await sendRedisCommand(node.url, 'CLUSTER INFO')).includes('cluster_state:ok'),
+  )
+  await untilAll(replicas, async (node) =>
+    (await sendRedisCommand(node.url, 'INFO replication')).includes('master_link_status:up'),
+  )
+  const masterOf = (key: string): RedisServer => {
+    const index = masters.findIndex((_, at) => slotOf(key) < firstOf(at + 1))
+    return masters[index] ?? first
+  }
+  return {
+    url: `redis-cluster://${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    masters,
+    replicas,
+    masterOf,
+    async moveSlot(key, from, to, between) {
+      const slot = slotOf(key)
+      await expectOk(to, `CLUSTER SETSLOT ${slot} IMPORTING ${ids.get(from)}`)
+      await expectOk(from, `CLUSTER SETSLOT ${slot} MIGRATING ${ids.get(to)}`)
+      await between?.()
+      const redis = new Redis(from.url)
+      try {
+        for (;;) {
+          const keys = (await redis.cluster('GETKEYSINSLOT', slot, MIGRATED_KEYS)) as string[]
+          if (keys.length === 0) break
+          await redis.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys)
+        }
+      } finally {
+        redis.disconnect()
+      }
+      // The new owner first, so that no moment has none.
+      for (const node of [to, from, ...masters.filter((other) => other !== to && other !== from)])
+        await expectOk(node, `CLUSTER SETSLOT ${slot} NODE ${ids.get(to)}`)
+    },
+    async flush() {
+      for (const master of masters) await expectOk(master, 'FLUSHALL')
+    },
+    async stop() {
+      await Promise.all(all.map((node) => node.stop()))
+    },
+  }
+}
+
+function nodeArguments(bus: number, needsAllSlots: boolean): readonly string[] {
+  return [
+    ...['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '1000'],
+    ...['--cluster-require-full-coverage', needsAllSlots ? 'yes' : 'no'],
+    ...['--repl-diskless-sync-delay', '0', '--cluster-replica-validity-factor', '0'],
+  ]
+}
+
+async function expectOk(node: RedisServer, command: string): Promise<void> {
+  const reply = await sendRedisCommand(node.url, command)
+  if (reply !== '+OK') throw new Error(`${command}: ${reply}`)
+}
+
+async function untilAll(
+  nodes: readonly RedisServer[],
+  holds: (node: RedisServer) => Promise<boolean>,
+): Promise<void> {
+  const deadline = performance.now() + FORM_TIMEOUT_MS
+  for (const node of nodes) {
+    while (!(await holds(node))) {
+      if (performance.now() > deadline) throw new Error('the cluster did not form in time')
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    }
+  }
+}
+
+function lastLine(reply: string): string {
+  return reply.split('\r\n').at(-1) ?? ''
+}
