@@ -68,6 +68,10 @@ export interface Metrics {
   plannerRequests(count: number): void
   targetState(target: string, state: 'closed' | 'open' | 'half_open'): void
   storeUp(isUp: boolean): void
+  /** The store may lose what it is given: `evicts`, `forgets`. */
+  storeRisk(risk: string, isSo: boolean): void
+  /** Another process writes to the store under the name of this instance. */
+  instanceTaken(isTaken: boolean): void
   /** Rows of the journal that the store does not have yet. */
   journal(rows: number, oldestAgeMs: number): void
   /** SQLite's write-ahead log: its size, and since when it has not been moved into the file as a whole. */

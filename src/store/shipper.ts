@@ -39,6 +39,8 @@ export interface ShipperOptions {
   readonly journal: ShippableJournal
   readonly store: Pick<LedgerStore, 'apply'>
   readonly clock: Clock
+  /** Asked before each batch and while nothing waits; false: the rows stay, as another process has this name. */
+  readonly mayShip?: () => Promise<boolean>
   /** Called after each batch and each failure. */
   readonly onState: (state: ShipperState) => void
   readonly batchRowsMax?: number
@@ -118,9 +120,13 @@ class ShippingLoop implements Shipper {
     this.#timer = this.#options.clock.after(this.#retryMs === 0 ? IDLE_MS : this.#retryMs, () => this.start())
   }
 
-  async #shipOne(): Promise<'shipped' | 'empty' | 'failed'> {
-    const { journal, store } = this.#options
+  async #shipOne(): Promise<'shipped' | 'empty' | 'withheld' | 'failed'> {
+    const { journal, store, mayShip } = this.#options
     try {
+      if (mayShip !== undefined && !(await mayShip())) {
+        this.#options.onState(this.state)
+        return 'withheld'
+      }
       const batch = journal.unshipped(this.#options.batchRowsMax ?? BATCH_ROWS_MAX)
       if (batch === null) return 'empty'
       await store.apply(batch)

@@ -202,6 +202,18 @@ export const METRICS = {
     help: '1 for the state that the circuit breaker of a target is in, 0 for the others.',
   },
   storeUp: { name: 'sluice_store_up', type: 'gauge', labels: [], help: '1 while the store takes rows.' },
+  storeRisk: {
+    name: 'sluice_store_risk',
+    type: 'gauge',
+    labels: ['risk'],
+    help: '1 while the configuration of Redis may lose what it is given: evicts (a maxmemory-policy other than noeviction), forgets (neither appendonly nor save).',
+  },
+  instanceTaken: {
+    name: 'sluice_store_instance_taken',
+    type: 'gauge',
+    labels: [],
+    help: '1 while another process ships rows under the name of this instance, and those of this one wait.',
+  },
   journalRows: {
     name: 'sluice_journal_rows',
     type: 'gauge',

@@ -106,6 +106,12 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
     storeUp(isUp) {
       families.storeUp.at().value = isUp ? 1 : 0
     },
+    storeRisk(risk, isSo) {
+      families.storeRisk.at(risk).value = isSo ? 1 : 0
+    },
+    instanceTaken(isTaken) {
+      families.instanceTaken.at().value = isTaken ? 1 : 0
+    },
     journal(rows, oldestAgeMs) {
       families.journalRows.at().value = rows
       families.journalOldestAge.at().value = oldestAgeMs / 1000
@@ -185,6 +191,8 @@ function openFamilies(registry: Registry) {
     priceAge: numbers(METRICS.priceAge),
     priceListKept: numbers(METRICS.priceListKept),
     storeUp: numbers(METRICS.storeUp),
+    storeRisk: numbers(METRICS.storeRisk),
+    instanceTaken: numbers(METRICS.instanceTaken),
     journalRows: numbers(METRICS.journalRows),
     journalOldestAge: numbers(METRICS.journalOldestAge),
     walBytes: numbers(METRICS.walBytes),

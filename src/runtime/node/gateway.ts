@@ -120,6 +120,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
   })
   opened.defer(() => keys.close())
   await keys.open()
+  await ledger.ready
   refuseTakenNames(live, ring)
   const nowMs = clock.nowMs()
   ledger.recover((row, crash) => recoverRow(live, ring, row, { ...crash, nowMs }))

@@ -1,7 +1,7 @@
 // The instance's ledger by store URL: a local SQLite journal always; it is the ledger itself, or its rows are
 // shipped to Redis.
 
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +23,7 @@ import { type Checkpointer, startCheckpointer } from './checkpointer.ts'
 import type { SharedKeys } from './keys.ts'
 import { checkAfterCrash, keepWithin } from './ledger-care.ts'
 import { openLedgerFile } from './ledger-file.ts'
+import { careForRedis, claimInstance } from './redis-care.ts'
 import { openReports, type Reports } from './reports.ts'
 import { backgroundClock, clock } from './system.ts'
 import { atTurnEnd } from './turn-end.ts'
@@ -30,6 +31,8 @@ import { atTurnEnd } from './turn-end.ts'
 const TICK_MS = 1_000
 /** How long a stop waits for Redis to take the last rows; what is left ships at the next start. */
 const FLUSH_MS = 3_000
+/** Two copies of a journal go on in one epoch once in so many times; a file can be opened millions of times. */
+const EPOCH_STEP_MAX = 2 ** 29
 const JOURNAL_PATH = 'data/journal.db'
 
 export interface NodeLedger {
@@ -41,6 +44,8 @@ export interface NodeLedger {
   /** Other instances write to it too. */
   readonly isShared: boolean
   readonly keys: SharedKeys
+  /** A shared store has been looked at, or is away. @throws Error when it cannot be used as it is configured */
+  readonly ready: Promise<void>
   /** Books what a crash left open, as `estimate` prices it; once, before anything is read of what was spent. */
   recover(estimate: Estimate): void
   readonly describe: string
@@ -99,6 +104,7 @@ function open(options: LedgerOptions, isRedis: boolean): Opened {
       log: appendLog,
       schedule: (run) => atTurnEnd('journal', run),
       makeInstance: makeName,
+      epochStep: () => 1 + randomInt(EPOCH_STEP_MAX),
       shipping: isRedis,
       durability: settings.durability,
       backUp: file.backUp,
@@ -187,6 +193,7 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
     describe: `sqlite ${opened.path}`,
     trouble: () => troubleOf(ledger),
     keys: { store: ledger.keys, secret: null },
+    ready: Promise.resolve(),
     recover: opened.recover,
     async close() {
       clearInterval(timer)
@@ -200,11 +207,20 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
   const connection = new RedisConnection({ url: options.url })
   const store = createRedisStore({ connection })
   const keys = createRedisKeyStore({ connection, makeLife: makeName })
+  const care = careForRedis(connection, options.metrics, options.log)
+  const { instance, epoch } = ledger
+  const claim = claimInstance(
+    connection,
+    { path: opened.path, instance, epoch },
+    options.metrics,
+    options.log,
+  )
   let wasUp: boolean | null = null
   const shipper = createShipper({
     journal: ledger.outbox,
     store,
     clock,
+    mayShip: claim.mayShip,
     onState(state) {
       options.metrics.storeUp(state.isUp)
       options.metrics.journal(state.rowsWaiting, state.oldestAgeMs)
@@ -219,6 +235,7 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     store: withOwnRows(store, ledger.store),
     balances: async () => [...(await ledger.store.balances()), ...(await store.balances())],
     isShared: true,
+    ready: care.ready,
     keys: { store: keys, secret: (proposed) => keys.secret(proposed) },
     recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
@@ -226,6 +243,8 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     async close() {
       const left = await shipper.stop(FLUSH_MS)
       if (left > 0) options.log.warn('store.rows_left', { rows: left })
+      care.close()
+      await claim.release()
       connection.close()
       await opened.close()
     },

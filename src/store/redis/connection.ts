@@ -6,7 +6,7 @@ import { assert } from '#core/assert.ts'
 import { parseRedisUrl } from '#core/store-url.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { createClient, type RedisClient } from './client.ts'
-import { isLasting, unavailable } from './faults.ts'
+import { isLasting, unavailable, withRefusedCommand } from './faults.ts'
 import { SCRIPT_SHAS, SCRIPTS } from './scripts.gen.ts'
 
 const COMMAND_TIMEOUT_MS = 2_000
@@ -106,14 +106,17 @@ export class RedisConnection {
     deadlineMs?: number,
   ): Promise<unknown> {
     assert(keys.length === keysOf(name), `${name} takes as many keys as its name says`)
+    assert(haveOneTag(keys), `the keys of ${name} lie in one slot`)
     return this.run(async (redis) => {
       try {
         return await redis.evalsha(SCRIPT_SHAS[name], keys.length, ...keys, ...values)
       } catch (error) {
         // It was refused before it ran, so nothing was applied.
-        if (!isNoScript(error)) throw error
+        if (!isNoScript(error)) throw withRefusedCommand(error, SCRIPTS[name])
       }
-      return redis.eval(SCRIPTS[name], keys.length, ...keys, ...values)
+      return redis.eval(SCRIPTS[name], keys.length, ...keys, ...values).catch((error: unknown) => {
+        throw withRefusedCommand(error, SCRIPTS[name])
+      })
     }, deadlineMs)
   }
 
@@ -182,6 +185,16 @@ export class RedisConnection {
 /** The number of keys that ends its name. */
 function keysOf(name: ScriptName): number {
   return Number(name.slice(name.lastIndexOf('-') + 1))
+}
+
+/** What a cluster demands, on every kind of Redis: what works on one works on the others. */
+function haveOneTag(keys: readonly string[]): boolean {
+  const tag = tagOf(keys[0] ?? '')
+  return tag !== '' && keys.every((key) => tagOf(key) === tag)
+}
+
+function tagOf(key: string): string {
+  return /^[^{]*\{([^}]+)\}/.exec(key)?.[1] ?? ''
 }
 
 function isNoScript(error: unknown): boolean {

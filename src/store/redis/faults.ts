@@ -4,7 +4,7 @@ import { type StoreTrouble, StoreUnavailableError } from '../errors.ts'
 
 /** What the commands of a connection may be refused: for the operator, who knows the user's name. */
 const ALLOW =
-  'allow its user the keys ~{sluice}* ~{org:* ~{provider:* ~{target:* and the commands +@read +@write +@scripting +@connection +info +config|get, and in a cluster +cluster|slots'
+  'allow its user the keys ~{sluice}* ~{org:* ~{provider:* ~{target:* and the commands +@read +@write +@scripting +@connection +time +info +config|get, and in a cluster +cluster|slots'
 
 /** By the first word of an error reply. */
 const CODES: Readonly<Record<string, readonly [trouble: StoreTrouble, words: string | null]>> = {
@@ -69,8 +69,19 @@ function troubleOf(message: string): StoreTrouble {
   return PARTS.find(([part]) => message.includes(part))?.[1] ?? 'failed'
 }
 
+/** Which command of a script its user may not run: Redis names the line only. */
+export function withRefusedCommand(error: unknown, script: string): unknown {
+  if (!(error instanceof Error)) return error
+  const [, line = ''] = /can't run this command.*@user_script:(\d+)/.exec(error.message) ?? []
+  const [, command] = /redis\.p?call\('(\w+)'/.exec(script.split('\n')[Number(line) - 1] ?? '') ?? []
+  if (command === undefined) return error
+  return new Error(`NOPERM this user has no permissions to run the '${command.toLowerCase()}' command`, {
+    cause: error,
+  })
+}
+
 function wordsOf(trouble: StoreTrouble, message: string): string {
   if (trouble === 'unsupported') return 'it is older than Redis 7, which is the oldest that can be used'
-  if (trouble === 'forbidden') return `${message.replace(/\.$/, '')}; ${ALLOW}`
+  if (trouble === 'forbidden') return `${message.replace(/^[A-Z]+ /, '').replace(/\.$/, '')}; ${ALLOW}`
   return message
 }

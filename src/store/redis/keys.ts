@@ -29,6 +29,10 @@ export const KEYS = {
   day: (dayMs: number) => `${TAG}:day:${dayMs}`,
   /** Hash: hour and balance → thousandths used. No TTL, for a quota is not given twice. Written by apply. */
   balances: `${TAG}:balances`,
+  /** Hash: owner, epoch, label of the process that writes under this name. TTL 8 s, renewed. Written by claim, release. */
+  instance: (instance: string) => `${TAG}:instance:${instance}`,
+  /** A hash, a stream and a sorted set that are there for a moment. Written by probe. */
+  probes: [`${TAG}:probe:hash`, `${TAG}:probe:stream`, `${TAG}:probe:set`],
   /** Hash: id → key of a client as JSON, with digests and without secrets. No TTL, purged. Written by key-put, key-purge. */
   clientKeys: `${TAG}:keys`,
   /** Hash: name → id, without deleted keys. No TTL. Written by key-put, key-purge. */

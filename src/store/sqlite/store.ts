@@ -27,6 +27,8 @@ export interface SqliteLedgerOptions {
   readonly schedule: (run: () => void) => void
   /** Makes the name of a new instance; kept in the file and never made again. */
   readonly makeInstance: () => string
+  /** How far this epoch is from the last one, 1 by default. By chance: two copies of a file never write the same epoch. */
+  readonly epochStep?: () => number
   /** True: final rows also wait in the outbox for a shared store. */
   readonly shipping: boolean
   /** What an acknowledged row survives: the death of the process (default), or the loss of power too. */
@@ -85,7 +87,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
   const meta = metaOf(driver)
   const wasInterrupted = meta.read('is_open') === '1'
   const instance = meta.read('instance') ?? options.makeInstance()
-  const epoch = Number(meta.read('epoch') ?? '0') + 1
+  const epoch = Number(meta.read('epoch') ?? '0') + (options.epochStep?.() ?? 1)
   driver.transaction(() => {
     meta.write('instance', instance)
     meta.write('epoch', String(epoch))
