@@ -1,12 +1,13 @@
 // `npm run figures -- NAME [OPTIONS]`: the figures that the ledger is held to, each as a run that anyone can repeat.
 
-const NAMES = ['kill', 'limits', 'reports', 'trace'] as const
+const NAMES = ['fleet', 'kill', 'limits', 'reports', 'trace'] as const
 
 const [name, ...rest] = process.argv.slice(2)
 const found = NAMES.find((known) => known === name)
 if (found === undefined) {
   console.error(`usage: npm run figures -- NAME [OPTIONS]
 
+  fleet    three instances on a Redis that is ill in every way (--seconds, --seed, --only)
   kill     a hundred kills under load, at any moment and at named points (--kills, --seed)
   limits   budgets and rates at saturation (--seconds, --rounds)
   reports  reports over ten million rows while requests are served (--rows, --keys, --folder)
