@@ -1,5 +1,6 @@
 // Rows of the ledger and the contract of the places that keep them.
 
+import type { AdjustmentPage, AdjustmentQuery, AdjustmentRow } from './adjustments.ts'
 import type { AttemptRole, Decision } from './decision.ts'
 import type { FailureKind } from './errors.ts'
 import type { Nano } from './money.ts'
@@ -137,6 +138,7 @@ export interface RequestRow {
 export type LedgerRow =
   | { readonly kind: 'attempt'; readonly row: AttemptRow }
   | { readonly kind: 'request'; readonly row: RequestRow }
+  | { readonly kind: 'adjustment'; readonly row: AdjustmentRow }
 
 /** Rows of one instance in order; `(instance, epoch, firstSequence + i)` names row i for ever. */
 export interface LedgerBatch {
@@ -178,6 +180,8 @@ export interface UsageTotals extends AmountSums {
   readonly outputTokens: number
   readonly reasoningTokens: number
   readonly costNano: Nano
+  /** Corrections of what was booked, beside it; signed. */
+  readonly adjustmentNano: Nano
   /** Attempts whose usage is our estimate. */
   readonly estimatedAttempts: number
   /** Attempts with no known price. */
@@ -258,6 +262,8 @@ export interface LedgerStore {
   /** Newest first. @throws RangeError when the cursor is none of ours. */
   requests(query: RequestQuery): Promise<RequestPage>
   request(id: string): Promise<RequestDetail | null>
+  /** Newest first. @throws RangeError when the cursor is none of ours. */
+  adjustments(query: AdjustmentQuery): Promise<AdjustmentPage>
   /** All that was ever used of balances; never pruned, as a quota is not given twice. */
   balances(): Promise<readonly BalanceUsed[]>
   close(): Promise<void>

@@ -175,6 +175,8 @@ function totalsJson(totals: UsageTotals, currency: string): Record<string, unkno
     package: formatNano(totals.packageNano),
     estimated_attempts: totals.estimatedAttempts,
     unpriced_attempts: totals.unpricedAttempts,
+    adjustments: formatNano(totals.adjustmentNano),
+    total: formatNano((totals.costNano + totals.adjustmentNano) as Nano),
   }
 }
 

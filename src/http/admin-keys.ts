@@ -3,11 +3,11 @@
 import type { Context, Hono } from 'hono'
 import { GatewayError } from '#core/errors.ts'
 import type { KeyFields, StoredKey } from '#core/keys.ts'
-import { ADMIN_BODY_BYTES_MAX } from '#core/limits.ts'
 import type { ConfiguredKey } from '#core/settings.ts'
 import type { KeyDesk, MadeKey } from '#pipeline/key-desk.ts'
 import { invalid, invalidFields, readKeyInput } from '#settings/stored-keys.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
+import { readBody } from './admin-body.ts'
 import { asked, readLimit } from './admin-query.ts'
 import { keyJson } from './key-json.ts'
 
@@ -100,40 +100,6 @@ function expiryOf({ deps }: KeyRoutesOptions, key: StoredKey | ConfiguredKey): n
   const { settings } = deps.live()
   if (!('id' in key)) return key.expiresAtMs
   return deps.keys.named(key.name, settings)?.expiresAtMs ?? null
-}
-
-/** Hono's own limit makes a web request anew, which the one of Node's adapter does not survive. */
-async function readText(context: Context): Promise<string> {
-  const tooLarge = (): GatewayError =>
-    new GatewayError('request_too_large', `the body is larger than ${ADMIN_BODY_BYTES_MAX} bytes`)
-  if (Number(context.req.header('content-length')) > ADMIN_BODY_BYTES_MAX) throw tooLarge()
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of context.req.raw.body ?? []) {
-    bytes += chunk.length
-    if (bytes > ADMIN_BODY_BYTES_MAX) throw tooLarge()
-    chunks.push(chunk)
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(await new Blob(chunks).arrayBuffer())
-  } catch {
-    throw invalid('the body', 'bytes that are no UTF-8', 'a JSON object')
-  }
-}
-
-/** An empty body says nothing. @throws GatewayError */
-async function readBody(context: Context): Promise<Record<string, unknown>> {
-  const text = await readText(context)
-  if (text.trim() === '') return {}
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch {
-    throw invalid('the body', 'no JSON', 'a JSON object')
-  }
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
-    throw invalid('the body', body, 'a JSON object')
-  return body as Record<string, unknown>
 }
 
 function readOverlap(body: Record<string, unknown>): number {

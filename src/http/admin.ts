@@ -1,6 +1,7 @@
 // The admin API: budgets and requests of the ledger, for operators. Usage stands in usage.ts, keys in admin-keys.ts.
 
 import type { Context, Hono } from 'hono'
+import { EVERY_ADJUSTMENT } from '#core/adjustments.ts'
 import { GatewayError } from '#core/errors.ts'
 import {
   type LedgerStore,
@@ -9,9 +10,11 @@ import {
   type RequestPage,
   type RequestQuery,
 } from '#core/ledger.ts'
+import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { Log } from '#core/telemetry.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { requireAdmin } from './access.ts'
+import { type AdjustmentRoutesOptions, adjustmentJson, adjustmentRoutes } from './admin-adjustments.ts'
 import { scopeJson } from './admin-budgets.ts'
 import { attemptJson, decisionJson, requestJson } from './admin-json.ts'
 import { type KeyRoutesOptions, keyRoutes } from './admin-keys.ts'
@@ -20,7 +23,7 @@ import { asked, oneOf, readInstant, readLimit } from './admin-query.ts'
 import { routingRoutes } from './admin-routing.ts'
 import { usageRoutes } from './usage.ts'
 
-export interface AdminOptions extends KeyRoutesOptions {
+export interface AdminOptions extends KeyRoutesOptions, AdjustmentRoutesOptions {
   readonly store: LedgerStore
   readonly log: Log
 }
@@ -33,6 +36,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   usageRoutes(app, options)
   routingRoutes(app, options)
   policyRoutes(app, options)
+  adjustmentRoutes(app, options)
   app.get('/admin/v1/budgets', (context) => {
     requireAdmin(context, options)
     const { admission, keys, live } = options.deps
@@ -66,9 +70,14 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
     if (detail === null)
       throw new GatewayError('not_found', `there is no request "${id.slice(0, 100)}"`, { param: 'id' })
     const { request, attempts } = detail
+    const filter = { ...EVERY_ADJUSTMENT, requestId: request.id }
+    const adjusted = await asked(() =>
+      options.store.adjustments({ limit: PAGE_ROWS_MAX, cursor: null, filter }),
+    )
     return context.json({
       ...requestJson(request),
       attempts: attempts.map(attemptJson),
+      adjustments: adjusted.rows.map(adjustmentJson),
       decision: request.decision === null ? null : decisionJson(request.decision),
     })
   })

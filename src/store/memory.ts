@@ -1,5 +1,12 @@
 // The ledger in memory: the reference that the other stores are compared with, and a store for trials.
 
+import {
+  type AdjustmentPage,
+  type AdjustmentQuery,
+  type AdjustmentRow,
+  EVERY_ADJUSTMENT,
+  showsAdjustment,
+} from '#core/adjustments.ts'
 import { assert } from '#core/assert.ts'
 import type {
   AttemptRow,
@@ -21,11 +28,11 @@ import { EVERY_REQUEST, showsRequest } from './request-filter.ts'
 import {
   addTotals,
   hourStartMs,
-  NO_TOTALS,
   outwardHours,
   rangeHolds,
   seriesText,
   totalsOf,
+  totalsOfAdjustment,
   UsageReportBuilder,
   type UserSeries,
 } from './usage-report.ts'
@@ -55,6 +62,7 @@ class MemoryStore implements LedgerStore {
   readonly #counters = new Map<string, Counter>()
   readonly #balances = new BalanceSums()
   readonly #requests = new Map<string, RequestRow>()
+  readonly #adjustments = new Map<string, AdjustmentRow>()
   readonly #attempts = new Map<string, Map<number, AttemptRow>>()
   /** Oldest first. */
   readonly #positions: string[] = []
@@ -71,7 +79,8 @@ class MemoryStore implements LedgerStore {
       const sequence = batch.firstSequence + index
       if (sequence <= applied) continue
       if (entry.kind === 'attempt') this.#addAttempt(entry.row)
-      else this.#addRequest(entry.row)
+      else if (entry.kind === 'request') this.#addRequest(entry.row)
+      else this.#addAdjustment(entry.row)
       applied = sequence
     }
     this.#appliedSequence.set(name, applied)
@@ -122,21 +131,42 @@ class MemoryStore implements LedgerStore {
     return this.#balances.list()
   }
 
+  async adjustments({ limit, cursor, filter = EVERY_ADJUSTMENT }: AdjustmentQuery): Promise<AdjustmentPage> {
+    const before = cursor === null ? null : decodeCursor(cursor)
+    const found = [...this.#adjustments.values()]
+      .filter((row) => showsAdjustment(row, filter))
+      .map((row) => ({ row, position: positionOf(row.timeMs, row.id) }))
+      .filter(({ position }) => before === null || position < before)
+      .sort((left, right) => (left.position < right.position ? 1 : -1))
+    const page = found.slice(0, Math.min(limit, PAGE_ROWS_MAX))
+    const last = page.length < found.length ? page.at(-1) : undefined
+    const nextCursor = last === undefined ? null : encodeCursor(last.position)
+    return { rows: page.map(({ row }) => row), nextCursor }
+  }
+
   async close(): Promise<void> {}
 
   #addAttempt(row: AttemptRow): void {
     assert(row.outcome !== 'open', 'only final rows are applied')
     const hourMs = hourStartMs(row.startedAtMs)
     for (const use of balanceUsesOf(row)) this.#balances.add(hourMs, use)
-    const name = `${hourMs} ${JSON.stringify(row.user)} ${seriesText(row)}`
-    const counter = this.#counters.get(name)
-    if (counter === undefined) {
-      this.#counters.set(name, { hourMs, series: row, totals: addTotals(NO_TOTALS, totalsOf(row)) })
-    } else {
-      counter.totals = addTotals(counter.totals, totalsOf(row))
-    }
+    this.#count(row, row.startedAtMs, totalsOf(row))
     const attempts = this.#attempts.get(row.requestId) ?? new Map<number, AttemptRow>()
     this.#attempts.set(row.requestId, attempts.set(row.attempt, row))
+  }
+
+  #addAdjustment(row: AdjustmentRow): void {
+    if (this.#adjustments.has(row.id)) return
+    this.#adjustments.set(row.id, row)
+    this.#count(row, row.bookedAtMs, totalsOfAdjustment(row))
+  }
+
+  #count(series: UserSeries, atMs: number, totals: UsageTotals): void {
+    const hourMs = hourStartMs(atMs)
+    const name = `${hourMs} ${JSON.stringify(series.user)} ${seriesText(series)}`
+    const counter = this.#counters.get(name)
+    if (counter === undefined) this.#counters.set(name, { hourMs, series, totals })
+    else counter.totals = addTotals(counter.totals, totals)
   }
 
   #addRequest(row: RequestRow): void {
@@ -156,6 +186,10 @@ class MemoryStore implements LedgerStore {
     for (const id of this.#attempts.keys()) {
       if (this.#attempts.size <= 2 * this.#requestsMax) break
       this.#attempts.delete(id)
+    }
+    for (const id of this.#adjustments.keys()) {
+      if (this.#adjustments.size <= this.#requestsMax) break
+      this.#adjustments.delete(id)
     }
     const excess = this.#counters.size - this.#countersMax
     if (excess <= 0) return

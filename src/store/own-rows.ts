@@ -6,12 +6,20 @@ import { StoreUnavailableError } from './errors.ts'
 /** `own` is the instance's journal: complete for its own requests, and it knows no others. */
 export function withOwnRows(
   shared: LedgerStore,
-  own: Pick<LedgerStore, 'request' | 'requests'>,
+  own: Pick<LedgerStore, 'request' | 'requests' | 'adjustments'>,
 ): LedgerStore {
   return {
     apply: (batch) => shared.apply(batch),
     usage: (query) => shared.usage(query),
     balances: () => shared.balances(),
+    async adjustments(query) {
+      try {
+        return await shared.adjustments(query)
+      } catch (error) {
+        if (!(error instanceof StoreUnavailableError)) throw error
+        return own.adjustments(query)
+      }
+    },
     request: async (id) => (await own.request(id)) ?? (await shared.request(id)),
     async requests(page) {
       try {

@@ -1,12 +1,20 @@
 // Ledger rows as JSON text, for files and streams. Money is a string there, as JSON numbers lose digits.
 
+import type { AdjustmentRow } from '#core/adjustments.ts'
+import { assert } from '#core/assert.ts'
 import { decisionText, UNREASONED } from '#core/decision.ts'
 import type { AttemptRow, Cost, LedgerRow, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 
 /** One row, with the names of its fields. */
 export function rowText(entry: LedgerRow): string {
+  if (entry.kind === 'adjustment') return adjustmentText(entry.row)
   return entry.kind === 'attempt' ? attemptText(entry.row) : requestText(entry.row)
+}
+
+/** What is still open has no place outside of its journal. */
+export function assertFinal(entry: LedgerRow): void {
+  assert(entry.kind === 'adjustment' || entry.row.outcome !== 'open', 'only final rows are applied')
 }
 
 function requestText(row: RequestRow): string {
@@ -37,6 +45,22 @@ function costJson(cost: Cost): Readonly<Record<string, unknown>> {
     lines: cost.lines,
     priceVersion: cost.priceVersion,
   }
+}
+
+export function adjustmentText(row: AdjustmentRow): string {
+  const { amountNano, nativeNano } = row
+  return JSON.stringify({ ...row, amountNano: amountNano.toString(), nativeNano: nativeNano.toString() })
+}
+
+type AdjustmentJson = Omit<AdjustmentRow, 'amountNano' | 'nativeNano'> & {
+  readonly amountNano: string
+  readonly nativeNano: string
+}
+
+/** Reads what `rowText` wrote. */
+export function parseAdjustment(text: string): AdjustmentRow {
+  const row = JSON.parse(text) as AdjustmentJson
+  return { ...row, amountNano: BigInt(row.amountNano) as Nano, nativeNano: BigInt(row.nativeNano) as Nano }
 }
 
 type AttemptJson = Omit<AttemptRow, 'cost'> & { readonly cost: CostJson | null }

@@ -1,6 +1,7 @@
 // How attempts become usage: what one row counts, which bucket it falls into, how groups add up. All stores use
 // this, so that their sums agree; where the counters lie is their own business.
 
+import type { AdjustmentRow } from '#core/adjustments.ts'
 import { amountsBetween, NO_AMOUNTS } from '#core/amounts.ts'
 import { assert } from '#core/assert.ts'
 import type { AttemptRow, UsageGroup, UsageQuery, UsageReport, UsageRow, UsageTotals } from '#core/ledger.ts'
@@ -39,6 +40,7 @@ export const NO_TOTALS: UsageTotals = Object.freeze({
   outputTokens: 0,
   reasoningTokens: 0,
   costNano: NANO_ZERO,
+  adjustmentNano: NANO_ZERO,
   estimatedAttempts: 0,
   unpricedAttempts: 0,
   ...NO_AMOUNTS,
@@ -68,6 +70,7 @@ export function listOfTotals(totals: UsageTotals): readonly (number | bigint)[] 
     totals.discountNano,
     totals.freeQuotaNano,
     totals.packageNano,
+    totals.adjustmentNano,
   ]
 }
 
@@ -81,10 +84,16 @@ export function totalsOf(row: AttemptRow): UsageTotals {
     outputTokens: row.usage.outputTokens,
     reasoningTokens: row.usage.reasoningTokens,
     costNano: row.cost === null ? NANO_ZERO : row.cost.amountNano,
+    adjustmentNano: NANO_ZERO,
     estimatedAttempts: row.usageSource === 'estimated' || row.usageSource === 'recovered' ? 1 : 0,
     unpricedAttempts: row.cost === null ? 1 : 0,
     ...(row.cost === null ? NO_AMOUNTS : amountsBetween(row.cost)),
   }
+}
+
+/** What an adjustment adds to its series: no request, no tokens, money of its own. */
+export function totalsOfAdjustment({ amountNano }: AdjustmentRow): UsageTotals {
+  return { ...NO_TOTALS, adjustmentNano: amountNano }
 }
 
 export function addTotals(left: UsageTotals, right: UsageTotals): UsageTotals {
@@ -103,6 +112,7 @@ export function addInto(sum: RunningTotals, totals: UsageTotals): void {
   sum.outputTokens += totals.outputTokens
   sum.reasoningTokens += totals.reasoningTokens
   sum.costNano = (sum.costNano + totals.costNano) as Nano
+  sum.adjustmentNano = (sum.adjustmentNano + totals.adjustmentNano) as Nano
   sum.estimatedAttempts += totals.estimatedAttempts
   sum.unpricedAttempts += totals.unpricedAttempts
   sum.discountNano = (sum.discountNano + totals.discountNano) as Nano

@@ -35,7 +35,8 @@ async function answers(store: LedgerStore): Promise<unknown> {
   const second =
     first.nextCursor === null ? null : await store.requests({ limit: 7, cursor: first.nextCursor })
   const details = await Promise.all(first.rows.map((row) => store.request(row.id)))
-  return { usage, first, second, details }
+  const adjustments = await store.adjustments({ limit: 3, cursor: null })
+  return { usage, first, second, details, adjustments }
 }
 
 test('memory, SQLite and Redis give the same answers to the same batches', async () => {

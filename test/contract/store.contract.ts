@@ -89,6 +89,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
         outputTokens: 60,
         reasoningTokens: 15,
         costNano: 2_000_000n,
+        adjustmentNano: 0n,
         estimatedAttempts: 1,
         unpricedAttempts: 1,
         ...NO_AMOUNTS,
@@ -292,7 +293,8 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
       const odd = attemptRow({ requestId: 'r5', tags: { balance: 'x' }, cost: null })
       rows.push({ kind: 'attempt', row: odd })
       for (const { row } of [...rows]) {
-        if ('requestId' in row) rows.push({ kind: 'request', row: requestRow({ id: row.requestId }) })
+        if ('outcome' in row && 'requestId' in row)
+          rows.push({ kind: 'request', row: requestRow({ id: row.requestId }) })
       }
       await store.apply(batchOf(rows))
       await store.apply(batchOf(rows))

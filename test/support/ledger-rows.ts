@@ -1,6 +1,7 @@
 // Ledger rows for tests: whole and plausible, with the fields that a test cares about set by it.
 
 import fc from 'fast-check'
+import type { AdjustmentRow } from '#core/adjustments.ts'
 import type { AttemptRow, Cost, CostLine, LedgerBatch, LedgerRow, RequestRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 
@@ -117,6 +118,33 @@ export function openRequest(fields: Partial<RequestRow>): RequestRow {
   return requestRow({ status: 0, outcome: 'open', attempts: 0, costNano: null, durationMs: 0, ...fields })
 }
 
+export function adjustmentRow(fields: Partial<AdjustmentRow>): AdjustmentRow {
+  return {
+    id: 'adj-1',
+    timeMs: START_MS + 24 * HOUR_MS,
+    bookedAtMs: START_MS,
+    month: '2026-10',
+    requestId: 'r1',
+    attempt: 1,
+    day: null,
+    key: 'demo',
+    tags: { app: 'web', team: 'growth' },
+    user: 'u-17',
+    model: 'assistant',
+    target: 'doubao/seed',
+    amountNano: -250_000n as Nano,
+    currency: 'CNY',
+    nativeNano: -35_211n as Nano,
+    nativeCurrency: 'USD',
+    reason: 'rerate',
+    author: 'mei',
+    note: 'the list of October was wrong',
+    priceVersionOld: 'doubao/seed#1',
+    priceVersionNew: 'doubao/seed#2',
+    ...fields,
+  }
+}
+
 export function batchOf(rows: readonly LedgerRow[], firstSequence = 1): LedgerBatch {
   return { instance: 'one', epoch: 1, firstSequence, rows }
 }
@@ -149,7 +177,11 @@ export function discounted(id: string, atMs: number): readonly LedgerRow[] {
 export function arbitraryRows(rowsMax: number): fc.Arbitrary<LedgerRow[]> {
   return fc
     .array(
-      fc.oneof({ weight: 3, arbitrary: arbitraryAttempt() }, { weight: 2, arbitrary: arbitraryRequest() }),
+      fc.oneof(
+        { weight: 3, arbitrary: arbitraryAttempt() },
+        { weight: 2, arbitrary: arbitraryRequest() },
+        { weight: 1, arbitrary: arbitraryAdjustment() },
+      ),
       {
         maxLength: rowsMax,
       },
@@ -158,9 +190,9 @@ export function arbitraryRows(rowsMax: number): fc.Arbitrary<LedgerRow[]> {
 }
 
 function withOwnId(entry: LedgerRow, index: number): LedgerRow {
-  return entry.kind === 'attempt'
-    ? { kind: 'attempt', row: { ...entry.row, requestId: `q${index}` } }
-    : { kind: 'request', row: { ...entry.row, id: `q${index}` } }
+  if (entry.kind === 'attempt') return { kind: 'attempt', row: { ...entry.row, requestId: `q${index}` } }
+  if (entry.kind === 'request') return { kind: 'request', row: { ...entry.row, id: `q${index}` } }
+  return { kind: 'adjustment', row: { ...entry.row, id: `j${index}` } }
 }
 
 function arbitraryAttempt(): fc.Arbitrary<LedgerRow> {
@@ -207,6 +239,22 @@ function arbitraryAttempt(): fc.Arbitrary<LedgerRow> {
           ? null
           : { ...row.cost, amountNano: amountNano as Nano, lines: [...row.cost.lines, ...lines] }
       return { kind: 'attempt', row: { ...row, cost } }
+    })
+}
+
+function arbitraryAdjustment(): fc.Arbitrary<LedgerRow> {
+  return fc
+    .record({
+      key: fc.constantFrom('demo', 'other'),
+      target: fc.constantFrom('doubao/seed', 'qwen/flash'),
+      tags: fc.constantFrom({}, { team: 'growth' }),
+      user: fc.constantFrom(null, 'u-17'),
+      amountNano: fc.bigInt({ min: -(2n ** 53n) + 1n, max: 2n ** 53n - 1n }),
+      bookedAtMs: fc.integer({ min: START_MS - 30 * HOUR_MS, max: START_MS + 30 * HOUR_MS }),
+      timeMs: fc.integer({ min: START_MS, max: START_MS + 5 }),
+    })
+    .map(({ amountNano, ...fields }): LedgerRow => {
+      return { kind: 'adjustment', row: adjustmentRow({ ...fields, amountNano: amountNano as Nano }) }
     })
 }
 

@@ -200,6 +200,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     deps,
     log,
     store: ledger.store,
+    corrections: ledger.corrections,
     keyDesk: keys.desk,
     peerOf: (context) => peerOf(context.env.incoming as IncomingMessage),
     inference: nodeInference(deps),

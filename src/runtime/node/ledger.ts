@@ -5,6 +5,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Corrections } from '#core/adjustments.ts'
 import type { BalanceUsed, Journal, LedgerStore } from '#core/ledger.ts'
 import { JOURNAL_PENDING_ROWS_MAX } from '#core/limits.ts'
 import type { Settings } from '#core/settings.ts'
@@ -46,6 +47,7 @@ export interface NodeLedger {
   readonly keys: SharedKeys
   /** A shared store has been looked at, or is away. @throws Error when it cannot be used as it is configured */
   readonly ready: Promise<void>
+  readonly corrections: Corrections
   /** Books what a crash left open, as `estimate` prices it; once, before anything is read of what was spent. */
   recover(estimate: Estimate): void
   readonly describe: string
@@ -172,6 +174,14 @@ function troubleOf({ journal }: SqliteLedger): LedgerTrouble | null {
     : { fault: faultOf(failure), isFull: pendingRows >= JOURNAL_PENDING_ROWS_MAX }
 }
 
+/** No month is closed yet, and an instance books its own. */
+function correctionsOf(ledger: SqliteLedger): Corrections {
+  return {
+    adjust: async (rows) => ledger.adjust(rows),
+    closedMonths: async () => new Set(),
+  }
+}
+
 function alone(opened: Opened, options: LedgerOptions): NodeLedger {
   const { ledger } = opened
   let fault: StoreFault | null = null
@@ -194,6 +204,7 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
     trouble: () => troubleOf(ledger),
     keys: { store: ledger.keys, secret: null },
     ready: Promise.resolve(),
+    corrections: correctionsOf(ledger),
     recover: opened.recover,
     async close() {
       clearInterval(timer)
@@ -237,6 +248,7 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     isShared: true,
     ready: care.ready,
     keys: { store: keys, secret: (proposed) => keys.secret(proposed) },
+    corrections: correctionsOf(ledger),
     recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     trouble: () => troubleOf(ledger),

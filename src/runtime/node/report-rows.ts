@@ -8,19 +8,19 @@ export interface PackedRows {
   readonly groups: string
   /** Eight for each row, and its bucket or NaN. */
   readonly numbers: Float64Array<ArrayBuffer>
-  /** Four for each row. */
+  /** Five for each row. */
   readonly amounts: BigInt64Array<ArrayBuffer>
 }
 
 const NUMBERS_EACH = 9
-const AMOUNTS_EACH = 4
+const AMOUNTS_EACH = 5
 
 export function packRows(rows: readonly UsageRow[]): PackedRows {
   const numbers = new Float64Array(rows.length * NUMBERS_EACH)
   const amounts = new BigInt64Array(rows.length * AMOUNTS_EACH)
   for (const [index, row] of rows.entries()) {
-    const { costNano, discountNano, freeQuotaNano, packageNano } = row
-    amounts.set([costNano, discountNano, freeQuotaNano, packageNano], index * AMOUNTS_EACH)
+    const { costNano, discountNano, freeQuotaNano, packageNano, adjustmentNano } = row
+    amounts.set([costNano, discountNano, freeQuotaNano, packageNano, adjustmentNano], index * AMOUNTS_EACH)
     numbers.set(numbersOf(row), index * NUMBERS_EACH)
   }
   return { groups: JSON.stringify(rows.map(({ group }) => group)), numbers, amounts }
@@ -59,6 +59,7 @@ export function unpackRows({ groups, numbers, amounts }: PackedRows): UsageRow[]
       discountNano: nano(1),
       freeQuotaNano: nano(2),
       packageNano: nano(3),
+      adjustmentNano: nano(4),
     }
     return { ...totals, group, bucketMs: Number.isNaN(bucketMs) ? null : bucketMs }
   })

@@ -1,4 +1,4 @@
-// What was used of balances ↔ the fields of one hash: `HOUR ID` → thousandths. apply-8.lua writes them.
+// What was used of balances ↔ the fields of one hash: `HOUR ID` → thousandths. apply-10.lua writes them.
 
 import type { BalanceUsed } from '#core/ledger.ts'
 import { MILLI } from '../balance-uses.ts'

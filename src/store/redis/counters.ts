@@ -1,15 +1,24 @@
 // Counters ↔ fields of the hashes of hours and days. Which hashes a query needs stands in usage.ts.
 
-import type { AttemptRow, UsageTotals } from '#core/ledger.ts'
+import type { LedgerRow, UsageTotals } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
-import { addTotals, listOfTotals, NO_TOTALS, parseSeries, type Series, totalsOf } from '../usage-report.ts'
+import {
+  addTotals,
+  listOfTotals,
+  NO_TOTALS,
+  parseSeries,
+  type Series,
+  totalsOf,
+  totalsOfAdjustment,
+} from '../usage-report.ts'
 
-/** Field prefixes in the order in which apply-8.lua takes the counts. Must equal MEASURES there. */
-export const MEASURES = 'qaihorceudfp'
+/** Field prefixes in the order in which apply-10.lua takes the counts. Must equal MEASURES there. */
+export const MEASURES = 'qaihorceudfpj'
 
-/** The counts of an attempt, as the script takes them. */
-export function countTexts(row: AttemptRow): readonly string[] {
-  return listOfTotals(totalsOf(row)).map(String)
+/** The counts of a row, as the script takes them. */
+export function countTexts(entry: Exclude<LedgerRow, { readonly kind: 'request' }>): readonly string[] {
+  const totals = entry.kind === 'attempt' ? totalsOf(entry.row) : totalsOfAdjustment(entry.row)
+  return listOfTotals(totals).map(String)
 }
 
 /** Reads one hash of counters. */
@@ -51,6 +60,8 @@ function oneMeasure(measure: string, value: string): UsageTotals {
       return { ...NO_TOTALS, freeQuotaNano: BigInt(value) as Nano }
     case 'p':
       return { ...NO_TOTALS, packageNano: BigInt(value) as Nano }
+    case 'j':
+      return { ...NO_TOTALS, adjustmentNano: BigInt(value) as Nano }
     default:
       // A newer version may count more.
       return NO_TOTALS

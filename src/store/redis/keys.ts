@@ -33,6 +33,10 @@ export const KEYS = {
   instance: (instance: string) => `${TAG}:instance:${instance}`,
   /** A hash, a stream and a sorted set that are there for a moment. Written by probe. */
   probes: [`${TAG}:probe:hash`, `${TAG}:probe:stream`, `${TAG}:probe:set`],
+  /** Hash: id → adjustment as JSON. No TTL, the newest 100,000. Written by apply. */
+  adjustments: `${TAG}:adjustments`,
+  /** Sorted set, all scores 0: `t:TIME:ID` of each adjustment, and `r:REQUEST`, tab, `TIME:ID`. Trimmed with them. Written by apply. */
+  adjustmentIndex: `${TAG}:adjustments:index`,
   /** Hash: id → key of a client as JSON, with digests and without secrets. No TTL, purged. Written by key-put, key-purge. */
   clientKeys: `${TAG}:keys`,
   /** Hash: name → id, without deleted keys. No TTL. Written by key-put, key-purge. */

@@ -1,6 +1,7 @@
 // The ledger in Redis, shared by all instances: counters, a capped stream of rows, and the ways to find them.
 
 import type { ChainableCommander } from 'ioredis'
+import type { AdjustmentPage, AdjustmentQuery } from '#core/adjustments.ts'
 import { assert } from '#core/assert.ts'
 import {
   type BalanceUsed,
@@ -19,8 +20,9 @@ import {
 import { FILTERED_ROWS_MAX, PAGE_ROWS_MAX } from '#core/limits.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf } from '../cursor.ts'
 import { EVERY_REQUEST, showsRequest } from '../request-filter.ts'
-import { parseAttempt, parseRequest, rowText } from '../row-json.ts'
+import { assertFinal, parseAttempt, parseRequest, rowText } from '../row-json.ts'
 import { DAY_MS, dayStartMs, hourStartMs, seriesText, UsageReportBuilder } from '../usage-report.ts'
+import { placeOf, readAdjustments } from './adjustments.ts'
 import { parseBalances } from './balances.ts'
 import { accessRedis, type RedisAccess, type RedisConnection } from './connection.ts'
 import { countTexts, MEASURES, parseCounters } from './counters.ts'
@@ -65,7 +67,7 @@ class RedisStore implements LedgerStore {
 
   async apply(batch: LedgerBatch): Promise<void> {
     for (const run of runsOf(batch)) {
-      await this.#connection.script('apply-8', keysOf(batch, run), this.#valuesOf(batch, run))
+      await this.#connection.script('apply-10', keysOf(batch, run), this.#valuesOf(batch, run))
     }
   }
 
@@ -140,6 +142,10 @@ class RedisStore implements LedgerStore {
     return parseBalances(await this.#connection.run((redis) => redis.hgetall(KEYS.balances)))
   }
 
+  async adjustments(query: AdjustmentQuery): Promise<AdjustmentPage> {
+    return readAdjustments(this.#connection, query)
+  }
+
   async close(): Promise<void> {
     this.#close()
   }
@@ -199,6 +205,8 @@ function keysOf(batch: LedgerBatch, run: Run): string[] {
     KEYS.hour(hourMs),
     KEYS.day(dayStartMs(hourMs)),
     KEYS.balances,
+    KEYS.adjustments,
+    KEYS.adjustmentIndex,
   ]
 }
 
@@ -213,15 +221,17 @@ function rowArguments(entry: LedgerRow): readonly string[] {
     const { id, timeMs } = entry.row
     return ['request', id, positionOf(timeMs, id), text, '', ...NO_COUNTS]
   }
-  return ['attempt', entry.row.requestId, '', text, seriesText(entry.row), ...countTexts(entry.row)]
+  const [id, place] =
+    entry.kind === 'attempt' ? [entry.row.requestId, ''] : [entry.row.id, placeOf(entry.row)]
+  return [entry.kind, id, place, text, seriesText(entry.row), ...countTexts(entry)]
 }
 
 function runsOf(batch: LedgerBatch): readonly Run[] {
   const runs: Run[] = []
   let run: Run | null = null
   for (const [index, entry] of batch.rows.entries()) {
-    assert(entry.row.outcome !== 'open', 'only final rows are applied')
-    const hourMs = entry.kind === 'attempt' ? hourStartMs(entry.row.startedAtMs) : null
+    assertFinal(entry)
+    const hourMs = hourOf(entry)
     const isOtherHour = hourMs !== null && run !== null && run.hourMs !== null && run.hourMs !== hourMs
     if (run === null || isOtherHour || run.rows.length >= SCRIPT_ROWS_MAX) {
       run = { firstSequence: batch.firstSequence + index, hourMs, rows: [] }
@@ -231,6 +241,11 @@ function runsOf(batch: LedgerBatch): readonly Run[] {
     run.rows.push(entry)
   }
   return runs
+}
+
+function hourOf(entry: LedgerRow): number | null {
+  if (entry.kind === 'request') return null
+  return hourStartMs(entry.kind === 'attempt' ? entry.row.startedAtMs : entry.row.bookedAtMs)
 }
 
 /** null: a part of the request has left the stream, or its own row has not come yet. */

@@ -1,13 +1,12 @@
 // Batches of other instances, applied to this file exactly once. Rows of this instance come through journal.ts.
 
-import { assert } from '#core/assert.ts'
 import type { AttemptRow, LedgerBatch, RequestRow } from '#core/ledger.ts'
-import { parseAttempt, rowText } from '../row-json.ts'
+import { assertFinal, parseAttempt, rowText } from '../row-json.ts'
 import { countOf } from './attempt-counts.ts'
 import type { LedgerBook } from './book.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { detailText, parseEntry } from './entry-text.ts'
-import { assertAttempt, assertRequest, number, text } from './row-checks.ts'
+import { assertAdjustment, assertAttempt, assertRequest, number, text } from './row-checks.ts'
 
 export class LedgerArchive {
   readonly #book: LedgerBook
@@ -39,14 +38,16 @@ export class LedgerArchive {
     const fresh = batch.rows.slice(Math.max(0, applied + 1 - batch.firstSequence))
     if (fresh.length === 0) return
     for (const entry of fresh) {
-      assert(entry.row.outcome !== 'open', 'only final rows are applied')
+      assertFinal(entry)
       if (entry.kind === 'attempt') assertAttempt(entry.row)
-      else assertRequest(entry.row)
+      else if (entry.kind === 'request') assertRequest(entry.row)
+      else assertAdjustment(entry.row)
     }
     this.#book.transaction(() => {
       for (const entry of fresh) {
         if (entry.kind === 'attempt') this.#applyAttempt(entry.row)
-        else this.#applyRequest(entry.row)
+        else if (entry.kind === 'request') this.#applyRequest(entry.row)
+        else this.#book.insertAdjustment(entry.row)
       }
       this.#setApplied.run(batch.instance, batch.epoch, batch.firstSequence + batch.rows.length - 1)
     })

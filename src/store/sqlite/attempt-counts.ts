@@ -1,16 +1,25 @@
 // What ended attempts count, each by itself: usage between any two instants, and groupings that no counter has.
 // Attempts of one transaction that share an hour and a series lie in one row, which costs a tenth of a row for each.
 
+import type { AdjustmentRow } from '#core/adjustments.ts'
 import { NO_AMOUNTS } from '#core/amounts.ts'
 import type { AmountSums, AttemptRow, UsageTotals } from '#core/ledger.ts'
-import type { Nano } from '#core/money.ts'
+import { NANO_ZERO, type Nano } from '#core/money.ts'
 import { type BalanceMilli, balanceUsesOf } from '../balance-uses.ts'
-import { addInto, HOUR_MS, hourStartMs, NO_TOTALS, type RunningTotals, totalsOf } from '../usage-report.ts'
+import {
+  addInto,
+  HOUR_MS,
+  hourStartMs,
+  NO_TOTALS,
+  type RunningTotals,
+  totalsOf,
+  totalsOfAdjustment,
+} from '../usage-report.ts'
 import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
 import { text } from './row-checks.ts'
 import { seriesTextOf, type TextNumbers } from './text-numbers.ts'
 
-/** What is counted of an ended attempt. */
+/** What is counted of an ended attempt, or of an adjustment. */
 export interface AttemptCount {
   readonly startedAtMs: number
   /** `seriesText` of it. */
@@ -18,6 +27,16 @@ export interface AttemptCount {
   readonly user: string | null
   readonly totals: UsageTotals
   readonly balances: readonly BalanceMilli[]
+}
+
+export function countOfAdjustment(row: AdjustmentRow): AttemptCount {
+  return {
+    startedAtMs: row.bookedAtMs,
+    series: seriesTextOf(row),
+    user: row.user,
+    totals: totalsOfAdjustment(row),
+    balances: [],
+  }
 }
 
 export function countOf(row: AttemptRow): AttemptCount {
@@ -50,8 +69,11 @@ interface Group extends CountedGroup {
   amounts: (AmountList | null)[] | null
 }
 
-/** Of an attempt that does not cost what the list says: discount, free quota, packages. */
-type AmountList = readonly [number, number, number]
+/**
+ * Of an attempt that does not cost what the list says: discount, free quota, packages. With a fourth it is no attempt but
+ * an adjustment, which counts nothing else.
+ */
+type AmountList = readonly [number, number, number, adjustment?: number]
 
 /** What `AttemptCounts` writes of each: its time within the hour, 1 for a first one, tokens, cost, 1 for an estimate. */
 const NUMBERS_EACH = 8
@@ -93,7 +115,7 @@ export class AttemptCounts {
       totals.unpricedAttempts === 0 ? Number(totals.costNano) : null,
       totals.estimatedAttempts,
     )
-    const before = group.totals.attempts - 1
+    const before = group.numbers.length / NUMBERS_EACH - 1
     if (user !== null) group.users ??= Array<null>(before).fill(null)
     group.users?.push(user)
     const amounts = amountsList(totals)
@@ -180,12 +202,15 @@ export function eachWithin(
   for (let at = 0, index = 0; at < numbers.length; at += NUMBERS_EACH, index++) {
     const startedAtMs = hourMs + (numbers[at] ?? 0)
     if (startedAtMs < fromMs || startedAtMs >= toMs) continue
-    found(totalsAt(numbers, at, amountsOf(amounts?.[index] ?? null)), index)
+    found(totalsAt(numbers, at, amounts?.[index] ?? null), index)
   }
 }
 
-function totalsAt(numbers: readonly (number | null)[], at: number, amounts: AmountSums): UsageTotals {
+function totalsAt(numbers: readonly (number | null)[], at: number, list: AmountList | null): UsageTotals {
+  const adjustment = list?.[3]
+  if (adjustment !== undefined) return { ...NO_TOTALS, adjustmentNano: BigInt(adjustment) as Nano }
   const costNano = numbers[at + 6] ?? null
+  const amounts = amountsOf(list)
   return {
     requests: numbers[at + 1] ?? 0,
     attempts: 1,
@@ -194,6 +219,7 @@ function totalsAt(numbers: readonly (number | null)[], at: number, amounts: Amou
     outputTokens: numbers[at + 4] ?? 0,
     reasoningTokens: numbers[at + 5] ?? 0,
     costNano: BigInt(costNano ?? 0) as Nano,
+    adjustmentNano: NANO_ZERO,
     estimatedAttempts: numbers[at + 7] ?? 0,
     unpricedAttempts: costNano === null ? 1 : 0,
     discountNano: amounts.discountNano,
@@ -202,7 +228,9 @@ function totalsAt(numbers: readonly (number | null)[], at: number, amounts: Amou
   }
 }
 
-function amountsList({ discountNano, freeQuotaNano, packageNano }: AmountSums): AmountList | null {
+function amountsList(totals: UsageTotals): AmountList | null {
+  const { discountNano, freeQuotaNano, packageNano, adjustmentNano, attempts } = totals
+  if (attempts === 0) return [0, 0, 0, Number(adjustmentNano)]
   if (discountNano === 0n && freeQuotaNano === 0n && packageNano === 0n) return null
   return [Number(discountNano), Number(freeQuotaNano), Number(packageNano)]
 }

@@ -2,8 +2,10 @@
 // not at all, counters follow by the number of the group (rollups.ts). When a transaction runs is decided by journal.ts
 // and archive.ts.
 
+import type { AdjustmentRow } from '#core/adjustments.ts'
 import { hourStartMs } from '../usage-report.ts'
-import { type AttemptCount, AttemptCounts } from './attempt-counts.ts'
+import { AdjustmentTable, type Shipment } from './adjustments.ts'
+import { type AttemptCount, AttemptCounts, countOfAdjustment } from './attempt-counts.ts'
 import { BalanceCounts } from './balance-counts.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { Rollups } from './rollups.ts'
@@ -26,6 +28,7 @@ export class LedgerBook {
   readonly #counts: AttemptCounts
   readonly #balances: BalanceCounts
   readonly #rollups: Rollups
+  readonly #adjustments: AdjustmentTable
   readonly #insert: SqlStatement
   readonly #insertWaiting: SqlStatement
   #number: number
@@ -38,6 +41,7 @@ export class LedgerBook {
     this.#isShipping = isShipping
     this.#series = new TextNumbers(driver, 'series')
     this.#rollups = new Rollups(driver)
+    this.#adjustments = new AdjustmentTable(driver)
     const newestGroup = readCount(driver, 'SELECT max(number) AS value FROM attempt_group')
     this.#counts = new AttemptCounts(driver, this.#series, Math.max(newestGroup, this.#rollups.writtenNumber))
     this.#balances = new BalanceCounts(driver)
@@ -53,7 +57,8 @@ export class LedgerBook {
       "SELECT CAST(value AS INTEGER) AS value FROM meta WHERE name = 'shipped_sequence'",
     )
     const newest = 'SELECT max(sequence + rows - 1) AS value FROM request WHERE sequence IS NOT NULL'
-    this.#sequence = Math.max(readCount(driver, newest), shipped)
+    const adjusted = 'SELECT max(sequence) AS value FROM adjustment WHERE sequence IS NOT NULL'
+    this.#sequence = Math.max(readCount(driver, newest), readCount(driver, adjusted), shipped)
     this.#rowsWaiting = this.#sequence - shipped
   }
 
@@ -112,6 +117,24 @@ export class LedgerBook {
     const { changes } = this.#insert.run(this.#number + 1, id, timeMs, text)
     if (Number(changes) === 0) return false
     this.#number += 1
+    return true
+  }
+
+  /** Writes an adjustment of this instance and counts it. False: its id is there already. */
+  adjust(row: AdjustmentRow, nowMs: number): boolean {
+    const sequence = this.#sequence + 1
+    const shipment = { epoch: this.#epoch, sequence, writtenAtMs: nowMs }
+    if (!this.insertAdjustment(row, this.#isShipping ? shipment : null)) return false
+    if (!this.#isShipping) return true
+    this.#sequence = sequence
+    this.#rowsWaiting += 1
+    return true
+  }
+
+  /** The same of another instance, which ships it itself. */
+  insertAdjustment(row: AdjustmentRow, shipment: Shipment | null = null): boolean {
+    if (!this.#adjustments.insert(row, shipment)) return false
+    this.count(countOfAdjustment(row))
     return true
   }
 

@@ -13,6 +13,7 @@ export const COUNTS = [
   'discount_nano',
   'free_quota_nano',
   'package_nano',
+  'adjustment_nano',
 ] as const
 
 export const COUNTS_LIST = COUNTS.join(', ')

@@ -1,5 +1,6 @@
 // The schema as numbered steps. A step that was released is never edited; a change is a new step.
 
+import { ADJUSTMENT_MIGRATION } from './adjustments.ts'
 import { BALANCE_MIGRATION } from './balance-counts.ts'
 
 export interface Migration {
@@ -184,4 +185,5 @@ ALTER TABLE rollup_day ADD COLUMN package_nano INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempt_group ADD COLUMN amounts TEXT;
 `,
   },
+  ADJUSTMENT_MIGRATION,
 ]

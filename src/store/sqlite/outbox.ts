@@ -1,6 +1,7 @@
 // Ended requests that wait for the shared store, in order, and what becomes of them after. Who sends them is shipper.ts.
 
 import type { LedgerBatch, LedgerRow } from '#core/ledger.ts'
+import { parseAdjustment } from '../row-json.ts'
 import type { ShippableJournal } from '../shipper.ts'
 import { hourStartMs } from '../usage-report.ts'
 import type { LedgerBook } from './book.ts'
@@ -36,11 +37,11 @@ export class LedgerOutbox implements ShippableJournal {
     this.instance = options.instance
     this.#book = options.book
     this.#journal = options.journal
-    this.#waiting = driver.prepare(`SELECT sequence, epoch, id, time_ms, text FROM request
-      WHERE sequence > ? ORDER BY sequence LIMIT ?`)
-    this.#oldest = driver.prepare(
-      'SELECT written_at_ms FROM request WHERE sequence > ? ORDER BY sequence LIMIT 1',
-    )
+    this.#waiting = driver.prepare(`SELECT sequence, epoch, id, time_ms, text, 0 AS adjusts FROM request
+      WHERE sequence > ?1 UNION ALL SELECT sequence, epoch, id, time_ms, text, 1 FROM adjustment WHERE sequence > ?1
+      ORDER BY sequence LIMIT ?2`)
+    this.#oldest = driver.prepare(`SELECT sequence, written_at_ms FROM request WHERE sequence > ?1
+      UNION ALL SELECT sequence, written_at_ms FROM adjustment WHERE sequence > ?1 ORDER BY sequence LIMIT 1`)
     this.#shipped = driver.prepare(
       "SELECT CAST(value AS INTEGER) AS value FROM meta WHERE name = 'shipped_sequence'",
     )
@@ -74,6 +75,10 @@ export class LedgerOutbox implements ShippableJournal {
     const rows: LedgerRow[] = []
     for (const row of found) {
       if (number(row, 'epoch') !== epoch || rows.length >= rowsMax) break
+      if (number(row, 'adjusts') === 1) {
+        rows.push({ kind: 'adjustment', row: parseAdjustment(text(row, 'text')) })
+        continue
+      }
       const { request, attempts } = parseEntry(text(row, 'id'), number(row, 'time_ms'), text(row, 'text'))
       for (const attempt of attempts) rows.push({ kind: 'attempt', row: attempt })
       rows.push({ kind: 'request', row: request })

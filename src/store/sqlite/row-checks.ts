@@ -1,6 +1,7 @@
 // Counts and prices are checked when a row is queued: a row that SQLite refuses would hold up all others. And the
 // small readers of columns.
 
+import type { AdjustmentRow } from '#core/adjustments.ts'
 import { amountsBetween } from '#core/amounts.ts'
 import { assert } from '#core/assert.ts'
 import type { AttemptRow, Cost, RequestRow, UsageTotals } from '#core/ledger.ts'
@@ -38,6 +39,17 @@ export function assertRequest(row: RequestRow): void {
       Number.isFinite(row.durationMs) &&
       (row.costNano === null || isAmount(row.costNano)),
     'numbers of a request row are counts',
+  )
+}
+
+export function assertAdjustment(row: AdjustmentRow): void {
+  assert(
+    isCount(row.timeMs) &&
+      isCount(row.bookedAtMs) &&
+      (row.attempt === null || isCount(row.attempt)) &&
+      isAmount(row.amountNano) &&
+      isAmount(row.nativeNano),
+    'numbers of an adjustment are instants and amounts',
   )
 }
 
@@ -84,5 +96,6 @@ export function totalsOfCounter(row: SqlRow): UsageTotals {
     discountNano: BigInt(text(row, 'discount_nano')) as Nano,
     freeQuotaNano: BigInt(text(row, 'free_quota_nano')) as Nano,
     packageNano: BigInt(text(row, 'package_nano')) as Nano,
+    adjustmentNano: BigInt(text(row, 'adjustment_nano')) as Nano,
   }
 }

@@ -1,9 +1,11 @@
 // The ledger in one SQLite file and its log: this instance's journal, and a store on the same tables. How rows are
 // written and read stands in the files beside.
 
+import type { AdjustmentRow } from '#core/adjustments.ts'
 import type { KeyStore } from '#core/keys.ts'
 import type { LedgerStore, ReportProgress } from '#core/ledger.ts'
 import type { Clock } from '#core/ports.ts'
+import { AdjustmentTable } from './adjustments.ts'
 import type { AppendLog } from './append-log.ts'
 import { LedgerArchive } from './archive.ts'
 import { readBalances } from './balance-counts.ts'
@@ -18,7 +20,7 @@ import { LedgerOutbox } from './outbox.ts'
 import { LedgerReader } from './reader.ts'
 import { type Estimate, recoverOpen } from './recovery.ts'
 import type { ReportJob, ReportOutcome } from './report-job.ts'
-import { text } from './row-checks.ts'
+import { assertAdjustment, text } from './row-checks.ts'
 
 export interface SqliteLedgerOptions {
   readonly clock: Clock
@@ -55,6 +57,11 @@ export interface SqliteLedger {
    * Call once after opening. Returns the number of attempts.
    */
   recover(estimate: Estimate): number
+  /**
+   * Books adjustments of this instance, all or none, durable when it returns. Those whose id is there already count once.
+   * Returns how many were new. @throws when the tables cannot be written
+   */
+  adjust(rows: readonly AdjustmentRow[]): number
   /** Segments of the log below this one may go once a checkpoint that begins now has ended. */
   readonly segment: number
   /** Such a checkpoint has ended; `segment` is what it was when it began. */
@@ -112,6 +119,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     reports: options.reports ?? null,
   })
   const archive = new LedgerArchive(driver, book)
+  const adjustments = new AdjustmentTable(driver)
   const deleteUsage = [
     driver.prepare('DELETE FROM usage_hour WHERE hour_ms < ?'),
     driver.prepare('DELETE FROM rollup_hour WHERE hour_ms < ?'),
@@ -151,6 +159,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
       usage: (query, onProgress) => reader.usage(query, onProgress),
       requests: (query) => reader.requests(query),
       request: async (id) => reader.request(id),
+      adjustments: async (query) => adjustments.page(query),
       balances: async () => {
         journal.flush()
         return readBalances(driver)
@@ -163,6 +172,15 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
       const recovered = recoverOpen(journal, left, estimate)
       if (journal.flush()) journal.rotate()
       return recovered
+    },
+    adjust(rows) {
+      for (const row of rows) assertAdjustment(row)
+      const nowMs = options.clock.nowMs()
+      let added = 0
+      book.transaction(() => {
+        added = rows.filter((row) => book.adjust(row, nowMs)).length
+      })
+      return added
     },
     get segment() {
       return journal.firstNeededSegment

@@ -25,6 +25,7 @@ interface Options {
   readonly rows?: readonly LedgerRow[]
   readonly store?: LedgerStore
   readonly isReady?: boolean
+  readonly closedMonths?: ReadonlySet<string>
   readonly storeTrouble?: { readonly fault: string; readonly isFull: boolean }
   /** Address of the client's socket. */
   readonly peer?: string
@@ -77,6 +78,7 @@ export async function openApp(options: Options = {}): Promise<Asker> {
   })
   const logged: string[] = []
   let reports = 1
+  let epochs = 1
   const log = (event: string): void => void logged.push(event)
   const app = createApp({
     deps: {
@@ -95,6 +97,14 @@ export async function openApp(options: Options = {}): Promise<Asker> {
     peerOf: () => ({ address: options.peer ?? '127.0.0.1', forwardedFor: null }),
     log: { debug: log, info: log, warn: log, error: log },
     store,
+    corrections: {
+      async adjust(rows) {
+        const known = (await store.adjustments({ limit: 500, cursor: null })).rows.length
+        await store.apply({ ...batchOf(rows.map((row) => ({ kind: 'adjustment', row }))), epoch: ++epochs })
+        return (await store.adjustments({ limit: 500, cursor: null })).rows.length - known
+      },
+      closedMonths: async () => options.closedMonths ?? new Set(),
+    },
     inference: (_context, api) => new Response(`inference ${api}`),
     isReady: () => options.isReady ?? true,
     storeTrouble: () => options.storeTrouble ?? null,

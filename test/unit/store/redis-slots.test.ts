@@ -22,6 +22,8 @@ const CALLS: Readonly<Record<string, (name: string) => readonly string[]>> = {
     KEYS.hour(1),
     KEYS.day(1),
     KEYS.balances,
+    KEYS.adjustments,
+    KEYS.adjustmentIndex,
   ],
   claim: (name) => [KEYS.instance(name)],
   'key-purge': () => clientKeys(),

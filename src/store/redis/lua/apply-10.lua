@@ -10,6 +10,8 @@
 -- KEYS[6] hour: counters of the hour in ARGV[6]
 -- KEYS[7] day: counters of the day of that hour
 -- KEYS[8] balances: hash hour and balance -> thousandths used
+-- KEYS[9] adjustments: hash id -> adjustment as JSON
+-- KEYS[10] adjustment index: sorted set, `t:` and its position, `r:` and its request and position
 -- ARGV[1] instance
 -- ARGV[2] epoch
 -- ARGV[3] sequence of the first row
@@ -17,15 +19,35 @@
 -- ARGV[5] seconds that counters are kept
 -- ARGV[6] start of the hour (epoch ms) of all attempts of this call, '' without attempts
 -- ARGV[7] hours before this (epoch ms) leave the index
--- ARGV[8] onwards, 17 a row: kind (attempt | request), request id, position ('' for an attempt), row as JSON,
---   series, then twelve counts as decimal integers in the order of MEASURES
+-- ARGV[8] onwards, 18 a row: kind (attempt | request | adjustment), its id, position ('' for an attempt; for an
+--   adjustment, request id, tab and position), row as JSON, series, then thirteen counts as decimal integers in the
+--   order of MEASURES
 -- Returns the number of rows that were new.
 
 -- One letter before the series makes the field of a counter. Must equal MEASURES in counters.ts.
-local MEASURES = {'q', 'a', 'i', 'h', 'o', 'r', 'c', 'e', 'u', 'd', 'f', 'p'}
+local MEASURES = {'q', 'a', 'i', 'h', 'o', 'r', 'c', 'e', 'u', 'd', 'f', 'p', 'j'}
 local FIRST_ROW = 8
-local ROW_PARTS = 17
+local ROW_PARTS = 18
 local TRIMMED_MAX = 1000
+-- Newest ones that are listed; what they count stays.
+local ADJUSTMENTS_MAX = 100000
+
+-- False: another instance made one with this id, which is in the books already.
+local function adjust(id, place, row)
+  if redis.call('HSETNX', KEYS[9], id, row) == 0 then return false end
+  local request, position = string.match(place, '^(.-)\t(.*)$')
+  redis.call('ZADD', KEYS[10], 0, 't:' .. position)
+  if request ~= '' then redis.call('ZADD', KEYS[10], 0, 'r:' .. request .. '\t' .. position) end
+  if redis.call('HLEN', KEYS[9]) > ADJUSTMENTS_MAX then
+    local oldest = redis.call('ZRANGEBYLEX', KEYS[10], '[t:', '+', 'LIMIT', 0, 1)[1]
+    local old = string.match(oldest, '^t:%d+:(.*)$')
+    local known = cjson.decode(redis.call('HGET', KEYS[9], old) or '{}').requestId
+    redis.call('ZREM', KEYS[10], oldest)
+    if type(known) == 'string' then redis.call('ZREM', KEYS[10], 'r:' .. known .. '\t' .. string.sub(oldest, 3)) end
+    redis.call('HDEL', KEYS[9], old)
+  end
+  return true
+end
 
 local last = tonumber(redis.call('HGET', KEYS[1], ARGV[2]) or '0')
 local sequence = tonumber(ARGV[3]) - 1
@@ -37,12 +59,15 @@ for at = FIRST_ROW, #ARGV, ROW_PARTS do
   if sequence > last then
     local kind, id, position, row, series = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
     local entry = redis.call('XADD', KEYS[2], '*', 'instance', ARGV[1], 'epoch', ARGV[2],
-      'sequence', string.format('%.0f', sequence), 'kind', kind, 'id', id, 'position', position, 'row', row)
-    local entries = redis.call('HGET', KEYS[4], id)
-    redis.call('HSET', KEYS[4], id, entries and (entries .. ' ' .. entry) or entry)
+      'sequence', string.format('%.0f', sequence), 'kind', kind, 'id', id,
+      'position', kind == 'request' and position or '', 'row', row)
+    if kind ~= 'adjustment' then
+      local entries = redis.call('HGET', KEYS[4], id)
+      redis.call('HSET', KEYS[4], id, entries and (entries .. ' ' .. entry) or entry)
+    end
     if kind == 'request' then
       redis.call('ZADD', KEYS[3], 0, position)
-    else
+    elseif kind == 'attempt' or adjust(id, position, row) then
       counted = true
       for index, measure in ipairs(MEASURES) do
         -- Money is an int64 kept as text: a Lua number would lose its last digits.
