@@ -152,10 +152,24 @@ export interface LedgerBatch {
 export const USAGE_GROUPS = ['model', 'key', 'target', 'provider', 'team', 'organisation', 'user'] as const
 export type UsageGroup = (typeof USAGE_GROUPS)[number] | `tag:${string}`
 
+export const USAGE_BUCKETS = ['hour', 'day', 'month'] as const
+export type UsageBucket = (typeof USAGE_BUCKETS)[number]
+
+/** Usage of which `by` has one of these values. */
+export interface UsageFilter {
+  readonly by: UsageGroup
+  readonly values: readonly string[]
+}
+
 export interface UsageQuery {
   readonly groupBy: readonly UsageGroup[]
-  readonly bucket: 'hour' | 'day' | null
-  /** Whose days; absent: Asia/Shanghai. Counters are by the hour of UTC, which belongs to the day that it begins in. */
+  readonly bucket: UsageBucket | null
+  /** All of them must be so; absent: everything. */
+  readonly where?: readonly UsageFilter[]
+  /**
+   * Whose hours, days and months; absent: Asia/Shanghai. Where they begin within an hour of UTC, stores that have no
+   * rows count that hour to the bucket that it begins in.
+   */
   readonly timeZone?: string
   /** Half-open, epoch ms; null: unbounded. Stores of rollups round outward to whole hours. */
   readonly fromMs: number | null

@@ -51,6 +51,32 @@ export function dayStartIn(timeZone: string, atMs: number): number {
   return startOfDayMs(zone, zone(atMs).day)
 }
 
+/** The start of the hour on that wall around an instant; no zone is off a minute of UTC. */
+export function hourStartIn(timeZone: string, atMs: number): number {
+  const minute = Math.floor(atMs / 60_000)
+  return (minute - (zoneOf(timeZone)(atMs).minuteOfDay % 60)) * 60_000
+}
+
+/** The start of the month around an instant. */
+export function monthStartIn(timeZone: string, atMs: number): number {
+  const zone = zoneOf(timeZone)
+  const date = new Date(zone(atMs).day * DAY_MS)
+  return startOfMonthMs(zone, date.getUTCFullYear(), date.getUTCMonth())
+}
+
+/** The first instant of a month, which counts from 0 and may be 12 or more. */
+export function startOfMonthMs(zone: Zone, year: number, month: number): number {
+  return startOfDayMs(zone, Date.UTC(year, month, 1) / DAY_MS)
+}
+
+/** Whether hours of this zone begin where hours of UTC do, on every day of a range. */
+export function hasWholeHours(timeZone: string, fromMs: number, toMs: number): boolean {
+  const zone = zoneOf(timeZone)
+  for (let day = Math.floor(fromMs / DAY_MS); day * DAY_MS <= toMs; day++)
+    if (zone(day * DAY_MS).minuteOfDay % 60 !== 0) return false
+  return true
+}
+
 function makeZone(name: string): Zone {
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone: name,

@@ -25,10 +25,11 @@ import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import { BalanceSums, balanceUsesOf } from './balance-uses.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf } from './cursor.ts'
 import { EVERY_REQUEST, showsRequest } from './request-filter.ts'
+import { QUARTER_MS } from './usage-buckets.ts'
 import {
   addTotals,
   hourStartMs,
-  outwardHours,
+  outwardRange,
   rangeHolds,
   seriesText,
   totalsOf,
@@ -39,11 +40,12 @@ import {
 
 /** Requests kept with their attempts, newest by time; older ones live on in the counters only. */
 const REQUESTS_MAX = 10_000
-/** Counters, one per hour and series; the oldest hours go first. About 0.3 kB each. */
+/** Counters, one per quarter of an hour and series; the oldest go first. About 0.3 kB each. */
 const COUNTERS_MAX = 1_000_000
 
 interface Counter {
-  readonly hourMs: number
+  /** Start of a quarter of an hour, which no bucket of any zone cuts. */
+  readonly atMs: number
   readonly series: UserSeries
   totals: UsageTotals
 }
@@ -89,9 +91,9 @@ class MemoryStore implements LedgerStore {
 
   async usage(query: UsageQuery): Promise<UsageReport> {
     const builder = new UsageReportBuilder(query)
-    const range = outwardHours(query)
+    const range = outwardRange(query, QUARTER_MS)
     for (const counter of this.#counters.values()) {
-      if (rangeHolds(range, counter.hourMs)) builder.add(counter.series, counter.hourMs, counter.totals)
+      if (rangeHolds(range, counter.atMs)) builder.add(counter.series, counter.atMs, counter.totals)
     }
     return builder.report()
   }
@@ -162,10 +164,10 @@ class MemoryStore implements LedgerStore {
   }
 
   #count(series: UserSeries, atMs: number, totals: UsageTotals): void {
-    const hourMs = hourStartMs(atMs)
-    const name = `${hourMs} ${JSON.stringify(series.user)} ${seriesText(series)}`
+    const quarterMs = Math.floor(atMs / QUARTER_MS) * QUARTER_MS
+    const name = `${quarterMs} ${JSON.stringify(series.user)} ${seriesText(series)}`
     const counter = this.#counters.get(name)
-    if (counter === undefined) this.#counters.set(name, { hourMs, series, totals })
+    if (counter === undefined) this.#counters.set(name, { atMs: quarterMs, series, totals })
     else counter.totals = addTotals(counter.totals, totals)
   }
 
@@ -193,7 +195,7 @@ class MemoryStore implements LedgerStore {
     }
     const excess = this.#counters.size - this.#countersMax
     if (excess <= 0) return
-    const byHour = [...this.#counters].sort(([, left], [, right]) => left.hourMs - right.hourMs)
+    const byHour = [...this.#counters].sort(([, left], [, right]) => left.atMs - right.atMs)
     for (const [name] of byHour.slice(0, excess)) this.#counters.delete(name)
   }
 }

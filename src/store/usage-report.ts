@@ -4,14 +4,21 @@
 import type { AdjustmentRow } from '#core/adjustments.ts'
 import { amountsBetween, NO_AMOUNTS } from '#core/amounts.ts'
 import { assert } from '#core/assert.ts'
-import type { AttemptRow, UsageGroup, UsageQuery, UsageReport, UsageRow, UsageTotals } from '#core/ledger.ts'
+import {
+  type AttemptRow,
+  ReportError,
+  type UsageGroup,
+  type UsageQuery,
+  type UsageReport,
+  type UsageRow,
+  type UsageTotals,
+} from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
-import { DEFAULT_TIME_ZONE, dayStartIn } from '#core/zones.ts'
+import { bucketsOf } from './usage-buckets.ts'
+import { HOUR_MS } from './usage-hours.ts'
 
-export const HOUR_MS = 3_600_000
-export const DAY_MS = 24 * HOUR_MS
-/** Asia/Shanghai has had no daylight saving since 1991, so days are plain arithmetic. */
-const SHANGHAI_OFFSET_MS = 8 * HOUR_MS
+export { hasStoredDays } from './usage-buckets.ts'
+export { DAY_MS, dayStartMs, HOUR_MS, hourStartMs } from './usage-hours.ts'
 
 /** What usage can be grouped by; counters are kept per series. */
 export interface Series {
@@ -45,15 +52,6 @@ export const NO_TOTALS: UsageTotals = Object.freeze({
   unpricedAttempts: 0,
   ...NO_AMOUNTS,
 })
-
-export function hourStartMs(timeMs: number): number {
-  return Math.floor(timeMs / HOUR_MS) * HOUR_MS
-}
-
-/** Start of the day in Asia/Shanghai, by which stores may keep sums of whole days. */
-export function dayStartMs(timeMs: number): number {
-  return Math.floor((timeMs + SHANGHAI_OFFSET_MS) / DAY_MS) * DAY_MS - SHANGHAI_OFFSET_MS
-}
 
 /** The counts of totals in the order in which stores keep them. */
 export function listOfTotals(totals: UsageTotals): readonly (number | bigint)[] {
@@ -136,35 +134,50 @@ export function parseSeries(text: string): Series {
 
 /** Rounds a query outward to whole hours, as stores of rollups do. */
 export function outwardHours(query: UsageQuery): HourRange {
-  return {
-    fromMs: query.fromMs === null ? null : hourStartMs(query.fromMs),
-    toMs: query.toMs === null ? null : hourStartMs(query.toMs + HOUR_MS - 1),
-  }
+  return outwardRange(query, HOUR_MS)
 }
 
-/** Whether a query asks for the days that stores may have sums of. */
-export function hasStoredDays({ timeZone }: UsageQuery): boolean {
-  return timeZone === undefined || timeZone === DEFAULT_TIME_ZONE
+export function outwardRange({ fromMs, toMs }: UsageQuery, stepMs: number): HourRange {
+  return {
+    fromMs: fromMs === null ? null : Math.floor(fromMs / stepMs) * stepMs,
+    toMs: toMs === null ? null : Math.ceil(toMs / stepMs) * stepMs,
+  }
 }
 
 export function rangeHolds(range: HourRange, timeMs: number): boolean {
   return (range.fromMs === null || timeMs >= range.fromMs) && (range.toMs === null || timeMs < range.toMs)
 }
 
+/** All that a query must know of a series: what it groups by, and what it filters by. */
+export function dimensionsOf({ groupBy, where = [] }: UsageQuery): readonly UsageGroup[] {
+  return [...new Set([...groupBy, ...where.map(({ by }) => by)])]
+}
+
 /** Gathers counters into the rows that a query asks for. */
 export class UsageReportBuilder {
   readonly #query: UsageQuery
   readonly #rows = new Map<string, UsageRow>()
+  readonly #needsUsers: boolean
+  /** Start of the bucket around an instant. */
+  readonly bucketOf: (atMs: number) => number | null
   #total = NO_TOTALS
 
   constructor(query: UsageQuery) {
     this.#query = query
+    this.#needsUsers = dimensionsOf(query).includes('user')
+    this.bucketOf = bucketsOf(query)
   }
 
-  /** `timeMs` is any instant of the counter's hour (of its day, where no hours are asked for). */
+  /**
+   * `timeMs` is any instant of the counter's hour (of its day, where no hours are asked for).
+   * @throws ReportError when counters do not know what is asked for
+   */
   add(series: UserSeries, timeMs: number, totals: UsageTotals): void {
+    if (this.#needsUsers && series.user === undefined)
+      throw new ReportError('unsupported', 'only rows of a SQLite ledger say whose user asked, not counters')
+    if (!isMeant(series, this.#query)) return
     const group = this.#query.groupBy.map((by) => groupValue(series, by))
-    const bucketMs = this.#bucketOf(timeMs)
+    const bucketMs = this.bucketOf(timeMs)
     const name = JSON.stringify([bucketMs, group])
     const sum = addTotals(this.#rows.get(name) ?? NO_TOTALS, totals)
     this.#rows.set(name, { ...sum, group, bucketMs })
@@ -180,13 +193,10 @@ export class UsageReportBuilder {
   report(): UsageReport {
     return { rows: [...this.#rows.values()].sort(compareRows), total: this.#total }
   }
+}
 
-  #bucketOf(timeMs: number): number | null {
-    if (this.#query.bucket === null) return null
-    if (this.#query.bucket === 'hour') return hourStartMs(timeMs)
-    const { timeZone = DEFAULT_TIME_ZONE } = this.#query
-    return hasStoredDays(this.#query) ? dayStartMs(timeMs) : dayStartIn(timeZone, timeMs)
-  }
+function isMeant(series: UserSeries, { where }: UsageQuery): boolean {
+  return where === undefined || where.every(({ by, values }) => values.includes(groupValue(series, by)))
 }
 
 export function groupValue(series: UserSeries, by: UsageGroup): string {

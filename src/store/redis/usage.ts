@@ -13,7 +13,7 @@ export interface CounterHash {
 export function hashesOf(query: UsageQuery, hoursMs: readonly number[]): readonly CounterHash[] {
   const range = outwardHours(query)
   const inRange = hoursMs.filter((hourMs) => rangeHolds(range, hourMs))
-  const isByOtherDays = query.bucket === 'day' && !hasStoredDays(query)
+  const isByOtherDays = query.bucket !== null && !hasStoredDays(query)
   if (query.bucket === 'hour' || isByOtherDays) return inRange.map(hourHash)
   const hashes: CounterHash[] = []
   const daysMs = new Set<number>()

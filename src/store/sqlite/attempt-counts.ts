@@ -195,14 +195,14 @@ export function eachWithin(
   row: SqlRow,
   hourMs: number,
   { fromMs, toMs }: Span,
-  found: (totals: UsageTotals, index: number) => void,
+  found: (totals: UsageTotals, index: number, startedAtMs: number) => void,
 ): void {
   const numbers = JSON.parse(text(row, 'text')) as (number | null)[]
   const amounts = row['amounts'] === null ? null : (JSON.parse(text(row, 'amounts')) as (AmountList | null)[])
   for (let at = 0, index = 0; at < numbers.length; at += NUMBERS_EACH, index++) {
     const startedAtMs = hourMs + (numbers[at] ?? 0)
     if (startedAtMs < fromMs || startedAtMs >= toMs) continue
-    found(totalsAt(numbers, at, amounts?.[index] ?? null), index)
+    found(totalsAt(numbers, at, amounts?.[index] ?? null), index, startedAtMs)
   }
 }
 

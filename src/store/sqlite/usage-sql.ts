@@ -59,6 +59,9 @@ export const KNOWN_HOURS = `SELECT (SELECT min(hour_ms) FROM usage_hour) AS firs
 export const KNOWN_ATTEMPTS = `SELECT (SELECT min(hour_ms) FROM attempt_group) AS first_ms,
   (SELECT max(hour_ms) FROM attempt_group) AS last_ms`
 
+/** Of earlier hours counters are all there is. */
+export const ROWS_FROM = "SELECT CAST(value AS INTEGER) AS value FROM meta WHERE name = 'rows_from_ms'"
+
 /** From, to, and how many rows are counted at most. */
 export const COUNT = {
   rollup_hour: `SELECT count(*) AS rows, 0 AS bytes FROM

@@ -2,11 +2,13 @@
 // the rows for parts of hours and for what no counter knows. A query is a list of parts, so that who reads can say how
 // far it is and let others run in between.
 
-import type { UsageGroup, UsageQuery } from '#core/ledger.ts'
+import type { UsageBucket, UsageGroup, UsageQuery } from '#core/ledger.ts'
+import { hoursInTwo } from '../usage-buckets.ts'
 import {
   addInto,
   DAY_MS,
   dayStartMs,
+  dimensionsOf,
   groupValue,
   HOUR_MS,
   hasStoredDays,
@@ -39,6 +41,13 @@ const GROUPS_AT_ONCE = 500
 /** As many bytes of attempts cost what a row of a counter does. */
 const BYTES_PER_ROW = 80
 
+/** Attempts of one group in one bucket. */
+interface AttemptSum {
+  readonly series: UserSeries
+  readonly atMs: number
+  readonly totals: RunningTotals
+}
+
 /** The statements of one query, prepared; what they find is added to a report. */
 export class UsageTables {
   readonly #driver: SqlDriver
@@ -63,7 +72,25 @@ export class UsageTables {
     if (known === null) return []
     const fromMs = Math.max(query.fromMs ?? known.fromMs, known.fromMs)
     const toMs = Math.min(query.toMs ?? known.toMs, known.toMs)
-    return fromMs < toMs ? partsOf(source, { fromMs, toMs }) : []
+    return fromMs < toMs ? this.#parts(source, { fromMs, toMs }, query) : []
+  }
+
+  /** Where a bucket begins within an hour of UTC, the hour's rows say which is whose, as long as they are there. */
+  #parts(source: UsagePart['source'], { fromMs, toMs }: Span, query: UsageQuery): readonly UsagePart[] {
+    const hours = source === 'attempts' ? [] : hoursInTwo(query, fromMs, toMs)
+    if (hours.length === 0) return partsOf(source, { fromMs, toMs })
+    const row = this.#prepare(sql.ROWS_FROM).get()
+    const rowsFromMs = row === undefined ? 0 : number(row, 'value')
+    if (hours !== 'all')
+      return withRows(
+        partsOf(source, { fromMs, toMs }),
+        hours.filter((hourMs) => hourMs >= rowsFromMs),
+      )
+    const middleMs = Math.min(toMs, Math.max(fromMs, rowsFromMs))
+    return [
+      ...partsOf('attempts', { fromMs: middleMs, toMs }),
+      ...(fromMs < middleMs ? partsOf(source, { fromMs, toMs: middleMs }) : []),
+    ]
   }
 
   /** About what reading it costs, in rows; counts no further than `rowsMax`. */
@@ -87,28 +114,30 @@ export class UsageTables {
 
   /** Sums a part by what the report groups by, before the report hears of it: ten million rows are read in less than a minute. */
   #readAttempts(span: Span, query: UsageQuery, builder: UsageReportBuilder): void {
-    const byUser = query.groupBy.includes('user')
+    const byUser = dimensionsOf(query).includes('user')
     const hourMs = hourStartMs(span.fromMs)
+    const isInOne = builder.bucketOf(hourMs) === builder.bucketOf(hourMs + HOUR_MS - 1)
     const select = this.#prepare(sql.ATTEMPTS)
-    const sums = new Map<string, { readonly series: UserSeries; readonly totals: RunningTotals }>()
+    const sums = new Map<string, AttemptSum>()
     let last = 0
     for (;;) {
       const rows = select.all(hourMs, last, span.toMs, span.fromMs, GROUPS_AT_ONCE)
       for (const row of rows) {
         const { series, group } = this.#seriesAt(number(row, 'series'), query)
         const users = byUser && row['users'] !== null ? (JSON.parse(text(row, 'users')) as string[]) : null
-        eachWithin(row, hourMs, span, (totals, index) => {
+        eachWithin(row, hourMs, span, (totals, index, startedAtMs) => {
           const user = users?.[index] ?? null
-          const name = user === null ? group : `${group} ${user}`
+          const atMs = isInOne ? hourMs : (builder.bucketOf(startedAtMs) ?? hourMs)
+          const name = user === null ? `${atMs} ${group}` : `${atMs} ${group} ${user}`
           const sum = sums.get(name)
-          if (sum === undefined) sums.set(name, { series: { ...series, user }, totals: { ...totals } })
+          if (sum === undefined) sums.set(name, { series: { ...series, user }, atMs, totals: { ...totals } })
           else addInto(sum.totals, totals)
         })
         last = number(row, 'number')
       }
       if (rows.length < GROUPS_AT_ONCE) break
     }
-    for (const { series, totals } of sums.values()) builder.add(series, hourMs, totals)
+    for (const { series, atMs, totals } of sums.values()) builder.add(series, atMs, totals)
   }
 
   #readMapped(mapped: Series[], part: UsagePart, query: UsageQuery, builder: UsageReportBuilder): void {
@@ -133,7 +162,7 @@ export class UsageTables {
       for (const row of rows) {
         last = number(row, 'id')
         const series = parseSeries(text(row, 'series_text'))
-        const group = JSON.stringify(query.groupBy.map((by) => groupValue(series, by)))
+        const group = JSON.stringify(dimensionsOf(query).map((by) => groupValue(series, by)))
         const known = numbers.get(group) ?? mapped.push(series) - 1
         numbers.set(group, known)
         add.run(last, known)
@@ -152,7 +181,8 @@ export class UsageTables {
     if (known !== undefined) return known
     const row = this.#prepare(sql.SERIES).get(id)
     const series = this.#seriesOf(row ?? {})
-    const found = { series, group: JSON.stringify(query.groupBy.map((by) => groupValue(series, by))) }
+    const group = JSON.stringify(dimensionsOf(query).map((by) => groupValue(series, by)))
+    const found = { series, group }
     if (this.#groups.size >= SERIES_MAX) this.#groups.clear()
     this.#groups.set(id, found)
     return found
@@ -197,19 +227,38 @@ const NO_TAGS = Object.freeze({})
 const OF_HOUR_ROLLUP: ReadonlySet<UsageGroup> = new Set(['model', 'target', 'provider'])
 const OF_DAY_ROLLUP: ReadonlySet<UsageGroup> = new Set(['key', 'model'])
 
-/** Days that no table has sums of are made of hours, each of the day that it begins in. */
-function bucketOfRows(query: UsageQuery): UsageQuery['bucket'] {
-  return query.bucket === 'day' && !hasStoredDays(query) ? 'hour' : query.bucket
+/** Months are made of days; days that no table has sums of are made of hours, each of the day that it begins in. */
+function bucketOfRows(query: UsageQuery): Exclude<UsageBucket, 'month'> | null {
+  if (query.bucket === null) return null
+  return query.bucket === 'hour' || !hasStoredDays(query) ? 'hour' : 'day'
 }
 
 /** The coarsest table that knows all groups. */
 function sourceOf(query: UsageQuery): UsagePart['source'] {
-  const { groupBy } = query
+  const dimensions = dimensionsOf(query)
   const bucket = bucketOfRows(query)
-  if (groupBy.includes('user')) return 'attempts'
-  if (groupBy.every((group) => OF_HOUR_ROLLUP.has(group))) return 'rollup_hour'
-  if (bucket !== 'hour' && groupBy.every((group) => OF_DAY_ROLLUP.has(group))) return 'rollup_day'
+  if (dimensions.includes('user')) return 'attempts'
+  if (dimensions.every((group) => OF_HOUR_ROLLUP.has(group))) return 'rollup_hour'
+  if (bucket !== 'hour' && dimensions.every((group) => OF_DAY_ROLLUP.has(group))) return 'rollup_day'
   return 'usage_hour'
+}
+
+/** `hours`, ascending, are read from rows; `parts` are newest first. */
+function withRows(parts: readonly UsagePart[], hours: readonly number[]): readonly UsagePart[] {
+  const left = [...hours]
+  return parts.flatMap((part) => {
+    if (part.source === 'attempts') return [part]
+    const cut: UsagePart[] = []
+    let { toMs } = part
+    for (let hourMs = left.at(-1); hourMs !== undefined && hourMs >= part.fromMs; hourMs = left.at(-1)) {
+      left.pop()
+      if (hourMs >= toMs) continue
+      if (hourMs + HOUR_MS < toMs) cut.push({ ...part, fromMs: hourMs + HOUR_MS, toMs })
+      cut.push({ source: 'attempts', fromMs: hourMs, toMs: hourMs + HOUR_MS })
+      toMs = hourMs
+    }
+    return toMs > part.fromMs ? [...cut, { ...part, toMs }] : cut
+  })
 }
 
 function partsOf(source: UsagePart['source'], span: Span): readonly UsagePart[] {
@@ -244,11 +293,11 @@ function chunks(source: UsagePart['source'], { fromMs, toMs }: Span): UsagePart[
 }
 
 function statementOf({ source }: UsagePart, query: UsageQuery): string {
-  const { groupBy } = query
+  const dimensions = dimensionsOf(query)
   const bucket = bucketOfRows(query)
   if (source === 'rollup_hour') return sql.ROLLUP_HOUR[bucket ?? 'all']
   if (source === 'usage_hour') return sql.USAGE_HOUR[bucket ?? 'all']
-  const hasKey = groupBy.includes('key')
-  const columns = hasKey && groupBy.includes('model') ? 'both' : hasKey ? 'key' : 'model'
+  const hasKey = dimensions.includes('key')
+  const columns = hasKey && dimensions.includes('model') ? 'both' : hasKey ? 'key' : 'model'
   return sql.ROLLUP_DAY[columns][bucket === 'day' ? 'day' : 'all']
 }
