@@ -5,6 +5,7 @@ import type { AttemptRole, Decision } from './decision.ts'
 import type { FailureKind } from './errors.ts'
 import type { Nano } from './money.ts'
 import type { PriceItemName } from './price.ts'
+import type { Valuation, Values } from './tariff.ts'
 import type { EstimateError, TokenUsage, UsageDoubt, UsageSource } from './usage.ts'
 
 export type AttemptOutcome =
@@ -171,6 +172,8 @@ export interface UsageQuery {
    * rows count that hour to the bucket that it begins in.
    */
   readonly timeZone?: string
+  /** What else usage is worth; absent: nothing is asked. */
+  readonly valuation?: Valuation
   /** Half-open, epoch ms; null: unbounded. Stores of rollups round outward to whole hours. */
   readonly fromMs: number | null
   readonly toMs: number | null
@@ -200,6 +203,8 @@ export interface UsageTotals extends AmountSums {
   readonly estimatedAttempts: number
   /** Attempts with no known price. */
   readonly unpricedAttempts: number
+  /** Where the query has a valuation. */
+  readonly values?: Values
 }
 
 export interface UsageRow extends UsageTotals {

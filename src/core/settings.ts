@@ -2,6 +2,7 @@
 
 import type { Limits, Scope } from './admission.ts'
 import type { DataAttributes, DataPolicy } from './data-policy.ts'
+import type { FinanceSettings } from './finance.ts'
 import type { FxRates } from './fx.ts'
 import type { IpRange } from './ip-ranges.ts'
 import type { KeyFields } from './keys.ts'
@@ -43,6 +44,8 @@ export interface Settings {
   readonly unpriced: UnpricedRule
   /** Of reports and of calendar budgets; an IANA name. */
   readonly timeZone: string
+  /** For reports; nothing of it decides about a request. */
+  readonly finance: FinanceSettings
   readonly fx: FxRates
   readonly providers: ReadonlyMap<string, ProviderSettings>
   /** `prices:` of the file, by `PROVIDER/MODEL` pattern, in file order. */

@@ -34,6 +34,14 @@ export function zoneOf(name: string): Zone {
   return zone
 }
 
+export function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).format(0) !== ''
+  } catch {
+    return false
+  }
+}
+
 /** The first instant of a day, given in days since 1970-01-01: 00:00, or later where a clock skips midnight. */
 export function startOfDayMs(zone: Zone, day: number): number {
   // No clock is further from Greenwich than fourteen hours; from there it is a short walk.
@@ -60,13 +68,8 @@ export function hourStartIn(timeZone: string, atMs: number): number {
 /** The start of the month around an instant. */
 export function monthStartIn(timeZone: string, atMs: number): number {
   const zone = zoneOf(timeZone)
-  const date = new Date(zone(atMs).day * DAY_MS)
-  return startOfMonthMs(zone, date.getUTCFullYear(), date.getUTCMonth())
-}
-
-/** The first instant of a month, which counts from 0 and may be 12 or more. */
-export function startOfMonthMs(zone: Zone, year: number, month: number): number {
-  return startOfDayMs(zone, Date.UTC(year, month, 1) / DAY_MS)
+  const { day } = zone(atMs)
+  return startOfDayMs(zone, day + 1 - new Date(day * DAY_MS).getUTCDate())
 }
 
 /** Whether hours of this zone begin where hours of UTC do, on every day of a range. */

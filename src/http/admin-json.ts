@@ -2,16 +2,8 @@
 
 import { amountsOf } from '#core/amounts.ts'
 import type { Decision } from '#core/decision.ts'
-import {
-  type AttemptRow,
-  type Cost,
-  isUnpriced,
-  type RequestRow,
-  type UsageQuery,
-  type UsageReport,
-  type UsageTotals,
-} from '#core/ledger.ts'
-import { formatNano, formatPico, type Nano } from '#core/money.ts'
+import { type AttemptRow, type Cost, isUnpriced, type RequestRow } from '#core/ledger.ts'
+import { formatNano, formatPico } from '#core/money.ts'
 import type { EstimateError, OtherUsage } from '#core/usage.ts'
 
 export function requestJson(row: RequestRow): Record<string, unknown> {
@@ -138,62 +130,4 @@ export function decisionJson(decision: Decision): Record<string, unknown> {
       p_slo: attempt.pSlo,
     })),
   }
-}
-
-export function usageJson(
-  report: UsageReport,
-  query: UsageQuery,
-  currency: string,
-): {
-  readonly data: Record<string, unknown>[]
-  readonly total: Record<string, unknown>
-} {
-  return {
-    data: report.rows.map((row) => ({
-      ...Object.fromEntries(query.groupBy.map((group, index) => [group, row.group[index] ?? ''])),
-      ...(row.bucketMs === null ? {} : { bucket: new Date(row.bucketMs).toISOString() }),
-      ...totalsJson(row, currency),
-    })),
-    total: totalsJson(report.total, currency),
-  }
-}
-
-function totalsJson(totals: UsageTotals, currency: string): Record<string, unknown> {
-  const contractNano = (totals.costNano + totals.freeQuotaNano + totals.packageNano) as Nano
-  return {
-    requests: totals.requests,
-    attempts: totals.attempts,
-    input_tokens: totals.inputTokens,
-    cached_input_tokens: totals.cachedInputTokens,
-    output_tokens: totals.outputTokens,
-    reasoning_tokens: totals.reasoningTokens,
-    cost: formatNano(totals.costNano),
-    currency,
-    list: formatNano((contractNano + totals.discountNano) as Nano),
-    contract: formatNano(contractNano),
-    free_quota: formatNano(totals.freeQuotaNano),
-    package: formatNano(totals.packageNano),
-    estimated_attempts: totals.estimatedAttempts,
-    unpriced_attempts: totals.unpricedAttempts,
-    adjustments: formatNano(totals.adjustmentNano),
-    total: formatNano((totals.costNano + totals.adjustmentNano) as Nano),
-  }
-}
-
-/** The fields of each row of a report, also where it has none. */
-export function usageColumns(report: ReturnType<typeof usageJson>, query: UsageQuery): string[] {
-  return [...query.groupBy, ...(query.bucket === null ? [] : ['bucket']), ...Object.keys(report.total)]
-}
-
-/** RFC 4180; a cell that a spreadsheet would take for a formula is quoted with an apostrophe. */
-export function csvOf(columns: readonly string[], rows: readonly Record<string, unknown>[]): string {
-  const cell = (value: unknown): string => {
-    const text = String(value ?? '')
-    const safe = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
-    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
-  }
-  return [columns, ...rows.map((row) => columns.map((column) => row[column]))]
-    .map((cells) => cells.map(cell).join(','))
-    .join('\r\n')
-    .concat('\r\n')
 }

@@ -1,26 +1,27 @@
 // Reports that take longer than a request may: who asks gets a number and comes back for the result.
 
 import { GatewayError } from '#core/errors.ts'
-import { ReportError, type ReportProgress, type UsageQuery, type UsageReport } from '#core/ledger.ts'
+import { ReportError, type ReportProgress } from '#core/ledger.ts'
 import { REPORT_KEPT_MS, REPORT_ROWS_MAX, REPORTS_MAX } from '#core/limits.ts'
 import type { Clock, Random } from '#core/ports.ts'
+import type { Report, ReportQuery } from '#pipeline/finance/report-words.ts'
 
 /** A report that is made within this time is the answer itself; a store that is away has said so by then. */
 const ANSWER_MS = 3_000
 
 export interface KeptReport {
   readonly id: string
-  readonly query: UsageQuery
+  readonly query: ReportQuery
   /** 0 to 1. */
   progress: number
-  report: UsageReport | null
+  report: Report | null
   failure: GatewayError | null
 }
 
 export interface ReportDeskOptions {
   readonly clock: Clock
   readonly random: Random
-  readonly run: (query: UsageQuery, onProgress: ReportProgress) => Promise<UsageReport>
+  readonly run: (query: ReportQuery, onProgress: ReportProgress) => Promise<Report>
 }
 
 export class ReportDesk {
@@ -37,7 +38,7 @@ export class ReportDesk {
   }
 
   /** The report, or where it can be asked for. @throws GatewayError when it fails at once, or too many are there */
-  async ask(query: UsageQuery): Promise<UsageReport | KeptReport> {
+  async ask(query: ReportQuery): Promise<Report | KeptReport> {
     const { clock, random, run } = this.#options
     if (this.#kept.size >= REPORTS_MAX) this.#makeRoom()
     const id = random.requestId().replace(/^req_/, 'rep_')

@@ -2,13 +2,16 @@
 
 import type { Context, Hono } from 'hono'
 import { GatewayError } from '#core/errors.ts'
-import type { UsageReport, UsageRow } from '#core/ledger.ts'
-import { type LedgerStore, USAGE_GROUPS, type UsageGroup, type UsageQuery } from '#core/ledger.ts'
+import type { LedgerStore } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import { makeReport } from '#pipeline/finance/report.ts'
+import type { Report, ReportQuery, ReportRow } from '#pipeline/finance/report-words.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
-import { csvOf, usageColumns, usageJson } from './admin-json.ts'
-import { badParameter, oneOf, readInstant, readLimit } from './admin-query.ts'
+import { badParameter, readLimit } from './admin-query.ts'
+import { BYTE_ORDER_MARK } from './csv.ts'
 import { ReportDesk } from './report-desk.ts'
+import { csvHead, csvRows, csvTotal, rowJson, type ShownReport, totalsJson } from './usage-json.ts'
+import { readReportQuery, readShown } from './usage-query.ts'
 
 export interface UsageOptions extends AccessOptions {
   readonly store: LedgerStore
@@ -25,14 +28,15 @@ export function usageRoutes(app: AnyApp, options: UsageOptions): void {
   const desk = new ReportDesk({
     clock: deps.clock,
     random: deps.random,
-    run: (query, onProgress) => store.usage(query, onProgress),
+    run: (query, onProgress) => makeReport(store, deps.live(), query, deps.clock.nowMs(), onProgress),
   })
   app.get('/admin/v1/usage', async (context) => {
     requireAdmin(context, options)
-    const query = readUsageQuery(context, deps.live().settings.timeZone)
-    const page = readPage(context, query)
+    const { settings } = deps.live()
+    const query = readReportQuery(context, settings)
+    const page = readPage(context, query, settings.currency)
     const report = await desk.ask(query)
-    if ('rows' in report) return answer(context, page, report, query, deps.live().settings.currency)
+    if ('rows' in report) return answer(context, page, report)
     context.header('location', `/admin/v1/reports/${report.id}`)
     return context.json({ id: report.id, status: 'running', progress: report.progress }, 202)
   })
@@ -44,63 +48,56 @@ export function usageRoutes(app: AnyApp, options: UsageOptions): void {
       throw new GatewayError('not_found', `there is no report "${id.slice(0, 100)}"`, { param: 'id' })
     if (kept.failure !== null) throw kept.failure
     if (kept.report === null) return context.json({ id, status: 'running', progress: kept.progress }, 202)
-    const page = readPage(context, kept.query)
-    return answer(context, page, kept.report, kept.query, deps.live().settings.currency)
+    return answer(context, readPage(context, kept.query, deps.live().settings.currency), kept.report)
   })
 }
 
 /** What of a report is asked for. */
-interface Page {
-  readonly isCsv: boolean
+interface Page extends ShownReport {
   /** null: all of it. */
   readonly limit: number | null
   readonly after: Position | null
 }
 
-type Position = Pick<UsageRow, 'bucketMs' | 'group'>
+type Position = Pick<ReportRow, 'bucketMs' | 'group'>
 
-function readPage(context: Context, query: UsageQuery): Page {
-  const isCsv = oneOf(context, 'format', ['json', 'csv'] as const) === 'csv'
-  const isWhole = isCsv && context.req.query('limit') === undefined
+function readPage(context: Context, query: ReportQuery, currency: string): Page {
+  const shown = readShown(context)
+  const isWhole = shown.isCsv && context.req.query('limit') === undefined
   const cursor = context.req.query('cursor')
   return {
-    isCsv,
+    query,
+    shown,
+    currency,
     limit: isWhole ? null : readLimit(context, PAGE_ROWS_MAX),
     after: cursor === undefined ? null : readCursor(cursor, query),
   }
 }
 
-function answer(
-  context: Context,
-  { isCsv, limit, after }: Page,
-  report: UsageReport,
-  query: UsageQuery,
-  currency: string,
-): Response {
-  const start = after === null ? 0 : firstAfter(report.rows, after)
-  const end = limit === null ? report.rows.length : Math.min(report.rows.length, start + limit)
-  const last = report.rows[end - 1]
-  const nextCursor = end < report.rows.length && last !== undefined ? cursorOf(last) : null
-  if (!isCsv) {
-    const rows = report.rows.slice(start, end)
+function answer(context: Context, page: Page, report: Report): Response {
+  const { limit, after, query, shown } = page
+  const { rows, total } = report
+  const start = after === null ? 0 : firstAfter(rows, after)
+  const end = limit === null ? rows.length : Math.min(rows.length, start + limit)
+  const last = rows[end - 1]
+  const nextCursor = end < rows.length && last !== undefined ? cursorOf(last) : null
+  if (!shown.isCsv) {
     return context.json({
-      ...usageJson({ rows, total: report.total }, query, currency),
+      data: rows.slice(start, end).map((row) => rowJson(row, page)),
+      total: totalsJson(total, page),
+      time_zone: query.timeZone,
       next_cursor: nextCursor,
     })
   }
-  const part = (from: number): UsageReport => ({
-    rows: report.rows.slice(from, Math.min(end, from + CSV_ROWS)),
-    total: report.total,
-  })
+  const isLastPage = shown.hasTotalRow && nextCursor === null
   let next = start
   const table = new ReadableStream<Uint8Array>({
     pull(controller) {
-      const body = usageJson(part(next), query, currency)
-      const columns = usageColumns(body, query)
-      const text = csvOf(columns, body.data)
-      // The first line names the columns.
-      controller.enqueue(encoder.encode(next === start ? text : text.slice(text.indexOf('\r\n') + 2)))
+      const head = next === start ? BYTE_ORDER_MARK + csvHead(page, total) : ''
+      const part = rows.slice(next, Math.min(end, next + CSV_ROWS))
       next += CSV_ROWS
+      const foot = next >= end && isLastPage ? csvTotal(total, page) : ''
+      controller.enqueue(encoder.encode(head + csvRows(part, page, total) + foot))
       if (next >= end) controller.close()
     },
   })
@@ -111,30 +108,12 @@ function answer(
 
 const encoder = new TextEncoder()
 
-function readUsageQuery(context: Context, timeZone: string): UsageQuery {
-  const groups = (context.req.query('group_by') ?? 'model').split(',').filter((group) => group !== '')
-  return {
-    groupBy: groups.map(readGroup),
-    bucket: oneOf(context, 'bucket', ['hour', 'day'] as const),
-    timeZone,
-    fromMs: readInstant(context, 'from', timeZone),
-    toMs: readInstant(context, 'to', timeZone),
-  }
-}
-
-function readGroup(group: string): UsageGroup {
-  if (/^tag:./.test(group)) return group as UsageGroup
-  const known = USAGE_GROUPS.find((name) => name === group)
-  if (known !== undefined) return known
-  throw badParameter('group_by', group, `${USAGE_GROUPS.join(', ')} or tag:NAME, separated by commas`)
-}
-
 /** A row's place in its report; opaque so that its form may change. */
 function cursorOf({ bucketMs, group }: Position): string {
   return btoa(encodeURIComponent(JSON.stringify([bucketMs, ...group]))).replaceAll('=', '')
 }
 
-function readCursor(cursor: string, { groupBy, bucket }: UsageQuery): Position {
+function readCursor(cursor: string, { groupBy, bucket }: ReportQuery): Position {
   try {
     const parts: unknown = JSON.parse(decodeURIComponent(atob(cursor)))
     if (Array.isArray(parts) && parts.length === groupBy.length + 1) {
@@ -149,7 +128,7 @@ function readCursor(cursor: string, { groupBy, bucket }: UsageQuery): Position {
 }
 
 /** Rows are in order of bucket, then group. */
-function firstAfter(rows: readonly UsageRow[], position: Position): number {
+function firstAfter(rows: readonly ReportRow[], position: Position): number {
   let low = 0
   let high = rows.length
   while (low < high) {

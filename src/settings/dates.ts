@@ -1,5 +1,6 @@
 // Dates, spans of time and time zones as a configuration writes them.
 
+import { isTimeZone } from '#core/zones.ts'
 import { describe, type Path } from './problems.ts'
 import type { Scope } from './scope.ts'
 
@@ -51,12 +52,4 @@ export function checkTimeZone(scope: Scope, path: Path, name: string): void {
     found: describe(name),
     allowed: 'an IANA name such as Asia/Shanghai',
   })
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).format(0) !== ''
-  } catch {
-    return false
-  }
 }

@@ -1,6 +1,7 @@
 // The shape of limits and budgets, wherever in a configuration they stand.
 
 import { z } from 'zod'
+import { organisationFinance, teamFinance } from './finance-schema.ts'
 
 const count = z.int().min(1)
 const retention = z.string().regex(/^(none|[1-9]\d{0,4}[hd])$/)
@@ -75,10 +76,11 @@ const restrictionShape = {
     .describe('An instant with its offset, or a date: its end in Shanghai.'),
 }
 
-export const organisationSchema = z.strictObject(callerShape)
+export const organisationSchema = z.strictObject({ ...callerShape, ...organisationFinance })
 
 export const teamSchema = z.strictObject({
   ...callerShape,
+  ...teamFinance,
   organisation: z.string().min(1).optional().describe('A name under organisations.'),
   ...restrictionShape,
 })

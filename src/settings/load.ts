@@ -6,6 +6,7 @@ import type { Settings } from '#core/settings.ts'
 import { readTargetData } from './data-policy.ts'
 import { readDocument } from './document.ts'
 import { type Environment, expand, Templates } from './expand.ts'
+import { readFinance } from './finance.ts'
 import { readRates } from './fx.ts'
 import { readKeys } from './keys.ts'
 import { readServed } from './limits.ts'
@@ -83,6 +84,7 @@ function compile(scope: Scope, { env, digest }: LoadInput): Settings {
     ...base,
     currency: scope.config.currency,
     unpriced: scope.config.unpriced,
+    finance: readFinance(scope),
     fx,
     providers,
     prices,

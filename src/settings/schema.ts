@@ -14,6 +14,7 @@ import {
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
 import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
+import { alertsSchema, taxSchema } from './finance-schema.ts'
 import {
   dataShape,
   keyShape,
@@ -94,6 +95,7 @@ const provider = z.strictObject({
     .describe(
       'When a client leaves: cancel aborts the call and books what came; drain reads on for the usage; estimate aborts it and books what it will be billed for. Absent: cancel where the provider is known to stop billing then, else drain.',
     ),
+  tax: taxSchema.optional().describe('Of this provider’s prices; absent: the file’s.'),
   ...dataShape,
   ...servedShape,
 })
@@ -285,6 +287,8 @@ export const configSchema = z.strictObject({
   time_zone: text
     .default(DEFAULT_TIME_ZONE)
     .describe('Whose days reports and calendar budgets go by; an IANA name.'),
+  tax: taxSchema.optional(),
+  alerts: alertsSchema.prefault({}),
   fx: named(z.union([decimal, list(rate).min(1)]))
     .default({})
     .describe(

@@ -14,6 +14,7 @@ import {
   type UsageTotals,
 } from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
+import { addValues, isByRowsOnly, NO_VALUES, valuesOf } from '#core/tariff.ts'
 import { bucketsOf } from './usage-buckets.ts'
 import { HOUR_MS } from './usage-hours.ts'
 
@@ -116,6 +117,7 @@ export function addInto(sum: RunningTotals, totals: UsageTotals): void {
   sum.discountNano = (sum.discountNano + totals.discountNano) as Nano
   sum.freeQuotaNano = (sum.freeQuotaNano + totals.freeQuotaNano) as Nano
   sum.packageNano = (sum.packageNano + totals.packageNano) as Nano
+  if (totals.values !== undefined) sum.values = addValues(sum.values ?? NO_VALUES, totals.values)
 }
 
 /** A text that is equal for equal series, whatever the order of their tags. */
@@ -148,9 +150,26 @@ export function rangeHolds(range: HourRange, timeMs: number): boolean {
   return (range.fromMs === null || timeMs >= range.fromMs) && (range.toMs === null || timeMs < range.toMs)
 }
 
-/** All that a query must know of a series: what it groups by, and what it filters by. */
-export function dimensionsOf({ groupBy, where = [] }: UsageQuery): readonly UsageGroup[] {
-  return [...new Set([...groupBy, ...where.map(({ by }) => by)])]
+/** All that a query must know of a series: what it groups, filters and values by. */
+export function dimensionsOf({ groupBy, where = [], valuation }: UsageQuery): readonly UsageGroup[] {
+  const valuedBy: readonly UsageGroup[] = valuation === undefined ? [] : ['target']
+  return [...new Set([...groupBy, ...where.map(({ by }) => by), ...valuedBy])]
+}
+
+/** Whether each row must be looked at by itself, as far as there are rows. */
+export function needsRows({ valuation }: UsageQuery): boolean {
+  return valuation !== undefined && isByRowsOnly(valuation)
+}
+
+/** What an attempt or a sum of them counts, valued as the query asks. */
+export function valued(
+  { valuation }: UsageQuery,
+  { target }: Series,
+  atMs: number,
+  totals: UsageTotals,
+): UsageTotals {
+  if (valuation === undefined || totals.values !== undefined) return totals
+  return { ...totals, values: valuesOf(valuation, target, atMs, totals) }
 }
 
 /** Gathers counters into the rows that a query asks for. */
@@ -172,10 +191,11 @@ export class UsageReportBuilder {
    * `timeMs` is any instant of the counter's hour (of its day, where no hours are asked for).
    * @throws ReportError when counters do not know what is asked for
    */
-  add(series: UserSeries, timeMs: number, totals: UsageTotals): void {
+  add(series: UserSeries, timeMs: number, counted: UsageTotals): void {
     if (this.#needsUsers && series.user === undefined)
       throw new ReportError('unsupported', 'only rows of a SQLite ledger say whose user asked, not counters')
     if (!isMeant(series, this.#query)) return
+    const totals = valued(this.#query, series, timeMs, counted)
     const group = this.#query.groupBy.map((by) => groupValue(series, by))
     const bucketMs = this.bucketOf(timeMs)
     const name = JSON.stringify([bucketMs, group])

@@ -155,7 +155,11 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
     test('sums what is filtered by anything, whatever it is grouped by', async () => {
       const store = await openStore()
       await store.apply(batchOf(ROWS))
-      const attempts = async (by: UsageGroup, values: string[], groupBy: UsageGroup[] = []): Promise<unknown> => {
+      const attempts = async (
+        by: UsageGroup,
+        values: string[],
+        groupBy: UsageGroup[] = [],
+      ): Promise<unknown> => {
         const { rows, total } = await store.usage({ ...EVERYTHING, groupBy, where: [{ by, values }] })
         expect(rows.reduce((sum, row) => sum + row.attempts, 0)).toBe(total.attempts)
         return total.attempts

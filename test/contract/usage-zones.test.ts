@@ -24,7 +24,7 @@ const FROM_MS = Date.UTC(2026, 8, 29)
 const TO_MS = Date.UTC(2026, 10, 3)
 
 const GROUPS: readonly UsageGroup[] = ['key', 'model', 'target', 'provider', 'team', 'user', 'tag:app']
-const valueOf: Record<string, (row: AttemptRow) => string> = {
+const says: Record<string, (row: AttemptRow) => string> = {
   key: (row) => row.key,
   model: (row) => row.model,
   target: (row) => row.target,
@@ -63,10 +63,10 @@ function labelOf(atMs: number, { bucket, timeZone }: UsageQuery): string {
 function summed(rows: readonly AttemptRow[], query: UsageQuery): Map<string, [number, bigint]> {
   const sums = new Map<string, [number, bigint]>()
   for (const row of rows) {
-    if (!(query.where ?? []).every(({ by, values }) => values.includes(valueOf[by]?.(row) ?? ''))) continue
+    if (!(query.where ?? []).every(({ by, values }) => values.includes(says[by]?.(row) ?? ''))) continue
     const name = JSON.stringify([
       labelOf(row.startedAtMs, query),
-      ...query.groupBy.map((by) => valueOf[by]?.(row)),
+      ...query.groupBy.map((by) => says[by]?.(row)),
     ])
     const [attempts, nano] = sums.get(name) ?? [0, 0n]
     sums.set(name, [attempts + 1, nano + (row.cost?.amountNano ?? 0n)])
@@ -82,7 +82,11 @@ test('every bucket and the total of a report are the sums of the rows in it', as
       fc.integer({ min: FROM_MS, max: TO_MS }),
       // Around midnight somewhere.
       fc
-        .tuple(fc.nat(34), fc.constantFrom(...[0, 5.5, 5.75, -4, -3.5, 11, 10.5, 13.75]), fc.integer({ min: -900_000, max: 900_000 }))
+        .tuple(
+          fc.nat(34),
+          fc.constantFrom(...[0, 5.5, 5.75, -4, -3.5, 11, 10.5, 13.75]),
+          fc.integer({ min: -900_000, max: 900_000 }),
+        )
         .map(([day, offset, offMs]) => FROM_MS + (day * 24 - offset) * HOUR_MS + offMs),
     ),
     { minLength: 60, maxLength: 60 },
@@ -104,10 +108,7 @@ test('every bucket and the total of a report are the sums of the rows in it', as
             for (const query of asked.map((query) => ({ ...query, fromMs: null, toMs: null }))) {
               const report = await store.usage(query)
               const found = report.rows.map((row): [string, [number, bigint]] => [
-                JSON.stringify([
-                  row.bucketMs === null ? '' : labelOf(row.bucketMs, query),
-                  ...row.group,
-                ]),
+                JSON.stringify([row.bucketMs === null ? '' : labelOf(row.bucketMs, query), ...row.group]),
                 [row.attempts, row.costNano],
               ])
               const expected = summed(rows, query)

@@ -172,6 +172,13 @@ export function liveOf(
     teams: new Map(),
     keys: [],
     targetData: new Map(),
+    finance: {
+      tax: null,
+      taxOf: new Map(),
+      organisations: new Map(),
+      teams: new Map(),
+      alerts: { webhook: null, allowPrivate: false },
+    },
     served: new Map(),
     notices: [],
   }

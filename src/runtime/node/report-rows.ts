@@ -3,6 +3,7 @@
 
 import type { UsageRow, UsageTotals } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
+import type { Values } from '#core/tariff.ts'
 
 export interface PackedRows {
   readonly groups: string
@@ -10,6 +11,8 @@ export interface PackedRows {
   readonly numbers: Float64Array<ArrayBuffer>
   /** Five for each row. */
   readonly amounts: BigInt64Array<ArrayBuffer>
+  /** Of a report that has a valuation. */
+  readonly values: readonly (Values | null)[] | null
 }
 
 const NUMBERS_EACH = 9
@@ -23,7 +26,13 @@ export function packRows(rows: readonly UsageRow[]): PackedRows {
     amounts.set([costNano, discountNano, freeQuotaNano, packageNano, adjustmentNano], index * AMOUNTS_EACH)
     numbers.set(numbersOf(row), index * NUMBERS_EACH)
   }
-  return { groups: JSON.stringify(rows.map(({ group }) => group)), numbers, amounts }
+  const hasValues = rows.some((row) => row.values !== undefined)
+  return {
+    groups: JSON.stringify(rows.map(({ group }) => group)),
+    numbers,
+    amounts,
+    values: hasValues ? rows.map(({ values = null }) => values) : null,
+  }
 }
 
 function numbersOf(row: UsageRow): readonly number[] {
@@ -40,7 +49,7 @@ function numbersOf(row: UsageRow): readonly number[] {
   ]
 }
 
-export function unpackRows({ groups, numbers, amounts }: PackedRows): UsageRow[] {
+export function unpackRows({ groups, numbers, amounts, values }: PackedRows): UsageRow[] {
   const names = JSON.parse(groups) as string[][]
   return names.map((group, index) => {
     const at = index * NUMBERS_EACH
@@ -60,7 +69,13 @@ export function unpackRows({ groups, numbers, amounts }: PackedRows): UsageRow[]
       freeQuotaNano: nano(2),
       packageNano: nano(3),
       adjustmentNano: nano(4),
+      ...valuesAt(values, index),
     }
     return { ...totals, group, bucketMs: Number.isNaN(bucketMs) ? null : bucketMs }
   })
+}
+
+function valuesAt(values: PackedRows['values'], index: number): { readonly values?: Values } {
+  const own = values?.[index] ?? null
+  return own === null ? {} : { values: own }
 }

@@ -13,11 +13,13 @@ import {
   HOUR_MS,
   hasStoredDays,
   hourStartMs,
+  needsRows,
   parseSeries,
   type RunningTotals,
   type Series,
   type UsageReportBuilder,
   type UserSeries,
+  valued,
 } from '../usage-report.ts'
 import { eachWithin, type Span } from './attempt-counts.ts'
 import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
@@ -77,7 +79,8 @@ export class UsageTables {
 
   /** Where a bucket begins within an hour of UTC, the hour's rows say which is whose, as long as they are there. */
   #parts(source: UsagePart['source'], { fromMs, toMs }: Span, query: UsageQuery): readonly UsagePart[] {
-    const hours = source === 'attempts' ? [] : hoursInTwo(query, fromMs, toMs)
+    const isRows = source === 'attempts'
+    const hours = isRows ? [] : needsRows(query) ? 'all' : hoursInTwo(query, fromMs, toMs)
     if (hours.length === 0) return partsOf(source, { fromMs, toMs })
     const row = this.#prepare(sql.ROWS_FROM).get()
     const rowsFromMs = row === undefined ? 0 : number(row, 'value')
@@ -125,7 +128,8 @@ export class UsageTables {
       for (const row of rows) {
         const { series, group } = this.#seriesAt(number(row, 'series'), query)
         const users = byUser && row['users'] !== null ? (JSON.parse(text(row, 'users')) as string[]) : null
-        eachWithin(row, hourMs, span, (totals, index, startedAtMs) => {
+        eachWithin(row, hourMs, span, (counted, index, startedAtMs) => {
+          const totals = valued(query, series, startedAtMs, counted)
           const user = users?.[index] ?? null
           const atMs = isInOne ? hourMs : (builder.bucketOf(startedAtMs) ?? hourMs)
           const name = user === null ? `${atMs} ${group}` : `${atMs} ${group} ${user}`

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LedgerRow, LedgerStore } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
-import { csvOf } from '#http/admin-json.ts'
+import { csvLines } from '#http/csv.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { attemptRow, HOUR_MS, requestRow, START_MS } from '../../support/ledger-rows.ts'
 import { type Answer, admin, openApp } from './support.ts'
@@ -35,6 +35,7 @@ describe('usage', () => {
       output_tokens: 20,
       reasoning_tokens: 5,
       currency: 'CNY',
+      discount: '0',
       free_quota: '0',
       package: '0',
     }
@@ -81,6 +82,7 @@ describe('usage', () => {
         estimated_attempts: 0,
         unpriced_attempts: 1,
       },
+      time_zone: 'Asia/Shanghai',
       next_cursor: null,
     })
   })
@@ -156,6 +158,14 @@ describe('usage', () => {
     { query: 'cursor=x', param: 'cursor', found: 'x' },
     { query: 'group_by=tag:', param: 'group_by', found: 'tag:' },
     { query: 'bucket=week', param: 'bucket', found: 'week' },
+    { query: 'time_zone=Mars/Base', param: 'time_zone', found: 'Mars/Base' },
+    { query: 'from=2026-10-02&to=2026-10-01', param: 'to', found: '2026-10-01' },
+    { query: 'unit=ton', param: 'unit', found: 'ton' },
+    { query: 'numbers=wan', param: 'numbers', found: 'wan' },
+    { query: 'round=dollars', param: 'round', found: 'dollars' },
+    { query: 'baseline=nowhere/x', param: 'baseline', found: 'nowhere/x' },
+    { query: 'baseline=main', param: 'baseline', found: 'main' },
+    { query: 'teams=growth', param: 'teams', found: 'teams' },
     { query: 'from=yesterday', param: 'from', found: 'yesterday' },
     { query: 'format=xml', param: 'format', found: 'xml' },
   ])('with $query is refused for $param', async ({ query, param, found }) => {
@@ -178,19 +188,29 @@ describe('usage', () => {
 
   test('has its heads also where nothing was used', async () => {
     const answer = await ask('/admin/v1/usage?group_by=key&bucket=day&to=2020-01-01&format=csv')
-    expect(answer.text).toMatch(/^key,bucket,requests,attempts,[a-z_,]+\r\n$/)
+    expect(answer.text).toMatch(/^key,bucket,period,requests,attempts,[a-z_,]+\r\n$/)
   })
 })
 
 describe('a table', () => {
   test('quotes what would break it', () => {
-    expect(
-      csvOf(['a', 'b', 'c', 'd', 'e'], [{ a: 'x,y', b: 'say "hi"', c: 'two\r\nlines', d: null, e: 0 }]),
-    ).toBe('a,b,c,d,e\r\n"x,y","say ""hi""","two\r\nlines",,0\r\n')
+    const names = ['x,y', 'say "hi"', 'two\r\nlines', 'semi;colon', '', ' edge'].map((name) => ({ name }))
+    expect(csvLines([names, [{ number: '-0.5' }]])).toBe(
+      '"x,y","say ""hi""","two\r\nlines","semi;colon",," edge"\r\n-0.5\r\n',
+    )
   })
 
-  test.each(['=1+1', '+1', '-1', '@SUM(A1)', '\tx'])('does not let a spreadsheet compute %j', (cell) => {
-    expect(csvOf(['a'], [{ a: cell }])).toContain(`'${cell}`)
+  test.each(['=1+1', '+1', '-1', '@SUM(A1)', '\tx', '\r=1', ' =1', '＝1+1', 'a\n=1', '\u200b@x'])(
+    'does not let a spreadsheet compute %j',
+    (name) => {
+      expect(csvLines([[{ name }]])).toMatch(/^"?'/)
+    },
+  )
+
+  test('leaves plain names and negative amounts as they are', () => {
+    expect(csvLines([[{ name: 'a-b=c' }, { name: '张三@公司' }, { number: '-1.5' }]])).toBe(
+      'a-b=c,张三@公司,-1.5\r\n',
+    )
   })
 })
 
