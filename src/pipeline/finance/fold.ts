@@ -129,35 +129,39 @@ function vatsBeside(costs: readonly bigint[], nets: readonly bigint[], step: big
   const vats = costs.map((cost, index) => cost - (nets[index] ?? 0n))
   if (step === 1n) return vats
   const whole = rounded([costs.reduce(sumOf, 0n)], 1n, step)[0] ?? 0n
-  const left = whole - nets.reduce(sumOf, 0n)
-  return sharedOut(vats, left, step)
-}
-
-/** `whole`, a multiple of `step`, by the size of the parts, each a multiple of it. */
-function sharedOut(parts: readonly bigint[], whole: bigint, step: bigint): readonly bigint[] {
-  const sum = parts.reduce(sumOf, 0n)
-  if (sum === 0n) return parts.map((_, index) => (index === 0 ? whole : 0n))
-  return roundTogether(
-    parts.map((part) => part * whole),
-    sum * step,
-  ).map((count) => count * step)
+  const parts = rounded(vats, 1n, step)
+  // The cent that two roundings may be apart goes to the largest tax, of equal ones to the first.
+  const apart = whole - nets.reduce(sumOf, 0n) - parts.reduce(sumOf, 0n)
+  const largest = parts.reduce((best, part, index) => (part > (parts[best] ?? 0n) ? index : best), 0)
+  return parts.map((part, index) => (index === largest ? part + apart : part))
 }
 
 function rounded(numerators: readonly bigint[], denominator: bigint, step: bigint): readonly Nano[] {
   return roundTogether(numerators, denominator * step).map((count) => (count * step) as Nano)
 }
 
+/** Each amount by itself; cost is what is left of its total beside the corrections. */
 function centColumns(rows: readonly Row[]): readonly Partial<UsageTotals>[] {
-  const columns = namesOf(rows[0]?.totals ?? {}).flatMap((name) => {
-    const amounts = rows.map(({ totals }) => totals[name])
-    return amounts.every((amount) => typeof amount === 'bigint')
-      ? [{ name, amounts: rounded(amounts, 1n, NANO_PER_CENT) }]
-      : []
+  const inCents = (amount: (totals: UsageTotals) => bigint): readonly Nano[] =>
+    rounded(
+      rows.map(({ totals }) => amount(totals)),
+      1n,
+      NANO_PER_CENT,
+    )
+  const billed = inCents(billedOf)
+  const adjustments = inCents(({ adjustmentNano }) => adjustmentNano)
+  const between = BETWEEN.map((name) => ({ name, amounts: inCents((totals) => totals[name]) }))
+  return rows.map((_, index) => {
+    const adjustmentNano = adjustments[index] ?? NANO_ZERO
+    return {
+      costNano: ((billed[index] ?? 0n) - adjustmentNano) as Nano,
+      adjustmentNano,
+      ...Object.fromEntries(between.map(({ name, amounts }) => [name, amounts[index] ?? NANO_ZERO])),
+    }
   })
-  return rows.map((_, index) =>
-    Object.fromEntries(columns.map(({ name, amounts }) => [name, amounts[index] ?? NANO_ZERO])),
-  )
 }
+
+const BETWEEN = ['discountNano', 'freeQuotaNano', 'packageNano'] as const
 
 function totalOf(zero: UsageTotals, rows: readonly ReportRow[], columns: Columns): ReportTotals {
   const sum = rows.reduce<UsageTotals>(addTotals, zero)
