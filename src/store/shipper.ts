@@ -123,11 +123,11 @@ class ShippingLoop implements Shipper {
   async #shipOne(): Promise<'shipped' | 'empty' | 'withheld' | 'failed'> {
     const { journal, store, mayShip } = this.#options
     try {
+      const batch = journal.unshipped(this.#options.batchRowsMax ?? BATCH_ROWS_MAX)
       if (mayShip !== undefined && !(await mayShip())) {
         this.#options.onState(this.state)
         return 'withheld'
       }
-      const batch = journal.unshipped(this.#options.batchRowsMax ?? BATCH_ROWS_MAX)
       if (batch === null) return 'empty'
       await store.apply(batch)
       journal.shipped(batch)

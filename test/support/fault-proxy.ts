@@ -8,6 +8,8 @@ export interface FaultProxy {
   readonly port: number
   /** Replies that were lost so far. */
   readonly lostReplies: number
+  /** Connections that were made so far. */
+  readonly connections: number
   /** 0 to 1: of what the server sends, so much is lost, and its connection with it. */
   dropReplies(share: number): void
   /** Each piece of a reply comes so much later. */
@@ -24,10 +26,12 @@ export async function startFaultProxy(targetPort: number, seed: number): Promise
   const random = createRandom(seed)
   const sockets = new Set<Socket>()
   let lostReplies = 0
+  let connections = 0
   let dropShare = 0
   let delayMs = 0
   let isFrozen = false
   const server = createServer((client) => {
+    connections += 1
     const upstream = connect({ host: '127.0.0.1', port: targetPort })
     const cut = (): void => {
       client.resetAndDestroy()
@@ -57,6 +61,9 @@ export async function startFaultProxy(targetPort: number, seed: number): Promise
     port: typeof address === 'object' && address !== null ? address.port : 0,
     get lostReplies() {
       return lostReplies
+    },
+    get connections() {
+      return connections
     },
     dropReplies(share) {
       dropShare = share

@@ -1,8 +1,11 @@
 // A Redis Cluster on loopback: masters that share the slots, with replicas where asked, and slots that move.
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { slotOf } from '#store/redis/slots.ts'
 import { freePort, type RedisServer, sendRedisCommand, startRedis } from './redis-server.ts'
-import { slotOf } from './redis-slots.ts'
 
 const SLOTS = 16_384
 const FORM_TIMEOUT_MS = 20_000
@@ -12,11 +15,14 @@ const MIGRATED_KEYS = 100
 export interface RedisCluster {
   /** `redis-cluster://` with all masters. */
   readonly url: string
+  /** As they run now. */
   readonly masters: readonly RedisServer[]
   /** One of each master, where there are any. */
   readonly replicas: readonly RedisServer[]
   /** The master that serves the slot of this key by the plan made at the start; moves are not followed. */
   masterOf(key: string): RedisServer
+  /** Starts a master that was killed, where it was and with what it had. */
+  restart(master: RedisServer): Promise<void>
   /** Moves the slot of a key, its keys included. `between`: runs while it is half moved. */
   moveSlot(key: string, from: RedisServer, to: RedisServer, between?: () => Promise<void>): Promise<void>
   flush(): Promise<void>
@@ -30,13 +36,22 @@ export interface RedisClusterOptions {
   readonly needsAllSlots?: boolean
 }
 
+interface NodePlace {
+  readonly folder: string
+  readonly bus: number
+  readonly args: readonly string[]
+}
+
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   const count = options.masters ?? 3
-  const buses = new Map<RedisServer, number>()
+  const root = mkdtempSync(join(tmpdir(), 'sluice-cluster-'))
+  const places = new Map<number, NodePlace>()
   const start = async (): Promise<RedisServer> => {
     const bus = await freePort()
-    const server = await startRedis({ args: nodeArguments(bus, options.needsAllSlots === true) })
-    buses.set(server, bus)
+    const folder = mkdtempSync(join(root, 'node-'))
+    const place = { folder, bus, args: nodeArguments(bus, options.needsAllSlots === true) }
+    const server = await startRedis({ ...place, appendOnly: true })
+    places.set(server.port, place)
     return server
   }
   const masters = await Promise.all(Array.from({ length: count }, start))
@@ -51,18 +66,22 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     await expectOk(master, `CLUSTER SET-CONFIG-EPOCH ${index + 1}`)
   }
   for (const node of all.slice(1))
-    await expectOk(node, `CLUSTER MEET 127.0.0.1 ${first.port} ${buses.get(first)}`)
+    await expectOk(node, `CLUSTER MEET 127.0.0.1 ${first.port} ${places.get(first.port)?.bus}`)
   await untilAll(all, async (node) => {
     const info = await sendRedisCommand(node.url, 'CLUSTER INFO')
+    const nodes = await sendRedisCommand(node.url, 'CLUSTER NODES')
     return (
-      info.includes(`cluster_known_nodes:${all.length}`) && info.includes(`cluster_slots_assigned:${SLOTS}`)
+      // It learns its own address from the first that speaks to it.
+      nodes.includes(`127.0.0.1:${node.port}@`) &&
+      info.includes(`cluster_known_nodes:${all.length}`) &&
+      info.includes(`cluster_slots_assigned:${SLOTS}`)
     )
   })
-  const ids = new Map<RedisServer, string>()
-  for (const node of all) ids.set(node, lastLine(await sendRedisCommand(node.url, 'CLUSTER MYID')))
+  const ids = new Map<number, string>()
+  for (const node of all) ids.set(node.port, lastLine(await sendRedisCommand(node.url, 'CLUSTER MYID')))
   for (const [index, replica] of replicas.entries()) {
     const master = masters[index]
-    if (master !== undefined) await expectOk(replica, `CLUSTER REPLICATE ${ids.get(master)}`)
+    if (master !== undefined) await expectOk(replica, `CLUSTER REPLICATE ${ids.get(master.port)}`)
   }
   await untilAll(all, async (node) =>
     (await sendRedisCommand(node.url, 'CLUSTER INFO')).includes('cluster_state:ok'),
@@ -79,10 +98,15 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     masters,
     replicas,
     masterOf,
+    async restart(master) {
+      const place = places.get(master.port)
+      const server = await startRedis({ ...place, port: master.port, appendOnly: true })
+      masters[masters.findIndex(({ port }) => port === master.port)] = server
+    },
     async moveSlot(key, from, to, between) {
       const slot = slotOf(key)
-      await expectOk(to, `CLUSTER SETSLOT ${slot} IMPORTING ${ids.get(from)}`)
-      await expectOk(from, `CLUSTER SETSLOT ${slot} MIGRATING ${ids.get(to)}`)
+      await expectOk(to, `CLUSTER SETSLOT ${slot} IMPORTING ${ids.get(from.port)}`)
+      await expectOk(from, `CLUSTER SETSLOT ${slot} MIGRATING ${ids.get(to.port)}`)
       await between?.()
       const redis = new Redis(from.url)
       try {
@@ -95,14 +119,16 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
         redis.disconnect()
       }
       // The new owner first, so that no moment has none.
-      for (const node of [to, from, ...masters.filter((other) => other !== to && other !== from)])
-        await expectOk(node, `CLUSTER SETSLOT ${slot} NODE ${ids.get(to)}`)
+      const others = masters.filter(({ port }) => port !== to.port && port !== from.port)
+      for (const node of [to, from, ...others])
+        await expectOk(node, `CLUSTER SETSLOT ${slot} NODE ${ids.get(to.port)}`)
     },
     async flush() {
       for (const master of masters) await expectOk(master, 'FLUSHALL')
     },
     async stop() {
-      await Promise.all(all.map((node) => node.stop()))
+      await Promise.all([...masters, ...replicas].map((node) => node.kill()))
+      rmSync(root, { recursive: true, force: true })
     },
   }
 }

@@ -29,6 +29,8 @@ export interface RedisServerOptions {
   readonly folder?: string
   /** Writes every command to disk before it answers, so that a restart keeps it. */
   readonly appendOnly?: boolean
+  /** Does not wait until it has loaded its data. */
+  readonly mayLoad?: boolean
   /** More of the command line, such as `--maxmemory 2mb`. */
   readonly args?: readonly string[]
 }
@@ -38,11 +40,15 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const port = options.port ?? (await freePort())
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'sluice-redis-'))
   const persistence = options.appendOnly === true ? ['--appendonly', 'yes', '--appendfsync', 'always'] : []
-  const server = await startRedisProcess(port, [
-    ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder, '--daemonize', 'no'],
-    ...persistence,
-    ...(options.args ?? []),
-  ])
+  const server = await startRedisProcess(
+    port,
+    [
+      ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder, '--daemonize', 'no'],
+      ...persistence,
+      ...(options.args ?? []),
+    ],
+    options.mayLoad === true ? /^[+-]/ : undefined,
+  )
   return {
     ...server,
     async stop() {
@@ -53,7 +59,12 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
 }
 
 /** A redis-server told whatever it is told; `port` is where it will answer. */
-export async function startRedisProcess(port: number, args: readonly string[]): Promise<RedisServer> {
+export async function startRedisProcess(
+  port: number,
+  args: readonly string[],
+  /** To PING, by which it counts as started: one that has loaded, with or without a password. */
+  answer = /^(\+PONG|-NOAUTH)/,
+): Promise<RedisServer> {
   const binary = ensureRedis()
   const child = spawn(binary, args, { stdio: 'ignore' })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
@@ -64,7 +75,7 @@ export async function startRedisProcess(port: number, args: readonly string[]): 
     await exited
     process.removeListener('exit', killWithUs)
   }
-  await waitForAnswer(port)
+  await waitForAnswer(port, answer)
   if (child.pid === undefined) throw new Error(`${binary} did not start`)
   return {
     url: `redis://127.0.0.1:${port}`,
@@ -168,22 +179,22 @@ export function freePort(): Promise<number> {
   })
 }
 
-async function waitForAnswer(port: number): Promise<void> {
+async function waitForAnswer(port: number, answer: RegExp): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS
   while (performance.now() < deadline) {
-    if (await answers(port)) return
+    if (await answers(port, answer)) return
     await new Promise((resolve) => setTimeout(resolve, PROBE_INTERVAL_MS))
   }
   throw new Error(`redis-server did not answer on port ${port} within ${START_TIMEOUT_MS} ms`)
 }
 
-function answers(port: number): Promise<boolean> {
+function answers(port: number, answer: RegExp): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port })
     socket.once('connect', () => socket.write('PING\r\n'))
     socket.once('data', (data) => {
       socket.destroy()
-      resolve(data.toString().startsWith('+PONG'))
+      resolve(answer.test(data.toString()))
     })
     socket.once('error', () => resolve(false))
   })

@@ -7,7 +7,9 @@ import { parseRedisUrl } from '#core/store-url.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { createClient, type RedisClient } from './client.ts'
 import { isLasting, unavailable, withRefusedCommand } from './faults.ts'
+import { KEYS } from './keys.ts'
 import { SCRIPT_SHAS, SCRIPTS } from './scripts.gen.ts'
+import { slotOf, tagOf } from './slots.ts'
 
 const COMMAND_TIMEOUT_MS = 2_000
 
@@ -51,7 +53,10 @@ export class RedisConnection {
     const onError = (error: Error): void => this.#noteError(error)
     this.#client.on('error', onError)
     this.#client.on('node error', onError)
-    this.#client.on('sentinelError', onError)
+    // One of several sentinels: the others may do.
+    this.#client.on('sentinelError', (error: Error) => {
+      this.#lastError = error
+    })
     this.#client.on('ready', () => {
       this.#lastError = null
       for (const listener of this.#readyListeners) listener()
@@ -73,16 +78,19 @@ export class RedisConnection {
   }
 
   /**
-   * Runs commands on a ready connection; all of them, and the wait for the connection, within the deadline.
+   * Runs commands on a ready connection; all of them, and the wait for the connection, within the deadline. `key`: one of
+   * those that they are about, by which a cluster knows its node; by default one of the ledger.
    * @throws StoreUnavailableError for whatever goes wrong with it; what was sent may have been applied all the same
    */
   async run<Result>(
     commands: (redis: RedisClient) => Promise<Result>,
     deadlineMs: number = 2 * this.#commandTimeoutMs,
+    key: string = KEYS.rows,
   ): Promise<Result> {
     try {
       return await inTime(deadlineMs, async (isOver) => {
         await this.#ready()
+        if (this.#client instanceof Cluster) await untilServed(this.#client, key)
         // Nobody waits for it any more, and nobody would expect it to be applied.
         if (isOver()) throw late(deadlineMs)
         return commands(this.#client)
@@ -107,17 +115,21 @@ export class RedisConnection {
   ): Promise<unknown> {
     assert(keys.length === keysOf(name), `${name} takes as many keys as its name says`)
     assert(haveOneTag(keys), `the keys of ${name} lie in one slot`)
-    return this.run(async (redis) => {
-      try {
-        return await redis.evalsha(SCRIPT_SHAS[name], keys.length, ...keys, ...values)
-      } catch (error) {
-        // It was refused before it ran, so nothing was applied.
-        if (!isNoScript(error)) throw withRefusedCommand(error, SCRIPTS[name])
-      }
-      return redis.eval(SCRIPTS[name], keys.length, ...keys, ...values).catch((error: unknown) => {
-        throw withRefusedCommand(error, SCRIPTS[name])
-      })
-    }, deadlineMs)
+    return this.run(
+      async (redis) => {
+        try {
+          return await redis.evalsha(SCRIPT_SHAS[name], keys.length, ...keys, ...values)
+        } catch (error) {
+          // It was refused before it ran, so nothing was applied.
+          if (!isNoScript(error)) throw withRefusedCommand(error, SCRIPTS[name])
+        }
+        return redis.eval(SCRIPTS[name], keys.length, ...keys, ...values).catch((error: unknown) => {
+          throw withRefusedCommand(error, SCRIPTS[name])
+        })
+      },
+      deadlineMs,
+      keys[0],
+    )
   }
 
   close(): void {
@@ -182,6 +194,24 @@ export class RedisConnection {
   }
 }
 
+/** A node that is being connected refuses commands, and they would have to be sent again. */
+async function untilServed(cluster: Cluster, key: string): Promise<void> {
+  const name = cluster.slots[slotOf(key)]?.[0]
+  const node = cluster.nodes('master').find(({ options }) => `${options.host}:${options.port}` === name)
+  if (node === undefined || node.status === 'ready' || node.status === 'end') return
+  // How that ends is heard below.
+  if (node.status === 'wait') node.connect().catch(() => {})
+  await new Promise<void>((resolve) => {
+    const finish = (): void => {
+      node.off('ready', finish)
+      node.off('end', finish)
+      resolve()
+    }
+    node.once('ready', finish)
+    node.once('end', finish)
+  })
+}
+
 /** The number of keys that ends its name. */
 function keysOf(name: ScriptName): number {
   return Number(name.slice(name.lastIndexOf('-') + 1))
@@ -191,10 +221,6 @@ function keysOf(name: ScriptName): number {
 function haveOneTag(keys: readonly string[]): boolean {
   const tag = tagOf(keys[0] ?? '')
   return tag !== '' && keys.every((key) => tagOf(key) === tag)
-}
-
-function tagOf(key: string): string {
-  return /^[^{]*\{([^}]+)\}/.exec(key)?.[1] ?? ''
 }
 
 function isNoScript(error: unknown): boolean {

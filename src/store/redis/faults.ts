@@ -64,6 +64,8 @@ export function isLasting(error: unknown): boolean {
 function troubleOf(message: string): StoreTrouble {
   if (/^ERR unknown command/i.test(message)) return 'forbidden'
   if (/can't run this command|can't run @/i.test(message)) return 'forbidden'
+  if (/Last error: ERR No such master/.test(message)) return 'misconfigured'
+  if (/Last error: (NOAUTH|WRONGPASS|NOPERM)/.test(message)) return 'forbidden'
   // Redis 6 takes the first line of a script for Lua.
   if (/unexpected symbol near '#'/.test(message)) return 'unsupported'
   return PARTS.find(([part]) => message.includes(part))?.[1] ?? 'failed'
@@ -81,7 +83,11 @@ export function withRefusedCommand(error: unknown, script: string): unknown {
 }
 
 function wordsOf(trouble: StoreTrouble, message: string): string {
+  if (trouble === 'misconfigured') return 'the sentinels know no master of the name in the store URL'
   if (trouble === 'unsupported') return 'it is older than Redis 7, which is the oldest that can be used'
+  if (trouble === 'cluster_down') return 'the slot is on its way to another node'
+  if (message.startsWith('All sentinels') && trouble === 'forbidden')
+    return 'its sentinels do not accept sentinel_user and sentinel_password of the store URL'
   if (trouble === 'forbidden') return `${message.replace(/^[A-Z]+ /, '').replace(/\.$/, '')}; ${ALLOW}`
   return message
 }

@@ -18,11 +18,8 @@ export interface RedisLook {
   readonly redisAtMs: number
 }
 
-/** A node of `masters()`: each has its own configuration. */
-interface Node {
-  call(command: string, ...values: string[]): Promise<unknown>
-  readonly options: { readonly host?: string | undefined; readonly port?: number | undefined }
-}
+/** One of `masters()`: each has its own configuration. */
+type Node = ReturnType<RedisConnection['masters']>[number]
 
 const SETTINGS = ['maxmemory-policy', 'appendonly', 'save']
 
@@ -32,8 +29,8 @@ export async function lookAtRedis(connection: RedisConnection): Promise<RedisLoo
   const risks = new Map<RedisRisk, string>()
   let unseen: string | null = null
   for (const node of connection.masters()) {
-    const where = `${node.options.host ?? 'localhost'}:${node.options.port ?? ''}`
     const seen = await connection.run(() => settingsOf(node))
+    const where = placeOf(node)
     if (typeof seen === 'string') unseen ??= `${seen} on ${where}`
     else for (const [risk, found] of risksOf(seen)) risks.set(risk, `${found} on ${where}`)
   }
@@ -49,6 +46,12 @@ async function settingsOf(node: Node): Promise<ReadonlyMap<string, string> | str
     if (trouble !== 'forbidden') throw error
     return message
   }
+}
+
+/** Whom it is connected to now, for a URL may name sentinels. */
+function placeOf({ stream, options }: Node): string {
+  const socket = stream as { readonly remoteAddress?: string; readonly remotePort?: number } | undefined
+  return `${socket?.remoteAddress ?? options.host}:${socket?.remotePort ?? options.port}`
 }
 
 function risksOf(settings: ReadonlyMap<string, string>): ReadonlyMap<RedisRisk, string> {

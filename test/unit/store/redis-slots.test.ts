@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { RedisConnection, type ScriptName } from '#store/redis/connection.ts'
 import * as tables from '#store/redis/keys.ts'
 import { SCRIPTS } from '#store/redis/scripts.gen.ts'
-import { slotOf } from '../../support/redis-slots.ts'
+import { slotOf } from '#store/redis/slots.ts'
 
 const { KEYS } = tables
 
@@ -60,7 +60,7 @@ test('slots are computed as the specification of clusters has them', () => {
   expect(slotOf('foo{{bar}}zap')).toBe(slotOf('{bar'))
 })
 
-test.each(Object.keys(SCRIPTS))('all keys of one call of %s lie in one slot', (script) => {
+test.each(Object.keys(SCRIPTS))('fault 76: all keys of one call of %s lie in one slot', (script) => {
   const keysOf = CALLS[script.replace(/-\d+$/, '')]
   if (keysOf === undefined) throw new Error(`say in this test which keys ${script} is given`)
   for (const name of NAMES) {
@@ -70,11 +70,11 @@ test.each(Object.keys(SCRIPTS))('all keys of one call of %s lie in one slot', (s
   }
 })
 
-test.each(Object.entries(tables))('all keys of the table %s lie in one slot', (_, table) => {
+test.each(Object.entries(tables))('fault 76: all keys of the table %s lie in one slot', (_, table) => {
   for (const name of NAMES) expect(new Set(keysIn(table, name).map(slotOf)).size).toBeLessThanOrEqual(1)
 })
 
-test('a script is not called with keys of several slots, or without a tag', () => {
+test('fault 76: a script is not called with keys of several slots, or without a tag', () => {
   const connection = new RedisConnection({ url: 'redis://127.0.0.1:1' })
   const call = (name: ScriptName, keys: readonly string[]) => () => connection.script(name, keys, [])
   expect(call('probe-3', ['{a}:1', '{a}:2', '{b}:1'])).toThrow('one slot')
