@@ -146,10 +146,7 @@ test('a journal that was copied ships from one process at a time, and loses and 
   expect(await metric(first, 'sluice_store_instance_taken')).toBe(0)
   await first.chat()
   await eventually(async () => (await totalOf(first)) === 5, 'the first goes on shipping')
-  await eventually(
-    async () => (await metric(second, 'sluice_journal_rows')) === 2,
-    'rows of the second wait',
-  )
+  await eventually(async () => (await metric(second, 'sluice_journal_rows')) === 2, 'rows of the second wait')
   await first.close()
   await eventually(async () => (await totalOf(second)) === 6, 'the second ships when the first has ended')
   expect(second.logs.map(({ event }) => event)).toContain('instance.held')

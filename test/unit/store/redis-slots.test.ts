@@ -65,7 +65,9 @@ test.each(Object.keys(SCRIPTS))('fault 76: all keys of one call of %s lie in one
   if (keysOf === undefined) throw new Error(`say in this test which keys ${script} is given`)
   for (const name of NAMES) {
     const keys = keysOf(name)
-    expect(keys).toHaveLength(Number(/\d+$/.exec(script)?.[0]))
+    expect(keys, `say in this test which keys ${script} is given`).toHaveLength(
+      Number(/\d+$/.exec(script)?.[0]),
+    )
     expect(new Set(keys.map(slotOf)).size, keys.join(' ')).toBe(1)
   }
 })
