@@ -18,7 +18,6 @@ const LOADING_MS = 200
 /** How long a closed connection may linger; a frozen server says no goodbye. */
 const DISCONNECT_MS = 100
 const SENTINEL_TIMEOUT_MS = 500
-const SENTINEL_RECONNECT_MS = 2_000
 const SLOTS_TIMEOUT_MS = 500
 const SLOTS_REFRESH_MS = 10_000
 const REDIRECTIONS_MAX = 16
@@ -91,9 +90,6 @@ function sentinelOptions(address: RedisAddress): NodeOptions {
     ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
     sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
     sentinelRetryStrategy: reconnectMs,
-    // A master that is frozen keeps its connections; the sentinels say when another one is promoted.
-    failoverDetector: true,
-    sentinelReconnectStrategy: () => SENTINEL_RECONNECT_MS,
     // Here the check is for the role: sentinels may still name a master that has become a replica.
     enableReadyCheck: true,
     maxLoadingRetryTime: LOADING_MS,

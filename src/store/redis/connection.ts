@@ -1,14 +1,15 @@
 // The connection to Redis: fails fast, never repeats a command by itself, comes back by itself. What is said over it
 // is the business of store.ts and its neighbours; how Redis is run, that of client.ts.
 
-import { Cluster, type Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { assert } from '#core/assert.ts'
-import { parseRedisUrl } from '#core/store-url.ts'
+import { parseRedisUrl, type RedisAddress } from '#core/store-url.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { createClient, type RedisClient } from './client.ts'
 import { isLasting, unavailable, withRefusedCommand } from './faults.ts'
 import { KEYS } from './keys.ts'
 import { SCRIPT_SHAS, SCRIPTS } from './scripts.gen.ts'
+import { watchSentinels } from './sentinel-watch.ts'
 import { slotOf, tagOf } from './slots.ts'
 
 const COMMAND_TIMEOUT_MS = 2_000
@@ -37,9 +38,11 @@ export function accessRedis(access: RedisAccess): {
 
 /** One for a whole process; it connects on first use. */
 export class RedisConnection {
+  readonly #address: RedisAddress
   readonly #client: RedisClient
   readonly #commandTimeoutMs: number
   readonly #readyListeners: (() => void)[] = []
+  #stopWatching: (() => void) | null = null
   /** Shared by all that wait. */
   #opening: Promise<void> | null = null
   /** What the driver said last while it could not connect. */
@@ -49,7 +52,8 @@ export class RedisConnection {
 
   constructor(options: RedisConnectionOptions) {
     this.#commandTimeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS
-    this.#client = createClient(parseRedisUrl(options.url), this.#commandTimeoutMs)
+    this.#address = parseRedisUrl(options.url)
+    this.#client = createClient(this.#address, this.#commandTimeoutMs)
     const onError = (error: Error): void => this.#noteError(error)
     this.#client.on('error', onError)
     this.#client.on('node error', onError)
@@ -133,6 +137,7 @@ export class RedisConnection {
   }
 
   close(): void {
+    this.#stopWatching?.()
     this.#client.disconnect()
   }
 
@@ -165,6 +170,8 @@ export class RedisConnection {
     if (client.status === 'wait') {
       // Its failure is heard as an event below and by the listener of errors.
       client.connect().catch(() => {})
+      if (client instanceof Redis && this.#address.topology === 'sentinel')
+        this.#stopWatching = watchSentinels(this.#address, client)
     }
     await new Promise<void>((resolve, reject) => {
       const finish = (error: Error | null): void => {
