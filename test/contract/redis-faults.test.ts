@@ -189,7 +189,7 @@ describe('fault 74: what the server forbids is said in plain words', () => {
 
   test('the rights that it names are enough', async () => {
     const rules =
-      '~{sluice}* ~{org:* ~{provider:* ~{target:* +@read +@write +@scripting +@connection +time +info +config|get'
+      '~{sluice}* ~{org:* ~{provider:* ~{target:* +@read +@write -@dangerous +@scripting +@connection +time +info +config|get'
     await tell(`ACL SETUSER ledger on >secret ${rules}`)
     const rows = ship(`redis://ledger:secret@127.0.0.1:${server.port}`)
     expect((await lookAtRedis(rows.connection)).unseen).toBeNull()

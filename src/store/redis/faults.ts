@@ -4,7 +4,7 @@ import { type StoreTrouble, StoreUnavailableError } from '../errors.ts'
 
 /** What the commands of a connection may be refused: for the operator, who knows the user's name. */
 const ALLOW =
-  'allow its user the keys ~{sluice}* ~{org:* ~{provider:* ~{target:* and the commands +@read +@write +@scripting +@connection +time +info +config|get, and in a cluster +cluster|slots'
+  'allow its user the keys ~{sluice}* ~{org:* ~{provider:* ~{target:* and the commands +@read +@write -@dangerous +@scripting +@connection +time +info +config|get, and in a cluster +cluster|slots'
 
 /** By the first word of an error reply. */
 const CODES: Readonly<Record<string, readonly [trouble: StoreTrouble, words: string | null]>> = {
