@@ -39,6 +39,8 @@ export interface Scope {
   readonly kind: ScopeKind
   /** Name of the key, team, organisation or provider, or `PROVIDER/MODEL`. */
   readonly name: string
+  /** Whom a key or a team belongs to; absent: nobody. All limits of a tenant lie together. */
+  readonly organisation?: string
   readonly limits: Limits
   readonly budget: Budget | null
 }
@@ -68,6 +70,11 @@ export interface Refusal {
   readonly retryAfterMs: number | null
   /** When the period of a budget ends, epoch ms; null: it does not. */
   readonly resetAtMs: number | null
+  /**
+   * `lease`: what this instance was lent does not suffice, and more may be had (`Grant.refill`). `store`: the store that
+   * counts for all instances does not answer. Absent: the limit itself.
+   */
+  readonly cause?: 'lease' | 'store'
 }
 
 /** How the tightest rate of a caller stands, for `x-ratelimit-…`. */
@@ -98,6 +105,8 @@ export interface Ask {
 export interface Grant {
   /** Takes what an attempt may cost. null: taken; else nothing was. */
   begin(ask: Ask): Refusal | null
+  /** After a refusal by a lease: resolves when it is worth another `begin`, within a bound; null: it never is. */
+  refill(ask: Ask): Promise<void> | null
   /** The attempt ended: what was held becomes what was spent. Again, for the same attempt, has no effect. */
   settle(costNano: Nano, tokens: number): void
   /** The holds of an attempt that runs beside: the same request, so that rates and places count it once. */
@@ -118,6 +127,10 @@ export interface Admission {
   rates(scopes: readonly Scope[]): RateStates
   /** null: the scope has no budget. */
   budgetState(scope: Scope): BudgetState | null
+  /** Asks how scopes stand over all instances, within a deadline; what is then told is as of now. */
+  refresh(scopes: readonly Scope[]): Promise<void>
+  /** True: limits of these are kept by this instance alone for now, as the store that all share does not answer. */
+  isLocal(scopes: readonly Scope[]): boolean
   readonly state: AdmissionState
 }
 

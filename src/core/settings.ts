@@ -42,6 +42,8 @@ export interface Settings {
   readonly currency: string
   /** Of targets without a price, under a budget. */
   readonly unpriced: UnpricedRule
+  /** What becomes of limits when the store that all instances share does not answer. */
+  readonly onStoreLoss: 'lease' | 'deny'
   /** Of reports and of calendar budgets; an IANA name. */
   readonly timeZone: string
   /** For reports; nothing of it decides about a request. */

@@ -80,6 +80,10 @@ export interface Metrics {
   journalBytesUnread(bytes: number): void
   /** Counters of so many hours and days did not say what the rows say, and were made anew. */
   countersRebuilt(count: number): void
+  /** Tenants, providers and targets whose limits this instance keeps alone, as their store does not answer. */
+  limitsLocal(count: number): void
+  /** Purses of a tag were written from the ledger. */
+  pursesWritten(why: 'founded' | 'seeded' | 'healed'): void
   storeDuration(operation: string, durationMs: number): void
   settingsReloaded(atMs: number): void
   settingsReloadFailed(): void

@@ -1,4 +1,4 @@
-// How budgets and rates stand on this instance, for operators.
+// How budgets and rates stand, over all instances that share them, for operators.
 
 import type { Admission, RateState, Scope } from '#core/admission.ts'
 import { formatNano, type Nano } from '#core/money.ts'
@@ -14,6 +14,8 @@ export function scopeJson(admission: Admission, scope: Scope, currency: string):
     tpm: rateJson(tokens),
     concurrency: scope.limits.concurrency,
     budget: budgetJson(admission, scope, currency),
+    // What all instances have used was last heard before the store was lost.
+    ...(admission.isLocal([scope]) ? { limits_mode: 'local' } : {}),
   }
 }
 

@@ -37,7 +37,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   routingRoutes(app, options)
   policyRoutes(app, options)
   adjustmentRoutes(app, options)
-  app.get('/admin/v1/budgets', (context) => {
+  app.get('/admin/v1/budgets', async (context) => {
     requireAdmin(context, options)
     const { admission, keys, live } = options.deps
     const { settings } = live()
@@ -45,6 +45,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
     const ids = new Map(scopesOf(settings, keys).map((scope) => [scope.id, scope]))
     const sorted = [...ids.keys()].filter((id) => id > after).sort()
     const page = sorted.slice(0, readLimit(context)).flatMap((id) => ids.get(id) ?? [])
+    await admission.refresh(page)
     return context.json({
       data: page.map((scope) => scopeJson(admission, scope, settings.currency)),
       next_cursor: page.length < sorted.length ? (page.at(-1)?.id ?? null) : null,

@@ -2,7 +2,6 @@
 // targets without limits pass untouched.
 
 import type { Refusal, Scope } from '#core/admission.ts'
-import { assert } from '#core/assert.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { AttemptRow } from '#core/ledger.ts'
 import { formatNano, NANO_ZERO, type Nano } from '#core/money.ts'
@@ -21,6 +20,8 @@ export interface Refused {
   readonly detail: string
   /** Another target would be refused as well. */
   readonly isFinal: boolean
+  /** Resolves when the same attempt is worth asking for again; null: it is not. */
+  readonly refill: Promise<void> | null
 }
 
 /** An attempt that was let in. */
@@ -56,16 +57,20 @@ export function admitAttempt(
   if (held.kind === 'excluded') return { refused: excluded(call, facts, held) }
   lane.grant ??= deps.admission.open(exchange.id, callerScopes)
   const untilMs = leaseEndMs(atMs, policy)
-  const refusal = lane.grant.begin({ targetScopes, claim: held.claim, atMs, untilMs })
+  const ask = { targetScopes, claim: held.claim, atMs, untilMs }
+  const refusal = lane.grant.begin(ask)
   exchange.limitHeaders = rateHeaders(deps, callerScopes)
+  if (deps.admission.isLocal(scopes))
+    exchange.limitHeaders = { ...exchange.limitHeaders, 'x-sluice-limits-mode': 'local' }
   deps.metrics.admission(deps.admission.state)
   if (refusal === null) {
     lane.held = held.money
     exchange.limitHeaders = { ...exchange.limitHeaders, ...boundHeader(held.maxTokens) }
     return { call: held.call, atMs, refused: null }
   }
-  deps.metrics.admissionRefused(`${refusal.scope.kind}_${refusal.limit}`)
-  return { refused: refusedBy(refusal, exchange.live.settings.currency, callerScopes) }
+  const refill = refusal.cause === 'lease' ? lane.grant.refill(ask) : null
+  if (refill === null) deps.metrics.admissionRefused(`${refusal.scope.kind}_${refusal.limit}`)
+  return { refused: { ...refusedBy(refusal, exchange.live.settings.currency, callerScopes), refill } }
 }
 
 function leaseEndMs(fromMs: number, policy: PolicySettings): number {
@@ -147,10 +152,14 @@ function excluded(call: Call, facts: TargetFacts, held: Extract<Held, { kind: 'e
   const { reason, detail } = held
   const message = `no target of "${call.model}" can be asked under this budget (${facts.target.id}: ${detail})`
   const error = new GatewayError('no_target', message, { shouldRetry: false })
-  return { error, reason, detail, isFinal: false }
+  return { error, reason, detail, isFinal: false, refill: null }
 }
 
-function refusedBy(refusal: Refusal, currency: string, callerScopes: readonly Scope[]): Refused {
+function refusedBy(
+  refusal: Refusal,
+  currency: string,
+  callerScopes: readonly Scope[],
+): Omit<Refused, 'refill'> {
   const { scope, limit } = refusal
   const isCaller = callerScopes.includes(scope)
   const detail = `${scope.kind} "${scope.name}": ${stateText(refusal, currency)}`
@@ -167,10 +176,14 @@ function refusedBy(refusal: Refusal, currency: string, callerScopes: readonly Sc
 }
 
 function refusalError(refusal: Refusal, detail: string): GatewayError {
-  const { limit, used, retryAfterMs } = refusal
-  if (used === null) {
-    const message = `what was spent of the budget is not known yet (${detail})`
+  const { limit, used, retryAfterMs, cause } = refusal
+  if (cause === 'store') {
+    const message = `the store that counts limits for all instances does not answer, and this one may let no more in (${detail})`
     return new GatewayError('store_unavailable', message, { retryAfterMs })
+  }
+  if (used === null) {
+    const what = limit === 'budget' ? 'what was spent of the budget' : 'how the limit stands'
+    return new GatewayError('store_unavailable', `${what} is not known yet (${detail})`, { retryAfterMs })
   }
   if (limit === 'budget') {
     return new GatewayError('insufficient_quota', `the budget is used up: ${detail}`, {
@@ -195,11 +208,11 @@ function stateText(refusal: Refusal, currency: string): string {
     const reset = resetAtMs === null ? '' : `; it resets at ${new Date(resetAtMs).toISOString()}`
     return `${used === null ? '?' : money(used)} of ${money(allowed)} ${currency} spent, ${money(held)} held, ${money(asked)} needed${reset}`
   }
-  assert(used !== null, 'only what was spent may be unknown')
+  const known = used ?? '?'
   const wait = retryAfterMs === null ? '' : `; there is room in ${Math.ceil(retryAfterMs / 1000)} s`
-  if (limit === 'concurrency') return `${used} of ${allowed} requests run`
-  if (limit === 'rpm') return `${used} of ${allowed} requests in the last 60 s (rpm)${wait}`
-  return `${used} of ${allowed} tokens in the last 60 s (tpm), up to ${asked} needed${wait}`
+  if (limit === 'concurrency') return `${known} of ${allowed} requests run`
+  if (limit === 'rpm') return `${known} of ${allowed} requests in the last 60 s (rpm)${wait}`
+  return `${known} of ${allowed} tokens in the last 60 s (tpm), up to ${asked} needed${wait}`
 }
 
 /** As OpenAI names them. */

@@ -88,7 +88,12 @@ async function attemptAll(deps: Deps, exchange: Exchange, call: Call, plan: Plan
       await pause(deps, exchange, course.backoffMs)
       if (exchange.clientGone) return CANCELLED
     }
-    const chosen = choose(deps, exchange, plan, step.aims)
+    let chosen = choose(deps, exchange, plan, step.aims)
+    while (chosen instanceof Promise) {
+      await chosen
+      if (exchange.clientGone) return CANCELLED
+      chosen = choose(deps, exchange, plan, step.aims)
+    }
     if (chosen instanceof GatewayError) {
       if (course.failed !== null) return course.failed
       throw chosen
@@ -125,13 +130,19 @@ function nameOf({ facts, account }: Aim): string {
   return account === null ? facts.target.id : `${facts.target.id} ${account.name}`
 }
 
-/** The first that its limits and its dialect let ask; else why none does. */
-function choose(deps: Deps, exchange: Exchange, plan: Plan, aims: readonly Aim[]): Sendable | GatewayError {
+/** The first that its limits and its dialect let ask; else why none does. A promise: to be chosen again when it is over. */
+function choose(
+  deps: Deps,
+  exchange: Exchange,
+  plan: Plan,
+  aims: readonly Aim[],
+): Sendable | GatewayError | Promise<void> {
   let refused: Refused | null = null
   for (const [index, aim] of aims.entries()) {
     const { facts, call } = aim
     const admitted = admitAttempt(deps, exchange, exchange.lane, call, facts, plan.policy)
     if (admitted.refused !== null) {
+      if (admitted.refused.refill !== null) return admitted.refused.refill
       noteSkipped(exchange, facts, admitted.refused)
       // Without a bound or a price a target was never to be had; what another one lacked says more.
       if (refused === null || refused.error.code === 'no_target') refused = admitted.refused

@@ -48,7 +48,7 @@ export function readKey(
   if (team !== null) checkNamed(names, [...path, 'team'], team, names.declared.teams)
   const belongsTo = team === null ? null : (teams.get(team) ?? null)
   const organisation = belongsTo?.organisation ?? null
-  const own = readCounted(names, path, 'key', name, wanted)
+  const own = readCounted(names, path, 'key', name, wanted, organisation)
   return {
     ...together(readRestrictions(names, path, wanted), belongsTo),
     name,

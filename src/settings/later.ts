@@ -5,7 +5,6 @@ import type { Path } from './problems.ts'
 
 /** By the place they stand in; `*` is any name or index. */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
-  '': ['on_store_loss'],
   ledger: ['redis_rows', 'archive'],
 }
 

@@ -28,11 +28,13 @@ export function readCounted(
   kind: ScopeKind,
   name: string,
   wanted: Wanted,
+  organisation: string | null = null,
 ): Counted | null {
   const limits = limitsOf(wanted)
   const budget = readBudget(names, path, wanted)
   const isLimited = budget !== null || Object.values(limits).some((limit) => limit !== null)
-  return isLimited ? { id: `${kind}:${name}`, kind, name, limits, budget } : null
+  const owner = organisation === null ? {} : { organisation }
+  return isLimited ? { id: `${kind}:${name}`, kind, name, ...owner, limits, budget } : null
 }
 
 export function limitsOf({ rpm, tpm, concurrency }: Wanted): Limits {

@@ -85,6 +85,7 @@ function compile(scope: Scope, { env, digest }: LoadInput): Settings {
     currency: scope.config.currency,
     unpriced: scope.config.unpriced,
     finance: readFinance(scope),
+    onStoreLoss: scope.config.on_store_loss,
     fx,
     providers,
     prices,

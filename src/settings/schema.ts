@@ -284,6 +284,12 @@ export const configSchema = z.strictObject({
     .describe(
       'Of targets without a price, under a budget: not asked, held and charged at the dearest price known, or free of charge and marked.',
     ),
+  on_store_loss: z
+    .enum(['lease', 'deny'])
+    .default('lease')
+    .describe(
+      'Redis does not answer: what has limits goes on within what this instance was lent and a small share beyond, or gets 503.',
+    ),
   time_zone: text
     .default(DEFAULT_TIME_ZONE)
     .describe('Whose days reports and calendar budgets go by; an IANA name.'),

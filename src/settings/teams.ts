@@ -25,7 +25,7 @@ export function readTeams(
     const { organisation = null } = config
     if (organisation !== null)
       checkNamed(scope, [...path, 'organisation'], organisation, scope.declared.organisations)
-    const own = readCounted(scope, path, 'team', name, config)
+    const own = readCounted(scope, path, 'team', name, config, organisation)
     const above = organisation === null ? null : (organisations.get(organisation) ?? null)
     teams.set(name, {
       ...readRestrictions(scope, path, config),

@@ -38,6 +38,8 @@ export interface ShipperState {
 export interface ShipperOptions {
   readonly journal: ShippableJournal
   readonly store: Pick<LedgerStore, 'apply'>
+  /** Takes what a batch charges to budgets, before the store has the batch; a row that it had before it skips. */
+  readonly charges?: (batch: LedgerBatch) => Promise<void>
   readonly clock: Clock
   /** Asked before each batch and while nothing waits; false: the rows stay, as another process has this name. */
   readonly mayShip?: () => Promise<boolean>
@@ -129,6 +131,7 @@ class ShippingLoop implements Shipper {
         return 'withheld'
       }
       if (batch === null) return 'empty'
+      await this.#options.charges?.(batch)
       await store.apply(batch)
       journal.shipped(batch)
     } catch (error) {

@@ -116,6 +116,18 @@ export const METRICS = {
     help: 'Billed beyond the worst that budgets had been told of at admission, in the book currency.',
     divisor: 1e9,
   },
+  limitsLocal: {
+    name: 'sluice_limits_local',
+    type: 'gauge',
+    labels: [],
+    help: 'Tenants, providers and targets whose limits this instance keeps alone, as the shared store does not answer.',
+  },
+  pursesWritten: {
+    name: 'sluice_purses_written_total',
+    type: 'counter',
+    labels: ['why'],
+    help: 'Times that purses were written from the ledger: founded (first time or a loss), seeded (a new budget), healed (they differed).',
+  },
   requestsInFlight: {
     name: 'sluice_requests_in_flight',
     type: 'gauge',

@@ -126,6 +126,12 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
     countersRebuilt(count) {
       families.countersRebuilt.at().value += count
     },
+    limitsLocal(count) {
+      families.limitsLocal.at().value = count
+    },
+    pursesWritten(why) {
+      families.pursesWritten.at(why).value++
+    },
     storeDuration(operation, durationMs) {
       families.storeDuration.at(operation).observe(durationMs / 1000)
     },
@@ -199,6 +205,8 @@ function openFamilies(registry: Registry) {
     checkpointAge: numbers(METRICS.checkpointAge),
     journalBytesUnread: numbers(METRICS.journalBytesUnread),
     countersRebuilt: numbers(METRICS.countersRebuilt),
+    limitsLocal: numbers(METRICS.limitsLocal),
+    pursesWritten: numbers(METRICS.pursesWritten),
     storeDuration: histogram(METRICS.storeDuration),
     settingsLastReload: numbers(METRICS.settingsLastReload),
     settingsReloadFailures: numbers(METRICS.settingsReloadFailures),

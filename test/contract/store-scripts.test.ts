@@ -51,8 +51,8 @@ describe.each(scripts)('$file', ({ file, source, shebang, header, body }) => {
     }
   })
 
-  test('has at most 120 lines', () => {
-    expect(source.split('\n').length).toBeLessThanOrEqual(120)
+  test('has at most 260 lines', () => {
+    expect(source.split('\n').length).toBeLessThanOrEqual(260)
   })
 
   test('is the text that the program carries', () => {

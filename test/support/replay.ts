@@ -134,6 +134,7 @@ export function liveOf(
     secret: null,
     currency: 'CNY',
     unpriced: 'deny',
+    onStoreLoss: 'lease',
     timeZone: 'Asia/Shanghai',
     fx: new Map([
       [

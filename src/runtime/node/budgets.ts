@@ -98,7 +98,7 @@ const GROUPS: Readonly<Record<ScopeKind, UsageGroup>> = {
 }
 
 /** Asks the ledger once per period, however many purses have it. */
-class SpentReader {
+export class SpentReader {
   readonly #store: LedgerStore
   readonly #reports = new Map<string, Promise<ReadonlyMap<string, readonly DatedAmount[]>>>()
 

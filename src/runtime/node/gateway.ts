@@ -19,10 +19,9 @@ import { scopesOf } from '#pipeline/scopes.ts'
 import { BalanceBook } from '#pricing/balance-book.ts'
 import { Planner } from '#routing/planner.ts'
 import { noProviderEnabled } from '#settings/load.ts'
-import { AdmissionDesk } from '#store/admission/desk.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
+import { openAdmission } from './admission.ts'
 import { followBalances } from './balances.ts'
-import { openBudgetBooks } from './budgets.ts'
 import { keepHalfClosed } from './half-closed.ts'
 import { nodeInference, peerOf, serveInference } from './inference.ts'
 import { createKeyRing, createNodeKeys } from './keys.ts'
@@ -101,11 +100,10 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
   opened.defer(() => ledger.close())
   const upstream = createNodeUpstream()
   opened.defer(() => upstream.close())
-  const desk = new AdmissionDesk(clock)
   pepper.keep(settings.store)
   const ring = createKeyRing()
   const scopesInForce = (): readonly Scope[] => scopesOf(live.settings, ring)
-  const budgets = openBudgetBooks(desk, ledger.store, metrics, log, scopesInForce)
+  const { desk, budgets } = openAdmission({ ledger, live: () => live, scopesInForce, metrics, log })
   opened.defer(() => budgets.close())
   let onPepper = async (): Promise<void> => {
     live = await read(folders)
@@ -127,7 +125,8 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
   await budgets.seed(scopesInForce())
   const balanceReader = await followBalances(balances, ledger.balances, ledger.isShared, log)
   opened.defer(() => balanceReader.close())
-  await seedRates(desk, ledger.store, live.settings, ring, log)
+  // The windows of a fleet are where all of it sees them.
+  if (ledger.fleet === null) await seedRates(desk, ledger.store, live.settings, ring, log)
   const deps: Deps = {
     clock,
     random,

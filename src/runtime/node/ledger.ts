@@ -6,15 +6,17 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Corrections } from '#core/adjustments.ts'
-import type { BalanceUsed, Journal, LedgerStore } from '#core/ledger.ts'
+import type { BalanceUsed, Journal, LedgerBatch, LedgerStore } from '#core/ledger.ts'
 import { JOURNAL_PENDING_ROWS_MAX } from '#core/limits.ts'
 import type { Settings } from '#core/settings.ts'
 import { isRedisUrl } from '#core/store-url.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
+import type { PursePort } from '#store/admission/lease-words.ts'
 import { faultOf, type StoreFault } from '#store/fault.ts'
 import { withOwnRows } from '#store/own-rows.ts'
 import { RedisConnection } from '#store/redis/connection.ts'
 import { createRedisKeyStore } from '#store/redis/key-store.ts'
+import { createRedisPurses } from '#store/redis/purses.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
 import type { Estimate } from '#store/sqlite/recovery.ts'
@@ -34,6 +36,8 @@ const TICK_MS = 1_000
 const FLUSH_MS = 3_000
 /** Two copies of a journal go on in one epoch once in so many times; a file can be opened millions of times. */
 const EPOCH_STEP_MAX = 2 ** 29
+/** What a purse has not answered by then was lost; requests wait for a part of it. */
+const PURSE_TIMEOUT_MS = 1_000
 const JOURNAL_PATH = 'data/journal.db'
 
 export interface NodeLedger {
@@ -48,12 +52,27 @@ export interface NodeLedger {
   /** A shared store has been looked at, or is away. @throws Error when it cannot be used as it is configured */
   readonly ready: Promise<void>
   readonly corrections: Corrections
+  /** What instances that share a store need to know of each other; null: there is one instance. */
+  readonly fleet: LedgerFleet | null
   /** Books what a crash left open, as `estimate` prices it; once, before anything is read of what was spent. */
   recover(estimate: Estimate): void
   readonly describe: string
   /** What keeps rows in memory; null: nothing does. */
   readonly trouble: () => LedgerTrouble | null
   close(): Promise<void>
+}
+
+export interface LedgerFleet {
+  readonly instance: string
+  readonly epoch: number
+  readonly outbox: Pick<SqliteLedger['outbox'], 'rowsAfter' | 'lastSequence' | 'rowsWaiting'>
+  readonly purses: PursePort
+  /** By session: the last row that the ledger has. */
+  readonly marks: () => Promise<ReadonlyMap<string, number>>
+  /** Where rows are charged, before the store has them; none leaves before this is said. */
+  chargeTo(charge: (batch: LedgerBatch) => Promise<void>): void
+  /** Runs when the last rows have left, at the end. */
+  whenShipped(run: () => Promise<void>): void
 }
 
 export interface LedgerTrouble {
@@ -205,6 +224,7 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
     keys: { store: ledger.keys, secret: null },
     ready: Promise.resolve(),
     corrections: correctionsOf(ledger),
+    fleet: null,
     recover: opened.recover,
     async close() {
       clearInterval(timer)
@@ -226,10 +246,16 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     options.metrics,
     options.log,
   )
+  const purses = createRedisPurses({ url: options.url, commandTimeoutMs: PURSE_TIMEOUT_MS })
   let wasUp: boolean | null = null
+  let charge = async (_batch: LedgerBatch): Promise<void> => {
+    throw new Error('budgets are not open yet')
+  }
+  let whenShipped = async (): Promise<void> => undefined
   const shipper = createShipper({
     journal: ledger.outbox,
     store,
+    charges: (batch) => charge(batch),
     clock,
     mayShip: claim.mayShip,
     onState(state) {
@@ -248,6 +274,19 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     isShared: true,
     ready: care.ready,
     keys: { store: keys, secret: (proposed) => keys.secret(proposed) },
+    fleet: {
+      instance,
+      epoch,
+      outbox: ledger.outbox,
+      purses,
+      marks: () => store.marks(),
+      chargeTo(to) {
+        charge = to
+      },
+      whenShipped(run) {
+        whenShipped = run
+      },
+    },
     corrections: correctionsOf(ledger),
     recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
@@ -255,6 +294,8 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     async close() {
       const left = await shipper.stop(FLUSH_MS)
       if (left > 0) options.log.warn('store.rows_left', { rows: left })
+      await whenShipped()
+      purses.close()
       care.close()
       await claim.release()
       connection.close()

@@ -4,6 +4,7 @@
 import type {
   Admission,
   AdmissionState,
+  Ask,
   BudgetState,
   Claim,
   Grant,
@@ -28,6 +29,7 @@ export interface Reading {
 
 export class AdmissionDesk implements Admission {
   readonly #clock: Pick<Clock, 'nowMs' | 'monotonicMs'>
+  readonly #makeMeter: (scope: Scope) => ScopeMeter
   readonly #meters = new Map<string, ScopeMeter>()
   readonly #grants = new Set<RequestGrant>()
   #heldNano = 0n
@@ -36,8 +38,12 @@ export class AdmissionDesk implements Admission {
   #overrunNano = 0n
   #nextSweepMs = 0
 
-  constructor(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>) {
+  constructor(
+    clock: Pick<Clock, 'nowMs' | 'monotonicMs'>,
+    makeMeter: (scope: Scope) => ScopeMeter = () => new ScopeMeter(),
+  ) {
     this.#clock = clock
+    this.#makeMeter = makeMeter
   }
 
   open(owner: string, callerScopes: readonly Scope[]): Grant {
@@ -53,8 +59,7 @@ export class AdmissionDesk implements Admission {
     let least: bigint | null = null
     for (const scope of scopes) {
       if (scope.budget === null) continue
-      const meter = this.meterOf(scope)
-      const left = scope.budget.amountNano - meter.purse(scope.budget, nowMs).spent(nowMs) - meter.heldNano
+      const left = this.meterOf(scope).leftNano(scope.budget, nowMs)
       if (least === null || left < least) least = left
     }
     return least
@@ -89,7 +94,7 @@ export class AdmissionDesk implements Admission {
   unseeded(scopes: Iterable<Scope>): readonly Scope[] {
     const { nowMs } = this.now()
     return [...scopes].filter(
-      ({ id, budget }) => budget !== null && !this.#meterAt(id).purse(budget, nowMs).isSeeded,
+      (scope) => scope.budget !== null && !this.meterOf(scope).purse(scope.budget, nowMs).isSeeded,
     )
   }
 
@@ -119,16 +124,16 @@ export class AdmissionDesk implements Admission {
 
   budgetState(scope: Scope): BudgetState | null {
     if (scope.budget === null) return null
-    const { nowMs } = this.now()
-    const meter = this.meterOf(scope)
-    const purse = meter.purse(scope.budget, nowMs)
-    return {
-      scope,
-      spentNano: purse.isSeeded ? purse.spent(nowMs) : null,
-      heldNano: meter.heldNano,
-      overshootNano: meter.overshootNano,
-      resetAtMs: purse.resetAtMs(nowMs),
-    }
+    return this.meterOf(scope).budgetState(scope, scope.budget, this.now().nowMs)
+  }
+
+  /** All of it is known here. */
+  refresh(_scopes: readonly Scope[]): Promise<void> {
+    return Promise.resolve()
+  }
+
+  isLocal(_scopes: readonly Scope[]): boolean {
+    return false
   }
 
   /** Forgets scopes that the configuration no longer has, once nothing runs in them. */
@@ -149,7 +154,17 @@ export class AdmissionDesk implements Admission {
   }
 
   meterOf(scope: Scope): ScopeMeter {
-    return this.#meterAt(scope.id)
+    let meter = this.#meters.get(scope.id)
+    if (meter === undefined) {
+      meter = this.#makeMeter(scope)
+      this.#meters.set(scope.id, meter)
+    }
+    return meter
+  }
+
+  /** Everything is here, so there is nothing to wait for. `sinceMs`: the request has waited from then on. */
+  refill(_callers: readonly Scope[], _ask: Ask, _isFirst: boolean, _sinceMs: number): Promise<void> | null {
+    return null
   }
 
   checkAll(scopes: readonly Scope[], claim: Claim, asRequest: boolean, now: Moment): Refusal | null {
@@ -188,15 +203,6 @@ export class AdmissionDesk implements Admission {
 
   closed(grant: RequestGrant): void {
     this.#grants.delete(grant)
-  }
-
-  #meterAt(id: string): ScopeMeter {
-    let meter = this.#meters.get(id)
-    if (meter === undefined) {
-      meter = new ScopeMeter()
-      this.#meters.set(id, meter)
-    }
-    return meter
   }
 
   /** Holds whose time is over come free: their owner has not come back. */

@@ -25,6 +25,8 @@ export class RequestGrant implements Grant {
   /** Of an attempt whose hold has expired before its end. */
   #late: Running | null = null
   #untilMs = 0
+  /** On the steady clock; null: it has not waited. */
+  #waitsSinceMs: number | null = null
 
   constructor(
     desk: AdmissionDesk,
@@ -62,8 +64,14 @@ export class RequestGrant implements Grant {
     )
     this.#running = { claim: ask.claim, atMs: ask.atMs, taken, targets }
     this.#late = null
+    this.#waitsSinceMs = null
     this.#desk.opened(this, ask.claim)
     return null
+  }
+
+  refill(ask: Ask): Promise<void> | null {
+    this.#waitsSinceMs ??= this.#desk.now().tickMs
+    return this.#desk.refill(this.#callers, ask, this.#entered === null, this.#waitsSinceMs)
   }
 
   settle(costNano: Nano, tokens: number): void {
@@ -106,9 +114,9 @@ export class RequestGrant implements Grant {
 
   #release(running: Running, tokens: number): void {
     const { claim } = running
-    for (const { meter, hasBudget, bucket } of running.taken) {
-      if (hasBudget) meter.release(claim)
-      meter.correctTokens(bucket, tokens - claim.tokens)
+    for (const taken of running.taken) {
+      if (taken.hasBudget) taken.meter.release(claim)
+      taken.meter.correctTokens(taken, tokens - claim.tokens)
     }
     for (const meter of running.targets) meter.leave()
     this.#desk.released(claim)

@@ -1,7 +1,7 @@
 // All that one scope has used: its rates, what runs, its purse. Checking and taking are apart, so that many scopes
 // can be checked before anything is taken of any.
 
-import type { Budget, Claim, LimitKind, RateState, Refusal, Scope } from '#core/admission.ts'
+import type { Budget, BudgetState, Claim, LimitKind, RateState, Refusal, Scope } from '#core/admission.ts'
 import { assert } from '#core/assert.ts'
 import { BudgetMeter } from './budget-meter.ts'
 import { periodText } from './periods.ts'
@@ -14,7 +14,7 @@ export interface Moment {
 }
 
 /** Room that is held, not used up, may come free at any moment. */
-const HELD_RETRY_MS = 1_000
+export const HELD_RETRY_MS = 1_000
 
 export class ScopeMeter {
   readonly #requests = new RateWindow()
@@ -56,6 +56,22 @@ export class ScopeMeter {
     return purse
   }
 
+  /** What may still be claimed. */
+  leftNano(budget: Budget, nowMs: number): bigint {
+    return budget.amountNano - this.purse(budget, nowMs).spent(nowMs) - this.#heldNano
+  }
+
+  budgetState(scope: Scope, budget: Budget, nowMs: number): BudgetState {
+    const purse = this.purse(budget, nowMs)
+    return {
+      scope,
+      spentNano: purse.isSeeded ? purse.spent(nowMs) : null,
+      heldNano: this.#heldNano,
+      overshootNano: this.#overshootNano,
+      resetAtMs: purse.resetAtMs(nowMs),
+    }
+  }
+
   /** Forgets purses of other periods than this. */
   keepPurse(budget: Budget | null): void {
     const kept = budget === null ? null : periodText(budget.period)
@@ -75,12 +91,12 @@ export class ScopeMeter {
   #checkRequest(scope: Scope, now: Moment): Refusal | null {
     const { concurrency, rpm } = scope.limits
     if (concurrency !== null && this.#running >= concurrency) {
-      return refusal(scope, 'concurrency', concurrency, this.#running, 1, HELD_RETRY_MS)
+      return refusalOf(scope, 'concurrency', concurrency, this.#running, 1, HELD_RETRY_MS)
     }
     if (rpm === null) return null
     const used = this.#requests.used(now.tickMs)
     if (used + 1 <= rpm) return null
-    return refusal(scope, 'rpm', rpm, used, 1, this.#requests.waitMs(1, rpm, now.tickMs))
+    return refusalOf(scope, 'rpm', rpm, used, 1, this.#requests.waitMs(1, rpm, now.tickMs))
   }
 
   #checkTokens(scope: Scope, claim: Claim, now: Moment): Refusal | null {
@@ -89,7 +105,7 @@ export class ScopeMeter {
     const used = this.#tokens.used(now.tickMs)
     if (used + claim.tokens <= tpm) return null
     const waitMs = this.#tokens.waitMs(claim.tokens, tpm, now.tickMs)
-    return refusal(scope, 'tpm', tpm, used, claim.tokens, waitMs)
+    return refusalOf(scope, 'tpm', tpm, used, claim.tokens, waitMs)
   }
 
   #checkBudget(scope: Scope, claim: Claim, now: Moment): Refusal | null {
@@ -146,7 +162,7 @@ export class ScopeMeter {
   }
 
   /** Tokens are booked at their admission; more than was claimed counts too. */
-  correctTokens(bucket: number | null, difference: number): void {
+  correctTokens({ bucket }: Taken, difference: number): void {
     if (bucket !== null) this.#tokens.correct(bucket, difference)
   }
 
@@ -154,6 +170,11 @@ export class ScopeMeter {
     this.#charges++
     this.#lastChargeMs = now.tickMs
     for (const purse of this.#purses.values()) purse.charge(amountNano, atMs, now.nowMs)
+  }
+
+  /** Of this instance, in the last 60 seconds. */
+  ownRates(tickMs: number): { readonly requests: number; readonly tokens: number } {
+    return { requests: this.#requests.used(tickMs), tokens: this.#tokens.used(tickMs) }
   }
 
   requestRate(limit: number, now: Moment): RateState {
@@ -178,7 +199,7 @@ function rateOf(window: RateWindow, limit: number, tickMs: number): RateState {
   return { limit, remaining: Math.max(0, limit - used), resetMs: window.emptyMs(tickMs) }
 }
 
-function refusal(
+export function refusalOf(
   scope: Scope,
   limit: LimitKind,
   allowed: number,

@@ -52,3 +52,25 @@ export const KEYS = {
   /** String: the pepper of digests where no instance was told one. No TTL. Set once. */
   secret: `${TAG}:secret`,
 } as const
+
+/**
+ * Keys of the purses of one tag (`org:NAME`, `provider:NAME`, `target:PROVIDER/MODEL`), in a slot of their own. None has a
+ * TTL: what they hold goes with its scopes, sessions and windows. Written by lease, charge and found.
+ */
+export const PURSE_KEYS = (tag: string) =>
+  ({
+    /** Hash: life, what was spent and is lent of each scope. */
+    purse: `{${tag}}:purse`,
+    /** Hash: session, kind and scope → lent. */
+    lent: `{${tag}}:lent`,
+    /** Sorted set, all scores 0: the fields of `lent`. */
+    index: `{${tag}}:index`,
+    /** Sorted set: session by its last word. */
+    seen: `{${tag}}:seen`,
+    /** Hash: session → its last sequence and the answer. */
+    answers: `{${tag}}:answers`,
+    /** Hash: rates and rolling budgets, in rings of buckets. */
+    windows: `{${tag}}:windows`,
+    /** Hash: session → the last row applied. */
+    marks: `{${tag}}:marks`,
+  }) as const

@@ -39,8 +39,13 @@ export type RedisStoreOptions = RedisAccess & {
   readonly rowsMax?: number
 }
 
+export interface RedisLedgerStore extends LedgerStore {
+  /** By instance, ':' and epoch: the last row that was applied. */
+  marks(): Promise<ReadonlyMap<string, number>>
+}
+
 /** Connects on first use. All methods throw StoreUnavailableError when Redis does not answer in time. */
-export function createRedisStore(options: RedisStoreOptions): LedgerStore {
+export function createRedisStore(options: RedisStoreOptions): RedisLedgerStore {
   return new RedisStore(options)
 }
 
@@ -53,7 +58,7 @@ interface Run {
 
 type Entry = [id: string, fields: string[]]
 
-class RedisStore implements LedgerStore {
+class RedisStore implements RedisLedgerStore {
   readonly #connection: RedisConnection
   readonly #close: () => void
   readonly #rowsMax: number
@@ -144,6 +149,23 @@ class RedisStore implements LedgerStore {
 
   async adjustments(query: AdjustmentQuery): Promise<AdjustmentPage> {
     return readAdjustments(this.#connection, query)
+  }
+
+  async marks(): Promise<ReadonlyMap<string, number>> {
+    const marks = new Map<string, number>()
+    let cursor = '0'
+    do {
+      const [next, keys] = await this.#connection.run((redis) =>
+        redis.scan(cursor, 'MATCH', KEYS.applied('*'), 'COUNT', 1_000),
+      )
+      for (const key of keys) {
+        const epochs = await this.#connection.run((redis) => redis.hgetall(key))
+        const instance = key.slice(KEYS.applied('').length)
+        for (const [epoch, last] of Object.entries(epochs)) marks.set(`${instance}:${epoch}`, Number(last))
+      }
+      cursor = next
+    } while (cursor !== '0')
+    return marks
   }
 
   async close(): Promise<void> {

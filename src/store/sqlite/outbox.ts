@@ -25,6 +25,7 @@ export class LedgerOutbox implements ShippableJournal {
   readonly #book: LedgerBook
   readonly #journal: SqliteJournal
   readonly #waiting: SqlStatement
+  readonly #after: SqlStatement
   readonly #oldest: SqlStatement
   readonly #shipped: SqlStatement
   readonly #setShipped: SqlStatement
@@ -42,6 +43,11 @@ export class LedgerOutbox implements ShippableJournal {
       ORDER BY sequence LIMIT ?2`)
     this.#oldest = driver.prepare(`SELECT sequence, written_at_ms FROM request WHERE sequence > ?1
       UNION ALL SELECT sequence, written_at_ms FROM adjustment WHERE sequence > ?1 ORDER BY sequence LIMIT 1`)
+    // From the request on that the sequence lies in; none has as many rows.
+    this.#after = driver.prepare(`SELECT sequence, epoch, id, time_ms, text, 0 AS adjusts FROM request
+      WHERE sequence > ?2 - 64 AND epoch = ?1 AND sequence + rows - 1 > ?2
+      UNION ALL SELECT sequence, epoch, id, time_ms, text, 1 FROM adjustment WHERE sequence > ?2 AND epoch = ?1
+      ORDER BY sequence LIMIT ?3`)
     this.#shipped = driver.prepare(
       "SELECT CAST(value AS INTEGER) AS value FROM meta WHERE name = 'shipped_sequence'",
     )
@@ -68,7 +74,21 @@ export class LedgerOutbox implements ShippableJournal {
   /** Whole requests, of which at least one; so a batch may hold a few rows more than asked for. */
   unshipped(rowsMax: number): LedgerBatch | null {
     this.#journal.flush()
-    const found = this.#waiting.all(this.#shippedSequence(), rowsMax)
+    return this.#batchOf(this.#waiting.all(this.#shippedSequence(), rowsMax), rowsMax)
+  }
+
+  /** Rows of an epoch behind a sequence, told before or not; those of the request that it lies in are all among them. */
+  rowsAfter(epoch: number, sequence: number, rowsMax: number): LedgerBatch | null {
+    this.#journal.flush()
+    return this.#batchOf(this.#after.all(epoch, sequence, rowsMax), rowsMax)
+  }
+
+  /** The sequence of the last row that there is. */
+  get lastSequence(): number {
+    return this.#shippedSequence() + this.rowsWaiting
+  }
+
+  #batchOf(found: ReturnType<SqlStatement['all']>, rowsMax: number): LedgerBatch | null {
     const first = found[0]
     if (first === undefined) return null
     const epoch = number(first, 'epoch')

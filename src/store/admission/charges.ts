@@ -1,0 +1,253 @@
+// What rows cost, told to the purses of their scopes: in order, each row once in effect. A purse that has lost what it
+// was told is told again from the journal.
+
+import type { Budget, Scope } from '#core/admission.ts'
+import type { AttemptRow, LedgerBatch } from '#core/ledger.ts'
+import type { LeaseLine } from './lease-line.ts'
+import { type ChargeAsk, type ChargeItem, tagOf } from './lease-words.ts'
+import type { LentMeter } from './lent-meter.ts'
+import { ringOf, startText } from './lent-money.ts'
+import { periodAt, periodText } from './periods.ts'
+
+/** Rows read again at a time. */
+const AGAIN_ROWS_MAX = 200
+
+/** The journal, for rows that were told before. */
+export interface ToldRows {
+  /** Rows of an epoch behind a sequence, from the beginning of a request on; null: there are none. */
+  rowsAfter(epoch: number, sequence: number, rowsMax: number): LedgerBatch | null
+}
+
+export interface ChargeOptions {
+  readonly journal: ToldRows
+  /** Of this process; older ones were lent nothing any more. */
+  readonly epoch: number
+  /** By id, those in force that have a budget. */
+  readonly budgets: () => ReadonlyMap<string, Scope>
+  readonly lineOf: (tag: string) => LeaseLine
+  readonly meterOf: (scope: Scope) => LentMeter
+  /** Somebody must say what was spent in this tag. False: it cannot be said for now. */
+  readonly found: (tag: string) => Promise<boolean>
+  /** Rows that are to be told again and are no longer there. */
+  readonly onMissing: (tag: string, rows: number) => void
+}
+
+interface Unanswered {
+  readonly ask: ChargeAsk
+  readonly draws: ReadonlyMap<LentMeter, bigint>
+}
+
+interface Told {
+  readonly sequence: number
+  readonly row: AttemptRow
+  readonly scopes: readonly Scope[]
+}
+
+export class ChargeSender {
+  readonly #options: ChargeOptions
+  /** By tag: sent, and not answered. */
+  readonly #unanswered = new Map<string, Unanswered>()
+  /** By tag: rows of this epoch up to here have left the lease. */
+  readonly #drawn = new Map<string, number>()
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(options: ChargeOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when every purse that these rows concern has them. @throws when one cannot be told for now */
+  tell(batch: LedgerBatch): Promise<void> {
+    return this.#inTurn(() => this.#tell(batch))
+  }
+
+  /** A tag has told a mark below what was believed. */
+  tellAgain(line: LeaseLine, session: string, mark: number): Promise<void> {
+    return this.#inTurn(() => this.#again(line, session, mark, Number.POSITIVE_INFINITY))
+  }
+
+  async #tell(batch: LedgerBatch): Promise<void> {
+    const session = sessionOf(batch.instance, batch.epoch)
+    const last = lastOf(batch)
+    const byTag = this.#byTag(batch)
+    // Each tag by itself: what one misses holds up the batch, not the others.
+    const results = await Promise.allSettled(
+      Array.from(byTag, async ([tag, rows]) => {
+        const line = this.#options.lineOf(tag)
+        await this.#finish(tag, line, session)
+        await this.#say(line, session, batch.epoch, rows, batch.firstSequence - 1, last)
+      }),
+    )
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    if (batch.epoch !== this.#options.epoch) return
+    for (const tag of this.#tags()) this.#options.lineOf(tag).looked(last)
+  }
+
+  /** What was sent and not answered is sent again as it was. */
+  async #finish(tag: string, line: LeaseLine, session: string): Promise<void> {
+    const unanswered = this.#unanswered.get(tag)
+    if (unanswered === undefined) return
+    await this.#send(line, unanswered, session)
+  }
+
+  async #say(
+    line: LeaseLine,
+    session: string,
+    epoch: number,
+    rows: readonly Told[],
+    before: number,
+    last: number,
+  ): Promise<void> {
+    for (;;) {
+      const mark = line.mark(session)
+      const fresh = rows.filter(({ sequence }) => mark === undefined || sequence > mark)
+      if (fresh.length === 0) return
+      const previous = mark ?? before
+      const sent = this.#message(line.tag, session, epoch, fresh, previous, last, mark === undefined)
+      const gap = await this.#send(line, sent, session)
+      if (gap === null) return
+      await this.#again(line, session, gap, before)
+    }
+  }
+
+  /** Rows behind a mark up to `until`, told from the journal. */
+  async #again(line: LeaseLine, session: string, from: number, until: number): Promise<void> {
+    const epoch = Number(session.slice(session.lastIndexOf(':') + 1))
+    let mark = from
+    while (mark < until) {
+      const batch = this.#options.journal.rowsAfter(epoch, mark, AGAIN_ROWS_MAX)
+      if (batch === null) return
+      if (batch.firstSequence > mark + 1 && mark > 0)
+        this.#options.onMissing(line.tag, batch.firstSequence - mark - 1)
+      const last = Math.min(until, lastOf(batch))
+      const rows = (this.#byTag(batch).get(line.tag) ?? []).filter(
+        ({ sequence }) => sequence > mark && sequence <= last,
+      )
+      if (rows.length > 0) {
+        const previous = line.mark(session) ?? mark
+        const sent = this.#message(line.tag, session, epoch, rows, previous, last, false)
+        if ((await this.#send(line, sent, session)) !== null) return
+      }
+      mark = last
+    }
+  }
+
+  /** null: the tag has it; else its mark, which is below what was believed. @throws when it is not told */
+  async #send(line: LeaseLine, sent: Unanswered, session: string): Promise<number | null> {
+    const { tag } = line
+    this.#unanswered.set(tag, sent)
+    const reply = await line.charge(sent.ask)
+    this.#unanswered.delete(tag)
+    if (reply.outcome === 'unfounded') {
+      await this.#options.found(tag)
+      throw new Error(`what was spent in ${tag} is being read`)
+    }
+    if (reply.outcome === 'gap') return sent.ask.session === session ? reply.mark : null
+    for (const [meter, amountNano] of sent.draws) meter.money.drawn(amountNano)
+    if (sent.draws.size > 0) this.#drawn.set(tag, sent.ask.last)
+    return null
+  }
+
+  #message(
+    tag: string,
+    session: string,
+    epoch: number,
+    rows: readonly Told[],
+    previous: number,
+    last: number,
+    isFirst: boolean,
+  ): Unanswered {
+    const sums = new Map<string, { readonly item: ChargeItem; nano: bigint }>()
+    const draws = new Map<LentMeter, bigint>()
+    const drawnUpTo = this.#drawn.get(tag) ?? 0
+    for (const { sequence, row, scopes } of rows) {
+      const costNano = row.cost?.amountNano ?? 0n
+      // What a crash had left open was held by another process.
+      const leavesLease =
+        epoch === this.#options.epoch && sequence > drawnUpTo && row.usageSource !== 'recovered'
+      for (const scope of scopes) {
+        const { budget } = scope
+        if (budget === null) continue
+        const item = itemOf(scope, budget, row.startedAtMs)
+        const name = `${item[2]} ${scope.id}`
+        const sum = sums.get(name) ?? { item, nano: 0n }
+        sum.nano += costNano
+        sums.set(name, sum)
+        if (!leavesLease) continue
+        const meter = this.#options.meterOf(scope)
+        draws.set(meter, (draws.get(meter) ?? 0n) + costNano)
+      }
+    }
+    for (const [meter, amountNano] of draws) draws.set(meter, meter.money.drawOf(amountNano))
+    return {
+      ask: {
+        session,
+        previous,
+        last,
+        isFirst,
+        charges: Array.from(sums.values(), ({ item, nano }) => withNano(item, nano)),
+        draws: Array.from(draws, ([meter, nano]) => [meter.scope.id, String(nano)] as const),
+      },
+      draws,
+    }
+  }
+
+  /** Attempts of a batch by the tags whose budgets they count in. */
+  #byTag(batch: LedgerBatch): ReadonlyMap<string, Told[]> {
+    const budgets = this.#options.budgets()
+    const byTag = new Map<string, Told[]>()
+    if (budgets.size === 0) return byTag
+    for (const [index, entry] of batch.rows.entries()) {
+      if (entry.kind !== 'attempt') continue
+      const scopes = scopesOfRow(entry.row, budgets)
+      const sequence = batch.firstSequence + index
+      for (const tag of new Set(scopes.map(tagOf))) {
+        const told = byTag.get(tag) ?? []
+        if (told.length === 0) byTag.set(tag, told)
+        told.push({ sequence, row: entry.row, scopes: scopes.filter((scope) => tagOf(scope) === tag) })
+      }
+    }
+    return byTag
+  }
+
+  #tags(): ReadonlySet<string> {
+    return new Set(Array.from(this.#options.budgets().values(), tagOf))
+  }
+
+  #inTurn<Result>(tell: () => Promise<Result>): Promise<Result> {
+    const next = this.#turn.then(tell, tell)
+    this.#turn = next.catch(() => undefined)
+    return next
+  }
+}
+
+export function sessionOf(instance: string, epoch: number): string {
+  return `${instance}:${epoch}`
+}
+
+/** As the ledger groups them: key, team and organisation by its tags, target and its provider. */
+function scopesOfRow(row: AttemptRow, budgets: ReadonlyMap<string, Scope>): readonly Scope[] {
+  const { team, organisation } = row.tags
+  const ids = [
+    `key:${row.key}`,
+    ...(team === undefined ? [] : [`team:${team}`]),
+    ...(organisation === undefined ? [] : [`organisation:${organisation}`]),
+    `provider:${row.target.slice(0, Math.max(0, row.target.indexOf('/')))}`,
+    `target:${row.target}`,
+  ]
+  return ids.flatMap((id) => budgets.get(id) ?? [])
+}
+
+function itemOf(scope: Scope, budget: Budget, atMs: number): ChargeItem {
+  const { width, length } = ringOf(budget)
+  const from = width > 0 ? String(Math.floor(atMs / width)) : startText(periodAt(budget.period, atMs).startMs)
+  return [scope.id, periodText(budget.period), from, '0', width, length]
+}
+
+function withNano([scope, period, from, , width, length]: ChargeItem, nano: bigint): ChargeItem {
+  return [scope, period, from, String(nano), width, length]
+}
+
+function lastOf({ firstSequence, rows }: LedgerBatch): number {
+  return firstSequence + rows.length - 1
+}

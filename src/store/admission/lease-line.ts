@@ -1,0 +1,303 @@
+// What one instance and one tag of the fleet have to say to each other: one call at a time, each answered before the next.
+// Requests wait for a call within a deadline; a store that misses it is lost until it answers in time again.
+
+import type { Scope } from '#core/admission.ts'
+import type { Clock, Timer } from '#core/ports.ts'
+import type { ChargeAsk, ChargeReply, LeaseAsk, LeaseReply, MarkMove, PursePort } from './lease-words.ts'
+import type { LentMeter, MeterLine } from './lent-meter.ts'
+
+/** A request waits for an answer no longer. */
+export const ANSWER_MS = 250
+const RETRY_MS_FIRST = 100
+const RETRY_MS_MAX = 1_000
+/** Others that have room idle give it back within their next turn. */
+const OTHERS_MS = 60
+const SEQUENCE_LEAP = 1_000
+const FOUNDINGS_MAX = 3
+
+export interface LineOptions {
+  readonly tag: string
+  readonly session: string
+  readonly port: PursePort
+  readonly clock: Clock
+  /** What is lent comes free when this instance says nothing for so long. */
+  readonly keptMs: () => number
+  readonly denies: () => boolean
+  /** Former epochs of this instance are over, and their rows are told. */
+  readonly succeeds: () => boolean
+  /** Somebody must say what was spent in this tag, of these too where the configuration does not have them yet. False: it cannot be said for now. */
+  readonly found: (tag: string, scopes: readonly Scope[]) => Promise<boolean>
+  /** Rows behind this mark must be told again. */
+  readonly onGap: (line: LeaseLine, mark: number) => void
+  readonly onLost: (line: LeaseLine, isLost: boolean, error: unknown) => void
+}
+
+export class LeaseLine implements MeterLine {
+  readonly tag: string
+  readonly #options: LineOptions
+  readonly #active = new Set<LentMeter>()
+  /** One thing is said at a time: a call, a charge. */
+  #talk: Promise<unknown> = Promise.resolve()
+  #waiters = Promise.withResolvers<void>()
+  #others: Promise<void> | null = null
+  #isCalling = false
+  #wantsCall = false
+  #sequence = 0
+  /** Sent, and not answered: it may count. */
+  #unanswered: LeaseAsk | null = null
+  #unansweredMeters: readonly LentMeter[] = []
+  #declares = true
+  #foundings = 0
+  #isLost = false
+  #isClosed = false
+  #retryMs = 0
+  #retry: Timer | null = null
+  #offsetMs = 0
+  #hasSucceeded = false
+  /** By session: the last row that was told here. */
+  readonly #marks = new Map<string, number>()
+  /** The last row of this session that was looked at, or did not concern this tag. */
+  #looked = 0
+  instances = 1
+
+  constructor(options: LineOptions) {
+    this.tag = options.tag
+    this.#options = options
+  }
+
+  get isLost(): boolean {
+    return this.#isLost
+  }
+
+  get denies(): boolean {
+    return this.#options.denies()
+  }
+
+  get nowMs(): number {
+    return this.#options.clock.nowMs() + this.#offsetMs
+  }
+
+  get isActive(): boolean {
+    return this.#active.size > 0
+  }
+
+  touch(meter: LentMeter, isLow: boolean): void {
+    this.#active.add(meter)
+    if (isLow && !this.#isLost) this.#callSoon()
+  }
+
+  /** Resolves when what meters want now was asked for, or cannot be for now. */
+  answered(meter: LentMeter): Promise<void> {
+    this.#active.add(meter)
+    return this.#next()
+  }
+
+  /** The same, a little later, when others may have given back what they do not need. */
+  othersAnswered(meter: LentMeter): Promise<void> {
+    this.#active.add(meter)
+    this.#others ??= new Promise<void>((resolve) => {
+      this.#options.clock.after(OTHERS_MS, () => {
+        this.#others = null
+        resolve()
+      })
+    }).then(() => this.#next())
+    return this.#others
+  }
+
+  /** A turn of the keeper: what nobody needs goes back, what will be needed is asked for. */
+  turn(): void {
+    for (const meter of this.#active) {
+      meter.turn()
+      if (meter.isIdle) this.#active.delete(meter)
+    }
+    if (this.#active.size > 0) this.#callSoon()
+  }
+
+  /** Says that it is here, how far its rows are told, and what it holds. Resolves when that was heard or failed. */
+  say(meters: Iterable<LentMeter> = []): Promise<void> {
+    for (const meter of meters) this.#active.add(meter)
+    return this.#next()
+  }
+
+  /** Rows up to `last` were looked at, and none of them behind the mark concerns this tag. */
+  looked(last: number): void {
+    this.#looked = Math.max(this.#looked, last)
+  }
+
+  /** undefined: nothing was told yet. */
+  mark(session: string): number | undefined {
+    return this.#marks.get(session)
+  }
+
+  /** Charges; an answer that does not come leaves it open, and the same must be sent again. */
+  charge(ask: ChargeAsk): Promise<ChargeReply> {
+    return this.#inTurn(async () => {
+      const reply = await this.#options.port.charge(this.tag, ask)
+      if (reply.outcome === 'applied' || reply.outcome === 'duplicate' || reply.outcome === 'gap') {
+        this.#marks.set(ask.session, reply.mark)
+        if (reply.outcome !== 'gap' && ask.session === this.#options.session) this.looked(reply.mark)
+      }
+      return reply
+    })
+  }
+
+  /** Everything lent goes back. */
+  async leave(timeoutMs: number): Promise<void> {
+    this.#isClosed = true
+    this.#retry?.cancel()
+    if (this.#declares && this.#sequence === 0) return
+    const { clock } = this.#options
+    const timeUp = new Promise<void>((resolve) => void clock.after(timeoutMs, resolve))
+    const leaving = this.#inTurn(async () => {
+      if (this.#unanswered !== null) await this.#options.port.lease(this.tag, this.#unanswered)
+      await this.#options.port.lease(this.tag, { ...this.#build([], false), leaves: true })
+    }).catch(() => undefined)
+    await Promise.race([leaving, timeUp])
+  }
+
+  #next(): Promise<void> {
+    const { promise } = this.#waiters
+    this.#callSoon()
+    if (this.#retry === null) return promise
+    // Nothing is asked for now; who waits must not come back at once.
+    return new Promise((resolve) => void this.#options.clock.after(ANSWER_MS, resolve))
+  }
+
+  #callSoon(): void {
+    this.#wantsCall = true
+    if (this.#isCalling || this.#isClosed) return
+    this.#isCalling = true
+    // Wishes of one turn of the event loop go together.
+    queueMicrotask(() => void this.#calls())
+  }
+
+  async #calls(): Promise<void> {
+    while (this.#wantsCall && !this.#isClosed && this.#retry === null) {
+      this.#wantsCall = false
+      await this.#inTurn(() => this.#call())
+    }
+    this.#isCalling = false
+    if (this.#isClosed || this.#retry !== null) this.#release()
+  }
+
+  async #call(): Promise<void> {
+    const { clock, port } = this.#options
+    const waiters = this.#waiters
+    this.#waiters = Promise.withResolvers<void>()
+    const sentTickMs = clock.monotonicMs()
+    let isAnswered = false
+    const deadline = clock.after(ANSWER_MS, () => {
+      if (!isAnswered) this.#lose(new Error(`no answer within ${ANSWER_MS} ms`))
+      waiters.resolve()
+    })
+    try {
+      const ask = this.#unanswered ?? this.#build([...this.#active], this.#declares)
+      if (this.#unanswered !== null) this.#wantsCall = true
+      this.#unanswered = ask
+      const reply = await port.lease(this.tag, ask)
+      isAnswered = true
+      // A slow answer is worth having, and nobody waits for the next one.
+      if (clock.monotonicMs() - sentTickMs <= ANSWER_MS) this.#find()
+      if (await this.#hear(ask, reply, sentTickMs)) this.#retryMs = 0
+      else this.#tryLater()
+    } catch (error) {
+      this.#lose(error)
+      this.#tryLater()
+    } finally {
+      deadline.cancel()
+      waiters.resolve()
+    }
+  }
+
+  #build(meters: readonly LentMeter[], declares: boolean): LeaseAsk {
+    const { clock, session, keptMs, succeeds } = this.#options
+    const moment = { nowMs: clock.nowMs(), tickMs: clock.monotonicMs() }
+    this.#unansweredMeters = meters
+    this.#sequence += 1
+    const mark = this.#marks.get(session)
+    const move: MarkMove | null =
+      this.#looked > (mark ?? 0) ? [mark ?? this.#looked, this.#looked, mark === undefined] : null
+    return {
+      session,
+      sequence: this.#sequence,
+      declares,
+      keptMs: keptMs(),
+      succeeds: !this.#hasSucceeded && succeeds(),
+      leaves: false,
+      ...(move === null ? {} : { mark: move }),
+      scopes: meters.map((meter) => meter.ask(moment, declares)),
+    }
+  }
+
+  /** False: what the tag needs to answer cannot be said for now. */
+  async #hear(ask: LeaseAsk, reply: LeaseReply, sentTickMs: number): Promise<boolean> {
+    const { clock, onGap } = this.#options
+    this.#unanswered = null
+    this.#offsetMs = reply.now - clock.nowMs()
+    if (reply.outcome !== 'lent') {
+      if (reply.outcome === 'old') this.#sequence += SEQUENCE_LEAP
+      this.#declares = true
+      this.#wantsCall = true
+      return reply.outcome !== 'unfounded' || (await this.#found([]))
+    }
+    this.#declares = false
+    if (ask.succeeds) this.#hasSucceeded = true
+    this.instances = Math.max(1, reply.instances)
+    if (ask.mark !== undefined) {
+      const mark = reply.gap === undefined ? ask.mark[1] : Number(reply.gap)
+      this.#marks.set(ask.session, mark)
+      if (reply.gap !== undefined) onGap(this, mark)
+    }
+    const tickMs = clock.monotonicMs()
+    const unseeded: Scope[] = []
+    for (const [index, meter] of this.#unansweredMeters.entries()) {
+      const said = reply.scopes[index]
+      if (said !== undefined && meter.hear(said, sentTickMs, tickMs)) unseeded.push(meter.scope)
+    }
+    if (unseeded.length > 0) return this.#found(unseeded)
+    this.#foundings = 0
+    return true
+  }
+
+  /** What was written and is not there is not asked for again at once. */
+  async #found(scopes: readonly Scope[]): Promise<boolean> {
+    this.#wantsCall = true
+    this.#foundings += 1
+    return (await this.#options.found(this.tag, scopes)) && this.#foundings <= FOUNDINGS_MAX
+  }
+
+  #lose(error: unknown): void {
+    if (this.#isLost) return
+    this.#isLost = true
+    this.#options.onLost(this, true, error)
+  }
+
+  #find(): void {
+    if (!this.#isLost) return
+    this.#isLost = false
+    const tickMs = this.#options.clock.monotonicMs()
+    for (const meter of this.#active) meter.found(tickMs)
+    this.#options.onLost(this, false, null)
+  }
+
+  #tryLater(): void {
+    if (this.#isClosed) return
+    this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs === 0 ? RETRY_MS_FIRST : this.#retryMs * 2)
+    this.#retry = this.#options.clock.after(this.#retryMs, () => {
+      this.#retry = null
+      this.#callSoon()
+    })
+  }
+
+  /** Nobody waits for what is not asked for now. */
+  #release(): void {
+    this.#waiters.resolve()
+    this.#waiters = Promise.withResolvers<void>()
+  }
+
+  #inTurn<Result>(talk: () => Promise<Result>): Promise<Result> {
+    const next = this.#talk.then(talk, talk)
+    this.#talk = next.catch(() => undefined)
+    return next
+  }
+}
