@@ -215,8 +215,9 @@ export class LeaseLine implements MeterLine {
     this.#unansweredMeters = meters
     this.#sequence += 1
     const mark = this.#marks.get(session)
+    // Said again where it has not moved: a tag that lost what it knew does not say so by itself.
     const move: MarkMove | null =
-      this.#looked > (mark ?? 0) ? [mark ?? this.#looked, this.#looked, mark === undefined] : null
+      this.#looked > 0 ? [mark ?? this.#looked, Math.max(mark ?? 0, this.#looked), mark === undefined] : null
     return {
       session,
       sequence: this.#sequence,

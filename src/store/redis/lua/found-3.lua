@@ -1,6 +1,5 @@
 #!lua
--- Writes what a ledger says was spent into the purses of a tag: its first time, after a loss, for a new budget, where
--- both say different things.
+-- Writes what a ledger says was spent into the purses of a tag: at first, after a loss, for a new budget, where both differ.
 -- Guarantee: spent and marks are of one instant, so senders go back to the marks and everything counts once; what is
 -- lent stays. Of several that found a tag at the same time, the first does.
 -- KEYS[1] purse: hash of the tag (see lease-7.lua)
