@@ -3,8 +3,8 @@
 
 import type { Budget, Scope } from '#core/admission.ts'
 import type { AttemptRow, LedgerBatch } from '#core/ledger.ts'
-import type { LeaseLine } from './lease-line.ts'
-import { type ChargeAsk, type ChargeItem, tagOf } from './lease-words.ts'
+import type { Charge, LeaseLine } from './lease-line.ts'
+import { type ChargeItem, tagOf } from './lease-words.ts'
 import type { LentMeter } from './lent-meter.ts'
 import { ringOf, startText } from './lent-money.ts'
 import { periodAt, periodText } from './periods.ts'
@@ -32,11 +32,6 @@ export interface ChargeOptions {
   readonly onMissing: (tag: string, rows: number) => void
 }
 
-interface Unanswered {
-  readonly ask: ChargeAsk
-  readonly draws: ReadonlyMap<LentMeter, bigint>
-}
-
 interface Told {
   readonly sequence: number
   readonly row: AttemptRow
@@ -46,7 +41,7 @@ interface Told {
 export class ChargeSender {
   readonly #options: ChargeOptions
   /** By tag: sent, and not answered. */
-  readonly #unanswered = new Map<string, Unanswered>()
+  readonly #unanswered = new Map<string, Charge>()
   /** By tag: rows of this epoch up to here have left the lease. */
   readonly #drawn = new Map<string, number>()
   #turn: Promise<unknown> = Promise.resolve()
@@ -133,18 +128,16 @@ export class ChargeSender {
   }
 
   /** null: the tag has it; else its mark, which is below what was believed. @throws when it is not told */
-  async #send(line: LeaseLine, sent: Unanswered, session: string): Promise<number | null> {
+  async #send(line: LeaseLine, sent: Charge, session: string): Promise<number | null> {
     const { tag } = line
     this.#unanswered.set(tag, sent)
-    const reply = await line.charge(sent.ask)
+    const reply = await line.charge(sent)
     this.#unanswered.delete(tag)
     if (reply.outcome === 'unfounded') {
       await this.#options.found(tag)
       throw new Error(`what was spent in ${tag} is being read`)
     }
     if (reply.outcome === 'gap') return sent.ask.session === session ? reply.mark : null
-    for (const [meter, amountNano] of sent.draws) meter.money.drawn(amountNano)
-    if (sent.draws.size > 0) this.#drawn.set(tag, sent.ask.last)
     return null
   }
 
@@ -156,15 +149,17 @@ export class ChargeSender {
     previous: number,
     last: number,
     isFirst: boolean,
-  ): Unanswered {
+  ): Charge {
     const sums = new Map<string, { readonly item: ChargeItem; nano: bigint }>()
     const draws = new Map<LentMeter, bigint>()
+    const ofFormer: [string, string, 0 | 1][] = []
     const drawnUpTo = this.#drawn.get(tag) ?? 0
+    const isOwn = epoch === this.#options.epoch
     for (const { sequence, row, scopes } of rows) {
       const costNano = row.cost?.amountNano ?? 0n
-      // What a crash had left open was held by another process.
-      const leavesLease =
-        epoch === this.#options.epoch && sequence > drawnUpTo && row.usageSource !== 'recovered'
+      // What a crash had left open was held by the process before.
+      const isRecovered = row.usageSource === 'recovered'
+      const leavesLease = isOwn && !isRecovered && sequence > drawnUpTo
       for (const scope of scopes) {
         const { budget } = scope
         if (budget === null) continue
@@ -173,6 +168,7 @@ export class ChargeSender {
         const sum = sums.get(name) ?? { item, nano: 0n }
         sum.nano += costNano
         sums.set(name, sum)
+        if (!isOwn || isRecovered) ofFormer.push([scope.id, String(costNano), isRecovered ? 1 : 0])
         if (!leavesLease) continue
         const meter = this.#options.meterOf(scope)
         draws.set(meter, (draws.get(meter) ?? 0n) + costNano)
@@ -186,9 +182,17 @@ export class ChargeSender {
         last,
         isFirst,
         charges: Array.from(sums.values(), ({ item, nano }) => withNano(item, nano)),
-        draws: Array.from(draws, ([meter, nano]) => [meter.scope.id, String(nano)] as const),
+        draws: [
+          ...Array.from(draws, ([meter, nano]) => [meter.scope.id, String(nano), 0] as const),
+          ...ofFormer,
+        ],
       },
-      draws,
+      heard: ({ outcome }) => {
+        if (outcome !== 'applied' && outcome !== 'duplicate') return
+        for (const [meter, amountNano] of draws) meter.money.drawn(amountNano)
+        if (draws.size > 0) this.#drawn.set(tag, last)
+      },
+      reply: null,
     }
   }
 

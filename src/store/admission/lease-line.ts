@@ -32,6 +32,13 @@ export interface LineOptions {
   readonly onLost: (line: LeaseLine, isLost: boolean, error: unknown) => void
 }
 
+/** What rows charge, and what becomes of the leases when it is answered. */
+export interface Charge {
+  readonly ask: ChargeAsk
+  readonly heard: (reply: ChargeReply) => void
+  reply: ChargeReply | null
+}
+
 export class LeaseLine implements MeterLine {
   readonly tag: string
   readonly #options: LineOptions
@@ -46,6 +53,8 @@ export class LeaseLine implements MeterLine {
   /** Sent, and not answered: it may count. */
   #unanswered: LeaseAsk | null = null
   #unansweredMeters: readonly LentMeter[] = []
+  /** Sent, and not answered: what is lent cannot be said before it is known. */
+  #openCharge: Charge | null = null
   #declares = true
   #foundings = 0
   #isLost = false
@@ -129,16 +138,24 @@ export class LeaseLine implements MeterLine {
     return this.#marks.get(session)
   }
 
-  /** Charges; an answer that does not come leaves it open, and the same must be sent again. */
-  charge(ask: ChargeAsk): Promise<ChargeReply> {
-    return this.#inTurn(async () => {
-      const reply = await this.#options.port.charge(this.tag, ask)
-      if (reply.outcome === 'applied' || reply.outcome === 'duplicate' || reply.outcome === 'gap') {
-        this.#marks.set(ask.session, reply.mark)
-        if (reply.outcome !== 'gap' && ask.session === this.#options.session) this.looked(reply.mark)
-      }
-      return reply
-    })
+  /** An answer that does not come leaves it open, and the same must be sent again. */
+  charge(charge: Charge): Promise<ChargeReply> {
+    return this.#inTurn(() => this.#deliver(charge))
+  }
+
+  async #deliver(charge: Charge): Promise<ChargeReply> {
+    if (charge.reply !== null) return charge.reply
+    const { ask } = charge
+    this.#openCharge = charge
+    const reply = await this.#options.port.charge(this.tag, ask)
+    this.#openCharge = null
+    charge.reply = reply
+    if (reply.outcome !== 'unfounded') {
+      this.#marks.set(ask.session, reply.mark)
+      if (reply.outcome !== 'gap' && ask.session === this.#options.session) this.looked(reply.mark)
+    }
+    charge.heard(reply)
+    return reply
   }
 
   /** Everything lent goes back. */
@@ -191,6 +208,7 @@ export class LeaseLine implements MeterLine {
       waiters.resolve()
     })
     try {
+      if (this.#openCharge !== null) await this.#deliver(this.#openCharge)
       const ask = this.#unanswered ?? this.#build([...this.#active], this.#declares)
       if (this.#unanswered !== null) this.#wantsCall = true
       this.#unanswered = ask

@@ -143,8 +143,8 @@ export interface ChargeAsk {
   readonly last: number
   readonly isFirst: boolean
   readonly charges: readonly ChargeItem[]
-  /** What leaves the lease with it. */
-  readonly draws: readonly (readonly [scope: string, nano: string])[]
+  /** What leaves a lease with it: of this session (0), or of those before it (1). */
+  readonly draws: readonly (readonly [scope: string, nano: string, whose: 0 | 1])[]
 }
 
 export interface ChargeReply {

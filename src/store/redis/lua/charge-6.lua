@@ -14,7 +14,7 @@
 -- ARGV[4] '1': the sender was never here before, so that no mark is no gap
 -- ARGV[5] charges as JSON: [scope, period, from (start of the period, or number of the part), nano, width of a part or
 --   0, length of the window]
--- ARGV[6] draws as JSON: [scope, nano]
+-- ARGV[6] draws as JSON: [scope, nano, whose]: 0 its own, 1 what was lent to sessions of this instance before it
 -- Returns the outcome (applied | duplicate | gap | unfounded) and the mark after it.
 
 local session = ARGV[1]
@@ -47,18 +47,36 @@ for _, charge in ipairs(cjson.decode(ARGV[5])) do
   end
 end
 
--- Whom nobody has heard for long has nothing lent; it says anew what it holds.
-if not redis.call('ZSCORE', KEYS[4], session) then return {'applied', ARGV[3]} end
-for _, draw in ipairs(cjson.decode(ARGV[6])) do
-  local scope, nano = draw[1], draw[2]
-  local field = session .. ' b ' .. scope
+-- Takes an amount off what a session was lent. What it has never less than nothing of counts in the sum: who overran
+-- has no credit.
+local function draw(of, scope, nano, hasDebt)
+  local field = of .. ' b ' .. scope
   local before = redis.call('HGET', KEYS[2], field) or '0'
   redis.call('HINCRBY', KEYS[2], field, '-' .. nano)
   redis.call('ZADD', KEYS[3], 0, field)
-  -- The sum counts what is lent, never less than nothing: who overran has no credit.
+  local isBelow = string.sub(redis.call('HGET', KEYS[2], field), 1, 1) == '-'
   if string.sub(before, 1, 1) ~= '-' then
-    local isBelow = string.sub(redis.call('HGET', KEYS[2], field), 1, 1) == '-'
     redis.call('HINCRBY', KEYS[1], 'b ' .. scope, '-' .. (isBelow and before or nano))
+  end
+  if isBelow and not hasDebt then
+    redis.call('HDEL', KEYS[2], field)
+    redis.call('ZREM', KEYS[3], field)
+  end
+end
+
+local instance, epoch = string.match(session, '^(.*:)(%d+)$')
+for _, one in ipairs(cjson.decode(ARGV[6])) do
+  -- Whom nobody has heard for long has nothing lent; it says anew what it holds.
+  if one[3] == 0 and redis.call('ZSCORE', KEYS[4], session) then draw(session, one[1], one[2], true) end
+  if one[3] == 1 then
+    for _, of in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
+      local before = string.sub(of, 1, #instance) == instance and tonumber(string.sub(of, #instance + 1))
+      local isFormer = before and before < tonumber(epoch)
+      if isFormer and redis.call('HEXISTS', KEYS[2], of .. ' b ' .. one[1]) == 1 then
+        draw(of, one[1], one[2], false)
+        break
+      end
+    end
   end
 end
 return {'applied', ARGV[3]}
