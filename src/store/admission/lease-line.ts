@@ -7,7 +7,7 @@ import type { ChargeAsk, ChargeReply, LeaseAsk, LeaseReply, MarkMove, PursePort 
 import type { LentMeter, MeterLine } from './lent-meter.ts'
 
 /** A request waits for an answer no longer. */
-export const ANSWER_MS = 250
+const ANSWER_MS = 250
 const RETRY_MS_FIRST = 100
 const RETRY_MS_MAX = 1_000
 /** Others that have room idle give it back within their next turn. */

@@ -199,7 +199,7 @@ function rateOf(window: RateWindow, limit: number, tickMs: number): RateState {
   return { limit, remaining: Math.max(0, limit - used), resetMs: window.emptyMs(tickMs) }
 }
 
-export function refusalOf(
+function refusalOf(
   scope: Scope,
   limit: LimitKind,
   allowed: number,
