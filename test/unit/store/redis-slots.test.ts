@@ -6,7 +6,7 @@ import * as tables from '#store/redis/keys.ts'
 import { SCRIPTS } from '#store/redis/scripts.gen.ts'
 import { slotOf } from '#store/redis/slots.ts'
 
-const { KEYS } = tables
+const { KEYS, PURSE_KEYS } = tables
 
 /** With names as they come: from clients, with braces, in other scripts, empty. */
 const NAMES = ['one', 'a}b{c', '部门', 'qwen/flash', ' ', 'i'.repeat(300)]
@@ -25,11 +25,18 @@ const CALLS: Readonly<Record<string, (name: string) => readonly string[]>> = {
     KEYS.adjustments,
     KEYS.adjustmentIndex,
   ],
+  charge: (name) => purse(name, ['purse', 'lent', 'index', 'seen', 'windows', 'marks']),
   claim: (name) => [KEYS.instance(name)],
+  found: (name) => purse(name, ['purse', 'windows', 'marks']),
+  lease: (name) => purse(name, ['purse', 'lent', 'index', 'seen', 'answers', 'windows', 'marks']),
   'key-purge': () => clientKeys(),
   'key-put': () => [...clientKeys(), KEYS.clientKeysMeta],
   probe: () => KEYS.probes,
   release: (name) => [KEYS.instance(name)],
+}
+
+function purse(name: string, parts: readonly (keyof ReturnType<typeof PURSE_KEYS>)[]): readonly string[] {
+  return parts.map((part) => PURSE_KEYS(`org:${name}`)[part])
 }
 
 function clientKeys(): readonly string[] {
