@@ -4,6 +4,7 @@ import type { AdjustmentPage, AdjustmentQuery, AdjustmentRow } from './adjustmen
 import type { AttemptRole, Decision } from './decision.ts'
 import type { FailureKind } from './errors.ts'
 import type { Nano } from './money.ts'
+import type { MonthBook } from './month-close.ts'
 import type { PriceItemName } from './price.ts'
 import type { Valuation, Values } from './tariff.ts'
 import type { EstimateError, TokenUsage, UsageDoubt, UsageSource } from './usage.ts'
@@ -285,6 +286,8 @@ export interface LedgerStore {
   adjustments(query: AdjustmentQuery): Promise<AdjustmentPage>
   /** All that was ever used of balances; never pruned, as a quota is not given twice. */
   balances(): Promise<readonly BalanceUsed[]>
+  /** Where months are closed; absent: not here. */
+  readonly months?: MonthBook
   close(): Promise<void>
 }
 

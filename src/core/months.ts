@@ -6,7 +6,7 @@ const DAY_MS = 24 * 60 * 60_000
 const MONTH = /^(\d{4})-(0[1-9]|1[0-2])$/
 
 /** `YYYY-MM` around an instant. */
-function monthOf(timeZone: string, atMs: number): string {
+export function monthOf(timeZone: string, atMs: number): string {
   return new Date(zoneOf(timeZone)(atMs).day * DAY_MS).toISOString().slice(0, 7)
 }
 

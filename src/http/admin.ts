@@ -18,6 +18,7 @@ import { type AdjustmentRoutesOptions, adjustmentJson, adjustmentRoutes } from '
 import { scopeJson } from './admin-budgets.ts'
 import { attemptJson, decisionJson, requestJson } from './admin-json.ts'
 import { type KeyRoutesOptions, keyRoutes } from './admin-keys.ts'
+import { monthRoutes } from './admin-months.ts'
 import { policyRoutes } from './admin-policies.ts'
 import { asked, oneOf, readInstant, readLimit } from './admin-query.ts'
 import { routingRoutes } from './admin-routing.ts'
@@ -34,6 +35,7 @@ type AnyApp = Hono<any>
 export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   keyRoutes(app, options)
   usageRoutes(app, options)
+  monthRoutes(app, options)
   routingRoutes(app, options)
   policyRoutes(app, options)
   adjustmentRoutes(app, options)

@@ -193,11 +193,11 @@ function troubleOf({ journal }: SqliteLedger): LedgerTrouble | null {
     : { fault: faultOf(failure), isFull: pendingRows >= JOURNAL_PENDING_ROWS_MAX }
 }
 
-/** No month is closed yet, and an instance books its own. */
-function correctionsOf(ledger: SqliteLedger): Corrections {
+/** An instance books its own. */
+function correctionsOf(ledger: SqliteLedger, { months }: LedgerStore): Corrections {
   return {
     adjust: async (rows) => ledger.adjust(rows),
-    closedMonths: async () => new Set(),
+    closedMonths: async () => new Set((await months?.list())?.map(({ month }) => month)),
   }
 }
 
@@ -223,8 +223,8 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
     trouble: () => troubleOf(ledger),
     keys: { store: ledger.keys, secret: null },
     ready: Promise.resolve(),
-    corrections: correctionsOf(ledger),
     fleet: null,
+    corrections: correctionsOf(ledger, ledger.store),
     recover: opened.recover,
     async close() {
       clearInterval(timer)
@@ -287,7 +287,7 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
         whenShipped = run
       },
     },
-    corrections: correctionsOf(ledger),
+    corrections: correctionsOf(ledger, store),
     recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     trouble: () => troubleOf(ledger),

@@ -10,6 +10,7 @@ import { assertAdjustment, assertAttempt, assertRequest, number, text } from './
 
 export class LedgerArchive {
   readonly #book: LedgerBook
+  readonly #nowMs: () => number
   readonly #applied: SqlStatement
   readonly #setApplied: SqlStatement
   readonly #find: SqlStatement
@@ -18,8 +19,9 @@ export class LedgerArchive {
   readonly #insertOrphan: SqlStatement
   readonly #deleteOrphans: SqlStatement
 
-  constructor(driver: SqlDriver, book: LedgerBook) {
+  constructor(driver: SqlDriver, book: LedgerBook, nowMs: () => number) {
     this.#book = book
+    this.#nowMs = nowMs
     this.#applied = driver.prepare('SELECT sequence FROM applied WHERE instance = ? AND epoch = ?')
     this.#setApplied = driver.prepare(`INSERT INTO applied (instance, epoch, sequence) VALUES (?, ?, ?)
       ON CONFLICT (instance, epoch) DO UPDATE SET sequence = excluded.sequence`)
@@ -47,7 +49,7 @@ export class LedgerArchive {
       for (const entry of fresh) {
         if (entry.kind === 'attempt') this.#applyAttempt(entry.row)
         else if (entry.kind === 'request') this.#applyRequest(entry.row)
-        else this.#book.insertAdjustment(entry.row)
+        else this.#book.insertAdjustment(entry.row, this.#nowMs())
       }
       this.#setApplied.run(batch.instance, batch.epoch, batch.firstSequence + batch.rows.length - 1)
     })
@@ -61,7 +63,7 @@ export class LedgerArchive {
         row.attempt,
         rowText({ kind: 'attempt', row }),
       )
-      if (Number(changes) > 0) this.#book.count(countOf(row))
+      if (Number(changes) > 0) this.#book.countOnce(countOf(row), this.#nowMs(), () => row)
       return
     }
     const timeMs = number(found, 'time_ms')
@@ -69,7 +71,7 @@ export class LedgerArchive {
     if (attempts.some((attempt) => attempt.attempt === row.attempt)) return
     const all = [...attempts, row].sort((left, right) => left.attempt - right.attempt)
     this.#setText.run(detailText({ request, attempts: all }), number(found, 'number'))
-    this.#book.count(countOf(row))
+    this.#book.countOnce(countOf(row), this.#nowMs(), () => row)
   }
 
   #applyRequest(request: RequestRow): void {

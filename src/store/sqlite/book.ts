@@ -3,11 +3,15 @@
 // and archive.ts.
 
 import type { AdjustmentRow } from '#core/adjustments.ts'
+import { assert } from '#core/assert.ts'
+import type { AttemptRow } from '#core/ledger.ts'
 import { hourStartMs } from '../usage-report.ts'
 import { AdjustmentTable, type Shipment } from './adjustments.ts'
 import { type AttemptCount, AttemptCounts, countOfAdjustment } from './attempt-counts.ts'
 import { BalanceCounts } from './balance-counts.ts'
+import { ClosedMonths, lateAdjustment, withoutMoney } from './closed-months.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
+import { parseEntry } from './entry-text.ts'
 import { Rollups } from './rollups.ts'
 import { TextNumbers } from './text-numbers.ts'
 
@@ -29,6 +33,7 @@ export class LedgerBook {
   readonly #balances: BalanceCounts
   readonly #rollups: Rollups
   readonly #adjustments: AdjustmentTable
+  readonly months: ClosedMonths
   readonly #insert: SqlStatement
   readonly #insertWaiting: SqlStatement
   #number: number
@@ -42,6 +47,7 @@ export class LedgerBook {
     this.#series = new TextNumbers(driver, 'series')
     this.#rollups = new Rollups(driver)
     this.#adjustments = new AdjustmentTable(driver)
+    this.months = new ClosedMonths(driver)
     const newestGroup = readCount(driver, 'SELECT max(number) AS value FROM attempt_group')
     this.#counts = new AttemptCounts(driver, this.#series, Math.max(newestGroup, this.#rollups.writtenNumber))
     this.#balances = new BalanceCounts(driver)
@@ -109,7 +115,8 @@ export class LedgerBook {
   add(request: EndedRequest, nowMs: number): void {
     const isNew = this.#isShipping ? this.#insertForShipper(request, nowMs) : this.insert(request)
     if (!isNew) return
-    for (const attempt of request.attempts) this.count(attempt)
+    for (const [index, attempt] of request.attempts.entries())
+      this.countOnce(attempt, nowMs, () => attemptAt(request, index))
   }
 
   /** False: its id is there already. */
@@ -124,7 +131,7 @@ export class LedgerBook {
   adjust(row: AdjustmentRow, nowMs: number): boolean {
     const sequence = this.#sequence + 1
     const shipment = { epoch: this.#epoch, sequence, writtenAtMs: nowMs }
-    if (!this.insertAdjustment(row, this.#isShipping ? shipment : null)) return false
+    if (!this.insertAdjustment(row, nowMs, this.#isShipping ? shipment : null)) return false
     if (!this.#isShipping) return true
     this.#sequence = sequence
     this.#rowsWaiting += 1
@@ -132,13 +139,24 @@ export class LedgerBook {
   }
 
   /** The same of another instance, which ships it itself. */
-  insertAdjustment(row: AdjustmentRow, shipment: Shipment | null = null): boolean {
+  insertAdjustment(said: AdjustmentRow, nowMs: number, shipment: Shipment | null = null): boolean {
+    const row = this.months.opened(said, nowMs)
     if (!this.#adjustments.insert(row, shipment)) return false
     this.count(countOfAdjustment(row))
     return true
   }
 
-  /** Counts an ended attempt. */
+  /** Counts an ended attempt in its month, or in an open one when that is closed. */
+  countOnce(attempt: AttemptCount, nowMs: number, rowOf: () => AttemptRow): void {
+    const closed = this.months.around(attempt.startedAtMs)
+    if (closed === null) return this.count(attempt)
+    const bookedAtMs = this.months.openFrom(nowMs)
+    this.count(withoutMoney(attempt, bookedAtMs))
+    const late = lateAdjustment(rowOf(), closed, bookedAtMs)
+    if (late !== null) this.adjust(late, nowMs)
+  }
+
+  /** Counts what an attempt or an adjustment says, where it says. */
   count(attempt: AttemptCount): void {
     this.#counts.add(attempt)
     if (attempt.balances.length > 0) this.#balances.add(hourStartMs(attempt.startedAtMs), attempt.balances)
@@ -173,4 +191,10 @@ export class LedgerBook {
 function readCount(driver: SqlDriver, sql: string): number {
   const value = driver.prepare(sql).get()?.['value']
   return typeof value === 'number' ? value : 0
+}
+
+function attemptAt({ id, timeMs, text }: EndedRequest, index: number): AttemptRow {
+  const row = parseEntry(id, timeMs, text).attempts[index]
+  assert(row !== undefined, 'a request counts the attempts that it has')
+  return row
 }

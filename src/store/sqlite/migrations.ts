@@ -2,6 +2,7 @@
 
 import { ADJUSTMENT_MIGRATION } from './adjustments.ts'
 import { BALANCE_MIGRATION } from './balance-counts.ts'
+import { CLOSED_MONTH_MIGRATION } from './closed-months.ts'
 
 export interface Migration {
   readonly number: number
@@ -186,4 +187,5 @@ ALTER TABLE attempt_group ADD COLUMN amounts TEXT;
 `,
   },
   ADJUSTMENT_MIGRATION,
+  CLOSED_MONTH_MIGRATION,
 ]

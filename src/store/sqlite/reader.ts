@@ -104,7 +104,8 @@ export class LedgerReader {
         const isInRange =
           (query.fromMs === null || row.startedAtMs >= query.fromMs) &&
           (query.toMs === null || row.startedAtMs < query.toMs)
-        if (row.outcome === 'open' || !isInRange) continue
+        // What is late counts when the tables have it.
+        if (row.outcome === 'open' || !isInRange || book.months.around(row.startedAtMs) !== null) continue
         const { key, model, target, tags, user } = row
         live.push({
           series: { key, model, target, tags, user },

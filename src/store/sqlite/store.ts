@@ -10,6 +10,7 @@ import type { AppendLog } from './append-log.ts'
 import { LedgerArchive } from './archive.ts'
 import { readBalances } from './balance-counts.ts'
 import { LedgerBook } from './book.ts'
+import { monthBookOf } from './closed-months.ts'
 import { type CounterDrift, rebuildDay, rebuildHour } from './counter-check.ts'
 import type { SqlDriver } from './driver.ts'
 import { SqliteJournal } from './journal.ts'
@@ -118,7 +119,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     schedule: options.schedule,
     reports: options.reports ?? null,
   })
-  const archive = new LedgerArchive(driver, book)
+  const archive = new LedgerArchive(driver, book, () => options.clock.nowMs())
   const adjustments = new AdjustmentTable(driver)
   const deleteUsage = [
     driver.prepare('DELETE FROM usage_hour WHERE hour_ms < ?'),
@@ -164,6 +165,9 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
         journal.flush()
         return readBalances(driver)
       },
+      months: monthBookOf(book.months, () => {
+        if (!journal.flush()) throw journal.failure ?? new Error('the journal cannot be written')
+      }),
       close: async () => close(),
     },
     recover(estimate) {

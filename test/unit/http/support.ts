@@ -27,6 +27,8 @@ interface Options {
   readonly isReady?: boolean
   readonly closedMonths?: ReadonlySet<string>
   readonly storeTrouble?: { readonly fault: string; readonly isFull: boolean }
+  /** Absent: the machine's clock. */
+  readonly nowMs?: number
   /** Address of the client's socket. */
   readonly peer?: string
 }
@@ -89,6 +91,7 @@ export async function openApp(options: Options = {}): Promise<Asker> {
       metrics: createMetrics(),
       clock: {
         ...realClock,
+        nowMs: () => options.nowMs ?? realClock.nowMs(),
         after: (delayMs: number, run: () => void) => realClock.after(delayMs / 100, run),
       },
       random: { requestId: () => `req_${reports++}`, unit: () => 0 },

@@ -1,0 +1,163 @@
+// Closed months in the file, and what becomes of attempts that end after theirs was closed: their tokens count now, at no
+// cost, and what they cost is an adjustment beside them.
+
+import type { AdjustmentRow } from '#core/adjustments.ts'
+import { NO_AMOUNTS } from '#core/amounts.ts'
+import type { AttemptRow } from '#core/ledger.ts'
+import { NANO_ZERO } from '#core/money.ts'
+import { type ClosedMonth, closedAt, type MonthBook, type MonthSpan } from '#core/month-close.ts'
+import { monthOf } from '#core/months.ts'
+import type { AttemptCount } from './attempt-counts.ts'
+import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
+import type { Migration } from './migrations.ts'
+import { number, text } from './row-checks.ts'
+
+export const CLOSED_MONTH_MIGRATION: Migration = {
+  number: 15,
+  sql: `
+-- Months that finance has closed. total: what it came to, JSON; report: its table, as it was then; NULL until it is made.
+CREATE TABLE closed_month (
+  month TEXT PRIMARY KEY,
+  time_zone TEXT NOT NULL,
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
+  closed_at_ms INTEGER NOT NULL,
+  author TEXT NOT NULL,
+  note TEXT NOT NULL,
+  total TEXT,
+  report TEXT
+) STRICT, WITHOUT ROWID;
+`,
+}
+
+const COLUMNS = 'month, time_zone, from_ms, to_ms, closed_at_ms, author, note, total'
+
+export class ClosedMonths {
+  readonly #list: SqlStatement
+  readonly #insert: SqlStatement
+  readonly #keep: SqlStatement
+  readonly #report: SqlStatement
+  #spans: readonly MonthSpan[]
+  #untilMs: number
+
+  constructor(driver: SqlDriver) {
+    this.#list = driver.prepare(`SELECT ${COLUMNS} FROM closed_month ORDER BY month`)
+    this.#insert = driver.prepare(
+      `INSERT INTO closed_month (${COLUMNS}) VALUES (?,?,?,?,?,?,?,NULL) ON CONFLICT DO NOTHING`,
+    )
+    this.#keep = driver.prepare(
+      'UPDATE closed_month SET total = ?, report = ? WHERE month = ? AND report IS NULL',
+    )
+    this.#report = driver.prepare('SELECT report FROM closed_month WHERE month = ?')
+    this.#spans = this.list()
+    this.#untilMs = untilOf(this.#spans)
+  }
+
+  list(): readonly ClosedMonth[] {
+    return this.#list.all().map(monthOfRow)
+  }
+
+  close({ month, timeZone, fromMs, toMs, closedAtMs, author, note }: Omit<ClosedMonth, 'total'>): boolean {
+    const { changes } = this.#insert.run(month, timeZone, fromMs, toMs, closedAtMs, author, note)
+    this.#spans = this.list()
+    this.#untilMs = untilOf(this.#spans)
+    return Number(changes) > 0
+  }
+
+  keep(month: string, total: string, table: string): void {
+    this.#keep.run(total, table, month)
+  }
+
+  table(month: string): string | null {
+    const row = this.#report.get(month)
+    return typeof row?.['report'] === 'string' ? row['report'] : null
+  }
+
+  /** The closed month of an attempt that began then; null: its month is open. */
+  around(startedAtMs: number): MonthSpan | null {
+    return startedAtMs < this.#untilMs ? closedAt(this.#spans, startedAtMs) : null
+  }
+
+  /** The first instant from `nowMs` on that no closed month has: a clock may have been put back. */
+  openFrom(nowMs: number): number {
+    const span = this.around(nowMs)
+    return span === null ? nowMs : this.openFrom(span.toMs)
+  }
+
+  /** An adjustment that was made before its month was closed, and comes after. */
+  opened(row: AdjustmentRow, nowMs: number): AdjustmentRow {
+    const closed = this.around(row.bookedAtMs)
+    if (closed === null) return row
+    const bookedAtMs = this.openFrom(nowMs)
+    return { ...row, bookedAtMs, month: monthOf(closed.timeZone, bookedAtMs) }
+  }
+}
+
+/** What a late attempt counts at `bookedAtMs`: all but its money. */
+export function withoutMoney(count: AttemptCount, bookedAtMs: number): AttemptCount {
+  return {
+    ...count,
+    startedAtMs: bookedAtMs,
+    totals: { ...count.totals, costNano: NANO_ZERO, ...NO_AMOUNTS },
+  }
+}
+
+/** Its money; null: it cost nothing, or nobody knows what. */
+export function lateAdjustment(row: AttemptRow, closed: MonthSpan, bookedAtMs: number): AdjustmentRow | null {
+  const { cost } = row
+  if (cost === null || cost.amountNano === 0n) return null
+  const startedAt = new Date(row.startedAtMs).toISOString()
+  return {
+    id: `late:${row.requestId}:${row.attempt}`,
+    timeMs: bookedAtMs,
+    bookedAtMs,
+    month: monthOf(closed.timeZone, bookedAtMs),
+    requestId: row.requestId,
+    attempt: row.attempt,
+    day: null,
+    key: row.key,
+    tags: row.tags,
+    user: row.user,
+    model: row.model,
+    target: row.target,
+    amountNano: cost.amountNano,
+    currency: cost.currency,
+    nativeNano: cost.nativeNano,
+    nativeCurrency: cost.nativeCurrency,
+    reason: 'late',
+    author: 'sluice',
+    note: `began at ${startedAt} and was booked after ${closed.month} had been closed`,
+    priceVersionOld: null,
+    priceVersionNew: cost.priceVersion,
+  }
+}
+
+/** `settle` makes the tables hold all that has ended. */
+export function monthBookOf(months: ClosedMonths, settle: () => void): MonthBook {
+  return {
+    list: async () => months.list(),
+    async close(month) {
+      settle()
+      return months.close(month)
+    },
+    keep: async (month, total, table) => months.keep(month, total, table),
+    table: async (month) => months.table(month),
+  }
+}
+
+function untilOf(spans: readonly MonthSpan[]): number {
+  return Math.max(0, ...spans.map(({ toMs }) => toMs))
+}
+
+function monthOfRow(row: SqlRow): ClosedMonth {
+  return {
+    month: text(row, 'month'),
+    timeZone: text(row, 'time_zone'),
+    fromMs: number(row, 'from_ms'),
+    toMs: number(row, 'to_ms'),
+    closedAtMs: number(row, 'closed_at_ms'),
+    author: text(row, 'author'),
+    note: text(row, 'note'),
+    total: typeof row['total'] === 'string' ? row['total'] : null,
+  }
+}
