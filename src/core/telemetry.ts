@@ -1,6 +1,7 @@
 // What the rooms tell the operator, by meaning: measures and log lines. Names and formats live in telemetry/.
 
-import type { AdmissionState } from './admission.ts'
+import type { AdmissionState, ScopeKind } from './admission.ts'
+import type { AlertThreshold } from './alerts.ts'
 import type { AttemptOutcome, RequestOutcome } from './ledger.ts'
 import type { EstimateReason, TokenUsage, UsageDoubt } from './usage.ts'
 
@@ -62,6 +63,8 @@ export interface Metrics {
   hedged(): void
   /** A limit or a budget said no: `key_rpm`, `team_budget`. */
   admissionRefused(reason: string): void
+  /** An alert of a budget was told. */
+  budgetAlert(kind: ScopeKind, threshold: AlertThreshold): void
   /** What is held now, and overrun so far. */
   admission(state: AdmissionState): void
   /** Requests that the planner knows of now. */

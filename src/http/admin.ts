@@ -15,6 +15,7 @@ import type { Log } from '#core/telemetry.ts'
 import { scopesOf } from '#pipeline/scopes.ts'
 import { requireAdmin } from './access.ts'
 import { type AdjustmentRoutesOptions, adjustmentJson, adjustmentRoutes } from './admin-adjustments.ts'
+import { type AlertOptions, alertRoutes } from './admin-alerts.ts'
 import { scopeJson } from './admin-budgets.ts'
 import { attemptJson, decisionJson, requestJson } from './admin-json.ts'
 import { type KeyRoutesOptions, keyRoutes } from './admin-keys.ts'
@@ -24,7 +25,7 @@ import { asked, oneOf, readInstant, readLimit } from './admin-query.ts'
 import { routingRoutes } from './admin-routing.ts'
 import { usageRoutes } from './usage.ts'
 
-export interface AdminOptions extends KeyRoutesOptions, AdjustmentRoutesOptions {
+export interface AdminOptions extends KeyRoutesOptions, AdjustmentRoutesOptions, AlertOptions {
   readonly store: LedgerStore
   readonly log: Log
 }
@@ -36,6 +37,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   keyRoutes(app, options)
   usageRoutes(app, options)
   monthRoutes(app, options)
+  alertRoutes(app, options)
   routingRoutes(app, options)
   policyRoutes(app, options)
   adjustmentRoutes(app, options)

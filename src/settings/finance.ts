@@ -2,6 +2,7 @@
 
 import type { Booked, Charge, ChargePrice, FinanceSettings, Tax } from '#core/finance.ts'
 import { type Micro, parseMicro } from '#core/money.ts'
+import { isPrivateHost } from './addresses.ts'
 import { checkTimeZone } from './dates.ts'
 import { describe, type Path } from './problems.ts'
 import type { Config } from './schema.ts'
@@ -38,11 +39,20 @@ export function readFinance(scope: Scope): FinanceSettings {
         return [name, { ...bookedOf(team, above), charge }]
       }),
     ),
-    alerts: {
-      webhook: config.alerts.webhook ?? null,
-      allowPrivate: config.alerts.allow_private,
-    },
+    alerts: readAlerts(scope),
   }
+}
+
+/** A host that is private by its name is refused here, one that resolves so is at the socket. */
+function readAlerts({ config: { alerts }, report }: Scope): FinanceSettings['alerts'] {
+  const { webhook = null, allow_private: allowPrivate } = alerts
+  if (webhook !== null && !allowPrivate && URL.canParse(webhook) && isPrivateHost(new URL(webhook).hostname))
+    report.add(['alerts', 'webhook'], {
+      message: 'has a loopback or private host',
+      found: describe(new URL(webhook).hostname),
+      allowed: 'a public host, or allow_private: true beside it',
+    })
+  return { webhook, allowPrivate }
 }
 
 function bookedOf(config: BookedConfig, above?: Booked): Booked {

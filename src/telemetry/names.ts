@@ -89,6 +89,12 @@ export const METRICS = {
     labels: ['reason'],
     help: 'Attempts that a limit or a budget did not let in, by scope and limit.',
   },
+  budgetAlerts: {
+    name: 'sluice_budget_alerts_total',
+    type: 'counter',
+    labels: ['kind', 'threshold'],
+    help: 'Alerts of budgets that were told, by kind of budget and by percent used or forecast.',
+  },
   holds: {
     name: 'sluice_holds_cny',
     type: 'gauge',

@@ -96,6 +96,9 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
     admissionRefused(reason) {
       families.admissionRefusals.at(reason).value++
     },
+    budgetAlert(kind, threshold) {
+      families.budgetAlerts.at(kind, threshold).value++
+    },
     admission(state) {
       holds.value = Number(state.heldNano)
       overshootBound.value = Number(state.overshootNano)
@@ -178,6 +181,7 @@ function openFamilies(registry: Registry) {
     plannerRequests: numbers(METRICS.plannerRequests),
     hedges: numbers(METRICS.hedges),
     admissionRefusals: numbers(METRICS.admissionRefusals),
+    budgetAlerts: numbers(METRICS.budgetAlerts),
     holds: numbers(METRICS.holds),
     overshootBound: numbers(METRICS.overshootBound),
     limitOverrunTokens: numbers(METRICS.limitOverrunTokens),

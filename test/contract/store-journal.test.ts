@@ -209,6 +209,7 @@ describe('the journal', () => {
     expect((await ledger.store.usage(first)).total).toEqual({
       requests: 1,
       attempts: 1,
+      adjustmentNano: 0n,
       inputTokens: 100,
       cachedInputTokens: 10,
       outputTokens: 20,

@@ -21,6 +21,7 @@ import { Planner } from '#routing/planner.ts'
 import { noProviderEnabled } from '#settings/load.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { openAdmission } from './admission.ts'
+import { followAlerts } from './alerts.ts'
 import { followBalances } from './balances.ts'
 import { keepHalfClosed } from './half-closed.ts'
 import { nodeInference, peerOf, serveInference } from './inference.ts'
@@ -185,6 +186,18 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
       log.error('settings.reload_failed', { problems })
     }
   }
+  const alerts = followAlerts({
+    book: ledger.alerts,
+    admission: desk,
+    scopes: scopesInForce,
+    settings: () => live.settings,
+    secret: () => live.settings.secret ?? pepper.own(settings.store),
+    upstream,
+    clock,
+    metrics,
+    log,
+  })
+  opened.defer(() => alerts.close())
   let reloading = Promise.resolve()
   // One after the other, so that the file's last state is the one in force.
   const reloadNext = (): Promise<void> => {
@@ -200,6 +213,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     log,
     store: ledger.store,
     corrections: ledger.corrections,
+    alerts: ledger.alerts,
     keyDesk: keys.desk,
     peerOf: (context) => peerOf(context.env.incoming as IncomingMessage),
     inference: nodeInference(deps),

@@ -6,6 +6,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Corrections } from '#core/adjustments.ts'
+import type { AlertBook } from '#core/alerts.ts'
 import type { BalanceUsed, Journal, LedgerBatch, LedgerStore } from '#core/ledger.ts'
 import { JOURNAL_PENDING_ROWS_MAX } from '#core/limits.ts'
 import type { Settings } from '#core/settings.ts'
@@ -54,6 +55,8 @@ export interface NodeLedger {
   readonly corrections: Corrections
   /** What instances that share a store need to know of each other; null: there is one instance. */
   readonly fleet: LedgerFleet | null
+  /** Of this instance. */
+  readonly alerts: AlertBook
   /** Books what a crash left open, as `estimate` prices it; once, before anything is read of what was spent. */
   recover(estimate: Estimate): void
   readonly describe: string
@@ -225,6 +228,7 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
     ready: Promise.resolve(),
     fleet: null,
     corrections: correctionsOf(ledger, ledger.store),
+    alerts: ledger.alerts,
     recover: opened.recover,
     async close() {
       clearInterval(timer)
@@ -288,6 +292,7 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
       },
     },
     corrections: correctionsOf(ledger, store),
+    alerts: ledger.alerts,
     recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     trouble: () => troubleOf(ledger),

@@ -1,6 +1,7 @@
 // The schema as numbered steps. A step that was released is never edited; a change is a new step.
 
 import { ADJUSTMENT_MIGRATION } from './adjustments.ts'
+import { ALERT_MIGRATION } from './alerts.ts'
 import { BALANCE_MIGRATION } from './balance-counts.ts'
 import { CLOSED_MONTH_MIGRATION } from './closed-months.ts'
 
@@ -188,4 +189,5 @@ ALTER TABLE attempt_group ADD COLUMN amounts TEXT;
   },
   ADJUSTMENT_MIGRATION,
   CLOSED_MONTH_MIGRATION,
+  ALERT_MIGRATION,
 ]

@@ -2,10 +2,12 @@
 // written and read stands in the files beside.
 
 import type { AdjustmentRow } from '#core/adjustments.ts'
+import type { AlertBook } from '#core/alerts.ts'
 import type { KeyStore } from '#core/keys.ts'
 import type { LedgerStore, ReportProgress } from '#core/ledger.ts'
 import type { Clock } from '#core/ports.ts'
 import { AdjustmentTable } from './adjustments.ts'
+import { createAlertBook } from './alerts.ts'
 import type { AppendLog } from './append-log.ts'
 import { LedgerArchive } from './archive.ts'
 import { readBalances } from './balance-counts.ts'
@@ -49,6 +51,8 @@ export interface SqliteLedger {
   /** Keys of this file; closed with it. */
   readonly keys: KeyStore
   readonly outbox: LedgerOutbox
+  /** What was told of budgets. */
+  readonly alerts: AlertBook
   readonly instance: string
   /** One more at each opening. */
   readonly epoch: number
@@ -151,6 +155,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
   return {
     journal,
     keys: createSqliteKeyStore(driver),
+    alerts: createAlertBook(driver),
     outbox,
     instance,
     epoch,

@@ -1,5 +1,6 @@
 // The routes over a ledger in memory, asked without a socket.
 
+import type { AlertBook } from '#core/alerts.ts'
 import { makeSecret } from '#core/key-secret.ts'
 import type { LedgerRow, LedgerStore } from '#core/ledger.ts'
 import { createApp } from '#http/app.ts'
@@ -27,6 +28,7 @@ interface Options {
   readonly isReady?: boolean
   readonly closedMonths?: ReadonlySet<string>
   readonly storeTrouble?: { readonly fault: string; readonly isFull: boolean }
+  readonly alerts?: AlertBook
   /** Absent: the machine's clock. */
   readonly nowMs?: number
   /** Address of the client's socket. */
@@ -111,6 +113,7 @@ export async function openApp(options: Options = {}): Promise<Asker> {
     inference: (_context, api) => new Response(`inference ${api}`),
     isReady: () => options.isReady ?? true,
     storeTrouble: () => options.storeTrouble ?? null,
+    alerts: options.alerts ?? { list: () => ({ rows: [], nextCursor: null }) },
     listensOnLoopback: options.listensOnLoopback ?? true,
     startedSeconds: 1_700_000_000,
   })
