@@ -19,17 +19,34 @@ export function adminAddress(values: { readonly url?: string; readonly token?: s
   return { url: url.replace(/\/+$/, ''), token: token === '' ? null : token }
 }
 
+interface AskOptions {
+  readonly body?: Json
+  readonly ifVersion?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
 /** `path` is behind `/admin/v1`. @throws Error with what the gateway says, or that it does not answer */
 export async function askAdmin(
+  address: AdminAddress,
+  method: string,
+  path: string,
+  options: AskOptions = {},
+): Promise<Json> {
+  const text = await askText(address, method, path, options)
+  return text === '' ? {} : (JSON.parse(text) as Json)
+}
+
+/** What a GET answers, byte by byte, and with it the mark at a table's beginning. @throws Error as `askAdmin` */
+export async function askAdminText(address: AdminAddress, path: string): Promise<string> {
+  return askText(address, 'GET', path, {})
+}
+
+async function askText(
   { url, token }: AdminAddress,
   method: string,
   path: string,
-  options: {
-    readonly body?: Json
-    readonly ifVersion?: number
-    readonly headers?: Readonly<Record<string, string>>
-  } = {},
-): Promise<Json> {
+  options: AskOptions,
+): Promise<string> {
   const { body, ifVersion } = options
   const response = await fetch(`${url}/admin/v1${path}`, {
     method,
@@ -46,8 +63,8 @@ export async function askAdmin(
       `no gateway answers at ${url} (${reasonOf(error)}): is it running? --url or SLUICE_URL says where`,
     )
   })
-  const text = await response.text()
-  if (response.ok) return text === '' ? {} : (JSON.parse(text) as Json)
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(await response.arrayBuffer())
+  if (response.ok) return text
   throw new Error(messageOf(text) ?? `${url} answered ${response.status}`)
 }
 

@@ -8,16 +8,30 @@ import { decide } from './decide.ts'
 import { demo } from './demo.ts'
 import { explain } from './explain.ts'
 import { keys } from './keys.ts'
+import { months } from './months.ts'
 import { prices } from './prices.ts'
 import { rate } from './rate.ts'
 import { serve } from './serve.ts'
 import { simulate } from './simulate.ts'
+import { usage } from './usage.ts'
 
 // V8 learns to make long-lived objects old at once. A request lives just long enough to be taken for one, and old
 // objects keep all that they point to: every request's buffers then wait for a full collection (a fifth of the CPU).
 setFlagsFromString('--no-allocation-site-pretenuring')
 
-const COMMANDS: readonly Command[] = [serve, demo, check, explain, decide, keys, rate, prices, simulate]
+const COMMANDS: readonly Command[] = [
+  serve,
+  demo,
+  check,
+  explain,
+  decide,
+  keys,
+  usage,
+  months,
+  rate,
+  prices,
+  simulate,
+]
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args

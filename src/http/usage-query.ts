@@ -110,16 +110,21 @@ function readFilters(context: Context): ReportQuery['where'] {
   })
 }
 
-/** The one that is asked for, that of the one organisation it is about, or the books'. */
-function readZone(context: Context, { timeZone, finance }: Settings, where: ReportQuery['where']): string {
+/** The one that is asked for, that of the one organisation that it is about, or the books'. */
+function readZone(context: Context, settings: Settings, where: ReportQuery['where']): string {
+  const { timeZone, finance, teams } = settings
   const asked = context.req.query('time_zone')
   if (asked !== undefined) {
     if (!isTimeZone(asked)) throw badParameter('time_zone', asked, 'an IANA name such as Asia/Shanghai')
     return asked
   }
-  const [organisation, ...others] = where.find(({ by }) => by === 'organisation')?.values ?? []
-  if (organisation === undefined || others.length > 0) return timeZone
-  return finance.organisations.get(organisation)?.timeZone ?? timeZone
+  const about = (by: ReportGroup) => where.find((filter) => filter.by === by)?.values ?? []
+  const organisations = new Set([
+    ...about('organisation'),
+    ...about('team').map((team) => teams.get(team)?.organisation ?? ''),
+  ])
+  const [organisation = '', ...others] = organisations
+  return others.length > 0 ? timeZone : (finance.organisations.get(organisation)?.timeZone ?? timeZone)
 }
 
 function isTrue(context: Context, name: string): boolean {

@@ -219,7 +219,7 @@ test('a table says periods, averages and totals plainly, and large numbers by �
   expect(lines).toHaveLength(5)
   const wan = await table('group_by=key&numbers=wan&bucket=month&organisation=acme&time_zone=Asia/Shanghai')
   expect(wan.split('\r\n')).toHaveLength(2)
-  const people = await table('group_by=key&numbers=wan&bucket=month&team=growth')
+  const people = await table('group_by=key&numbers=wan&bucket=month&team=growth&time_zone=Asia/Shanghai')
   expect(people).toContain(
     "'=cmd|x,2026-09-30T16:00:00.000Z,2026-10,1,1,1.23456789亿,0,4.3211万,5,1.23456789万,CNY",
   )
@@ -231,6 +231,8 @@ test('the zone of a report is the one asked for, that of its organisation, or th
   expect(await zone('')).toBe('Asia/Shanghai')
   expect(await zone('organisation=acme')).toBe('America/New_York')
   expect(await zone('organisation=acme&organisation=other')).toBe('Asia/Shanghai')
+  expect(await zone('team=growth')).toBe('America/New_York')
+  expect(await zone('team=growth&team=other')).toBe('Asia/Shanghai')
   expect(await zone('organisation=acme&time_zone=Asia/Kolkata')).toBe('Asia/Kolkata')
   const { body } = await app.ask(
     '/admin/v1/usage?group_by=organisation&bucket=month&organisation=acme',

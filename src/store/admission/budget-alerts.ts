@@ -67,7 +67,8 @@ function usedUpAt(
 ): number | null {
   if (!hasPace || startMs === null || endMs === null) return null
   const elapsedMs = nowMs - startMs
-  if (elapsedMs * PACE_AFTER_SHARE < endMs - startMs || spentNano <= 0n || spentNano >= amountNano) return null
+  if (elapsedMs * PACE_AFTER_SHARE < endMs - startMs || spentNano <= 0n || spentNano >= amountNano)
+    return null
   const usedUpAtMs = startMs + Number((BigInt(elapsedMs) * amountNano) / spentNano)
   return usedUpAtMs < endMs ? usedUpAtMs : null
 }

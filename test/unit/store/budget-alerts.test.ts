@@ -61,7 +61,8 @@ test('other periods have thresholds without a pace where there is none', () => {
 
 test('an alert is named by budget, amount, period and threshold', () => {
   const now = at('2026-10-31T23:59:59')
-  const names = (amount: bigint, nowMs: number) => alertsFor(scope(MONTH, amount), 900n, nowMs).map(({ id }) => id)
+  const names = (amount: bigint, nowMs: number) =>
+    alertsFor(scope(MONTH, amount), 900n, nowMs).map(({ id }) => id)
   expect(names(1_000n, now)).toEqual(names(1_000n, now - 1_000))
   const all = [...names(1_000n, now), ...names(900n, now), ...names(1_000n, now + 86_400_000)]
   expect(new Set(all).size).toBe(all.length)
