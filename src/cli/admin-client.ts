@@ -11,6 +11,7 @@ type Json = Record<string, unknown>
 
 const URL_DEFAULT = 'http://127.0.0.1:8787'
 const ANSWER_MS_MAX = 30_000
+const JOB_LOOK_MS = 500
 
 /** `--url` and `--token` go over SLUICE_URL and SLUICE_ADMIN_TOKEN. */
 export function adminAddress(values: { readonly url?: string; readonly token?: string }): AdminAddress {
@@ -66,6 +67,21 @@ async function askText(
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(await response.arrayBuffer())
   if (response.ok) return text
   throw new Error(messageOf(text) ?? `${url} answered ${response.status}`)
+}
+
+/** Asks for work that may take longer than a request, and waits until it is done. @throws Error as `askAdmin` */
+export async function askJob(
+  address: AdminAddress,
+  method: string,
+  path: string,
+  options: Parameters<typeof askAdmin>[3] = {},
+): Promise<Json> {
+  let answer = await askAdmin(address, method, path, options)
+  while (answer['status'] === 'running') {
+    await new Promise((resolve) => setTimeout(resolve, JOB_LOOK_MS))
+    answer = await askAdmin(address, 'GET', `/jobs/${encodeURIComponent(String(answer['id']))}`)
+  }
+  return answer
 }
 
 function reasonOf(error: unknown): string {

@@ -11,6 +11,7 @@ import { keys } from './keys.ts'
 import { months } from './months.ts'
 import { prices } from './prices.ts'
 import { rate } from './rate.ts'
+import { rerate } from './rerate.ts'
 import { serve } from './serve.ts'
 import { simulate } from './simulate.ts'
 import { usage } from './usage.ts'
@@ -29,6 +30,7 @@ const COMMANDS: readonly Command[] = [
   usage,
   months,
   rate,
+  rerate,
   prices,
   simulate,
 ]

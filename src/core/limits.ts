@@ -80,5 +80,7 @@ export const KEY_SECRETS_MAX = 4
 export const KEYS_KEPT_MS = 90 * 24 * 60 * 60_000
 /** A shared store of keys that does not answer: what was read of it holds so long, since a key may be revoked by now. */
 export const KEYS_UNCHECKED_MS_MAX = 60_000
+/** Adjustments of one re-rating, which are held in memory until they are written; a further run goes on. */
+export const RERATED_AT_ONCE_MAX = 100_000
 /** Bodies of the admin API; a key with all its lists is far smaller. */
 export const ADMIN_BODY_BYTES_MAX = 256 * 1024

@@ -5,9 +5,14 @@ import { startOfDayMs, zoneOf } from './zones.ts'
 const DAY_MS = 24 * 60 * 60_000
 const MONTH = /^(\d{4})-(0[1-9]|1[0-2])$/
 
+/** `YYYY-MM-DD` around an instant. */
+export function dayOf(timeZone: string, atMs: number): string {
+  return new Date(zoneOf(timeZone)(atMs).day * DAY_MS).toISOString().slice(0, 10)
+}
+
 /** `YYYY-MM` around an instant. */
 export function monthOf(timeZone: string, atMs: number): string {
-  return new Date(zoneOf(timeZone)(atMs).day * DAY_MS).toISOString().slice(0, 7)
+  return dayOf(timeZone, atMs).slice(0, 7)
 }
 
 /** The first instant of a month; null: the text is none. */

@@ -23,7 +23,11 @@ export async function asked<T>(run: () => Promise<T>): Promise<T> {
 /** @throws GatewayError */
 export function readInstant(context: Context, name: string, timeZone: string): number | null {
   const text = context.req.query(name)
-  if (text === undefined) return null
+  return text === undefined ? null : instantOf(name, text, timeZone)
+}
+
+/** @throws GatewayError */
+export function instantOf(name: string, text: string, timeZone: string): number {
   // A bare date means its beginning in the time zone of reports.
   const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) / DAY_MS : null
   const atMs = day === null || Number.isNaN(day) ? Date.parse(text) : startOfDayMs(zoneOf(timeZone), day)

@@ -22,10 +22,16 @@ import { type KeyRoutesOptions, keyRoutes } from './admin-keys.ts'
 import { monthRoutes } from './admin-months.ts'
 import { policyRoutes } from './admin-policies.ts'
 import { asked, oneOf, readInstant, readLimit } from './admin-query.ts'
+import { type RerateRoutesOptions, rerateRoutes } from './admin-rerate.ts'
 import { routingRoutes } from './admin-routing.ts'
 import { usageRoutes } from './usage.ts'
+import { WorkDesk } from './work-desk.ts'
 
-export interface AdminOptions extends KeyRoutesOptions, AdjustmentRoutesOptions, AlertOptions {
+export interface AdminOptions
+  extends KeyRoutesOptions,
+    AdjustmentRoutesOptions,
+    AlertOptions,
+    RerateRoutesOptions {
   readonly store: LedgerStore
   readonly log: Log
 }
@@ -41,6 +47,12 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   routingRoutes(app, options)
   policyRoutes(app, options)
   adjustmentRoutes(app, options)
+  const desk = new WorkDesk(options.deps)
+  rerateRoutes(app, desk, options)
+  app.get('/admin/v1/jobs/:id', (context) => {
+    requireAdmin(context, options)
+    return desk.find(context, context.req.param('id'))
+  })
   app.get('/admin/v1/budgets', async (context) => {
     requireAdmin(context, options)
     const { admission, keys, live } = options.deps

@@ -1,6 +1,6 @@
 // The price that an attempt is billed at.
 
-import { priceAt } from '#pricing/catalogue.ts'
+import { priceAt, priceOfAnswer } from '#pricing/catalogue.ts'
 import type { Price } from '#pricing/price.ts'
 import type { Live, TargetFacts } from './live.ts'
 
@@ -11,11 +11,7 @@ export function priceOf(
   responseModel: string | null,
   atMs: number,
 ): Price | null {
-  const own = priceAt(facts.prices, atMs)
   const { provider: providerName, model } = facts.target
-  if (responseModel === null || responseModel === model || own?.version.startsWith('config:') === true)
-    return own
-  const { region } = facts.settings
-  const query = { providerName, providerId: facts.provider.id, region, model: responseModel, atMs }
-  return live.catalogue.find(query) ?? own
+  const query = { providerName, providerId: facts.provider.id, region: facts.settings.region, model }
+  return priceOfAnswer(live.catalogue, query, responseModel, atMs, priceAt(facts.prices, atMs))
 }

@@ -111,6 +111,22 @@ export function priceAt(prices: readonly Price[], atMs: number): Price | null {
   return null
 }
 
+/**
+ * The price that an answer is billed at: a model that it names decides, unless the configuration prices the target itself.
+ * `own`: the target's prices, where they are at hand.
+ */
+export function priceOfAnswer(
+  catalogue: Catalogue,
+  query: Omit<PriceQuery, 'atMs'>,
+  responseModel: string | null,
+  atMs: number,
+  own = priceAt(catalogue.prices(query), atMs),
+): Price | null {
+  if (responseModel === null || responseModel === query.model) return own
+  if (own?.version.startsWith('config:') === true) return own
+  return catalogue.find({ ...query, model: responseModel, atMs }) ?? own
+}
+
 interface Override {
   /** null: the entry is a contract over the list's price. */
   readonly price: Price | null

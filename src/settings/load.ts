@@ -28,6 +28,8 @@ export interface LoadInput {
   /** The folders of providers/, by name. */
   readonly providers: ReadonlyMap<string, Provider>
   readonly env: Environment
+  /** Entries of `prices` over those of the text; absent: none. */
+  readonly prices?: Readonly<Record<string, unknown>>
   /** The regions that a folder's price list speaks of; absent: no list is known. */
   readonly priceRegions?: (folder: string) => readonly string[]
   /**
@@ -45,7 +47,7 @@ export function loadSettings(input: LoadInput): LoadResult {
   const document = readDocument(input.text, report)
   if (document === undefined) return { problems: report.problems }
   const templates = new Templates()
-  const data = expand(document, { env: input.env, templates, report })
+  const data = expand(withPrices(document, input.prices), { env: input.env, templates, report })
   const config = parseConfig(data, templates, report)
   if (config === null) return { problems: report.problems }
   const scope: Scope = {
@@ -61,6 +63,12 @@ export function loadSettings(input: LoadInput): LoadResult {
   const settings = compile(scope, input)
   if (report.problems.length > 0) return { problems: report.problems }
   return { settings: freeze(settings) }
+}
+
+function withPrices(document: unknown, prices: LoadInput['prices']): unknown {
+  if (prices === undefined || typeof document !== 'object' || document === null) return document
+  const own: unknown = 'prices' in document ? document.prices : {}
+  return { ...document, prices: { ...(typeof own === 'object' ? own : {}), ...prices } }
 }
 
 /** Whole only when the report is empty. */

@@ -3,7 +3,7 @@
 import type { BalanceUsed } from '#core/ledger.ts'
 import type { Settings } from '#core/settings.ts'
 import type { Log } from '#core/telemetry.ts'
-import { type BalanceBook, balancesOf } from '#pricing/balance-book.ts'
+import { type BalanceBook, balancesOf, type QuotaSource } from '#pricing/balance-book.ts'
 
 /** A ledger that could not be asked is asked again after this; until then no balance pays. */
 const RETRY_MS = 1_000
@@ -11,10 +11,13 @@ const REFRESH_MS = 60_000
 
 /** What a configuration says there is. */
 export function configureBalances(balances: BalanceBook, settings: Settings): void {
-  const quotas = [...settings.providers.values()].flatMap(({ name, freeQuota }) =>
+  balances.configure(balancesOf(settings.prices), quotasOf(settings))
+}
+
+export function quotasOf(settings: Settings): readonly QuotaSource[] {
+  return [...settings.providers.values()].flatMap(({ name, freeQuota }) =>
     freeQuota === undefined ? [] : [{ providerName: name, sinceMs: freeQuota.sinceMs }],
   )
-  balances.configure(balancesOf(settings.prices), quotas)
 }
 
 /** Reads the ledger's word; resolves when it has been asked once. */

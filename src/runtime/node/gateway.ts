@@ -29,6 +29,7 @@ import { createKeyRing, createNodeKeys } from './keys.ts'
 import { openLedger, pathOfStore } from './ledger.ts'
 import { PriceCopies, withCopies } from './price-copies.ts'
 import { PriceLists } from './price-lists.ts'
+import { priced } from './priced.ts'
 import { findProviderFolders, type ProviderFolders, priceFileOf } from './providers.ts'
 import {
   ConfigError,
@@ -39,6 +40,7 @@ import {
   refuseTakenNames,
 } from './read-config.ts'
 import { seedRates } from './recent-rates.ts'
+import { rerateLedger } from './rerate.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
 import { createNodeUpstream } from './upstream.ts'
 import { watchFile } from './watch.ts'
@@ -214,6 +216,18 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     store: ledger.store,
     corrections: ledger.corrections,
     alerts: ledger.alerts,
+    rerate: (ask, onProgress) =>
+      rerateLedger(
+        {
+          corrections: ledger.corrections,
+          onThread: ledger.rerate,
+          store: ledger.store,
+          nowMs: () => clock.nowMs(),
+          priced: (over) => priced(options, { ...folders, lists: prices.lists }, pepper, live, over),
+        },
+        ask,
+        onProgress,
+      ),
     keyDesk: keys.desk,
     peerOf: (context) => peerOf(context.env.incoming as IncomingMessage),
     inference: nodeInference(deps),

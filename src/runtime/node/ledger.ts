@@ -57,6 +57,8 @@ export interface NodeLedger {
   readonly fleet: LedgerFleet | null
   /** Of this instance. */
   readonly alerts: AlertBook
+  /** Rates past rows of the ledger's file on a thread; null: the ledger is no file. */
+  readonly rerate: Reports['rerate'] | null
   /** Books what a crash left open, as `estimate` prices it; once, before anything is read of what was spent. */
   recover(estimate: Estimate): void
   readonly describe: string
@@ -229,6 +231,10 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
     fleet: null,
     corrections: correctionsOf(ledger, ledger.store),
     alerts: ledger.alerts,
+    rerate(work, onProgress) {
+      ledger.journal.flush()
+      return opened.reports.rerate(work, onProgress)
+    },
     recover: opened.recover,
     async close() {
       clearInterval(timer)
@@ -293,6 +299,7 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     },
     corrections: correctionsOf(ledger, store),
     alerts: ledger.alerts,
+    rerate: null,
     recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     trouble: () => troubleOf(ledger),

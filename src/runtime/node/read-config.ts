@@ -36,6 +36,7 @@ export async function readConfig(
   folders: ProviderFolders,
   balances = new BalanceBook(),
   pepper = createPepper(env),
+  prices?: Readonly<Record<string, unknown>>,
 ): Promise<Live> {
   let text: string
   try {
@@ -51,6 +52,7 @@ export async function readConfig(
     providers: folders.providers,
     priceRegions: regionsIn(folders.lists),
     env,
+    ...(prices === undefined ? {} : { prices }),
     digest: (key, secret, store) => pepper.digest(key, secret, store),
   })
   if ('problems' in loaded) throw new ConfigError(loaded.problems)

@@ -7,6 +7,7 @@ import { checkCounters } from '#store/sqlite/counter-check.ts'
 import { runReport } from '#store/sqlite/report-job.ts'
 import { packRows } from './report-rows.ts'
 import type { ReportMessage, ReportWork } from './reports.ts'
+import { rerateFile } from './rerate.ts'
 import { openNodeSqliteReader } from './sqlite.ts'
 
 /** The event loop takes over so many rows in about 2 ms. */
@@ -56,6 +57,8 @@ function work(): void {
   driver.exec('PRAGMA temp_store = MEMORY')
   try {
     if (task.kind === 'check') return say({ kind: 'drift', drift: checkCounters(driver, task.job, progress) })
+    if (task.kind === 'rerate')
+      return say({ kind: 'rerated', rerated: rerateFile(driver, task.work, progress) })
     const outcome = runReport(driver, task.job, () => performance.now(), progress)
     if (outcome === 'stale') say({ kind: 'stale' })
     else sendRows(outcome)

@@ -7,6 +7,7 @@ import { REPORT_MS_MAX } from '#core/limits.ts'
 import type { CheckJob, CounterDrift } from '#store/sqlite/counter-check.ts'
 import type { ReportJob, ReportOutcome } from '#store/sqlite/report-job.ts'
 import { type PackedRows, unpackRows } from './report-rows.ts'
+import type { Rerated, RerateWork } from './rerate.ts'
 
 /** Threads at a time: more would take cores from serving. */
 const RUNNING_MAX = 2
@@ -18,6 +19,7 @@ const WAITING_MAX = 64
 export type ReportTask =
   | { readonly kind: 'report'; readonly job: ReportJob }
   | { readonly kind: 'check'; readonly job: CheckJob }
+  | { readonly kind: 'rerate'; readonly work: RerateWork }
 
 export interface ReportWork {
   readonly path: string
@@ -31,6 +33,7 @@ export type ReportMessage =
   | { readonly kind: 'total'; readonly total: UsageTotals }
   | { readonly kind: 'stale' }
   | { readonly kind: 'drift'; readonly drift: CounterDrift }
+  | { readonly kind: 'rerated'; readonly rerated: Rerated }
   | { readonly kind: 'failed'; readonly reason: ReportError['reason'] | null; readonly message: string }
 
 export interface Reports {
@@ -38,6 +41,8 @@ export interface Reports {
   report(job: ReportJob, onProgress: ReportProgress): Promise<ReportOutcome>
   /** Compares counters with rows. @throws ReportError */
   check(job: CheckJob, onProgress: ReportProgress): Promise<CounterDrift>
+  /** Rates past rows anew; writes nothing. @throws ReportError */
+  rerate(work: RerateWork, onProgress: ReportProgress): Promise<Rerated>
   close(): Promise<void>
 }
 
@@ -106,6 +111,11 @@ export function openReports(path: string, timeoutMs = REPORT_MS_MAX): Reports {
       run<CounterDrift>({ kind: 'check', job }, CHECK_MS_MAX, (message) => {
         if (message.kind === 'progress') onProgress(message.share)
         return message.kind === 'drift' ? { result: message.drift } : null
+      }),
+    rerate: (work, onProgress) =>
+      run<Rerated>({ kind: 'rerate', work }, CHECK_MS_MAX, (message) => {
+        if (message.kind === 'progress') onProgress(message.share)
+        return message.kind === 'rerated' ? { result: message.rerated } : null
       }),
     async close() {
       isClosed = true

@@ -110,6 +110,9 @@ export async function openApp(options: Options = {}): Promise<Asker> {
       },
       closedMonths: async () => options.closedMonths ?? new Set(),
     },
+    rerate: async () => {
+      throw new Error('no prices here')
+    },
     inference: (_context, api) => new Response(`inference ${api}`),
     isReady: () => options.isReady ?? true,
     storeTrouble: () => options.storeTrouble ?? null,
