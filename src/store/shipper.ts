@@ -9,7 +9,7 @@ const BATCH_ROWS_MAX = 200
 /** Usage may be this far behind, and no further, while the store is well. */
 const IDLE_MS = 200
 const RETRY_MS_FIRST = 100
-const RETRY_MS_MAX = 5_000
+const RETRY_MS_MAX = 1_000
 /** Shipped rows stay this long, for a look at the instance itself. */
 const KEPT_MS = 3_600_000
 const PRUNED_REQUESTS_MAX = 200

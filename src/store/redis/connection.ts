@@ -13,6 +13,7 @@ import { watchSentinels } from './sentinel-watch.ts'
 import { slotOf, tagOf } from './slots.ts'
 
 const COMMAND_TIMEOUT_MS = 2_000
+const END_MS = 500
 
 export type ScriptName = keyof typeof SCRIPTS
 
@@ -47,6 +48,9 @@ export class RedisConnection {
   #opening: Promise<void> | null = null
   /** What the driver said last while it could not connect. */
   #lastError: unknown = null
+  /** Why nobody waits for a connection any more: one has, in vain, and the driver goes on trying. */
+  #away: StoreUnavailableError | null = null
+  #isClosed = false
   /** Ends the wait for a connection that will not come. */
   #onLasting: ((error: Error) => void) | null = null
 
@@ -54,15 +58,17 @@ export class RedisConnection {
     this.#commandTimeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS
     this.#address = parseRedisUrl(options.url)
     this.#client = createClient(this.#address, this.#commandTimeoutMs)
-    const onError = (error: Error): void => this.#noteError(error)
-    this.#client.on('error', onError)
-    this.#client.on('node error', onError)
-    // One of several sentinels: the others may do.
-    this.#client.on('sentinelError', (error: Error) => {
+    const onOneOfSeveral = (error: Error): void => {
       this.#lastError = error
-    })
+    }
+    this.#client.on('error', (error: Error) => this.#noteError(error))
+    // The others may do.
+    this.#client.on('node error', onOneOfSeveral)
+    this.#client.on('sentinelError', onOneOfSeveral)
+    this.#client.on('end', () => this.#begin(END_MS))
     this.#client.on('ready', () => {
       this.#lastError = null
+      this.#away = null
       for (const listener of this.#readyListeners) listener()
     })
   }
@@ -137,13 +143,16 @@ export class RedisConnection {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#stopWatching?.()
     this.#client.disconnect()
   }
 
-  #noteError(error: Error): void {
-    this.#lastError = error
-    const fault = unavailable(error)
+  #noteError(error: Error & { readonly lastNodeError?: unknown }): void {
+    // Of a cluster whose nodes all refuse.
+    const cause = error.lastNodeError ?? error
+    this.#lastError = cause
+    const fault = unavailable(cause)
     if (isLasting(fault)) this.#onLasting?.(fault)
   }
 
@@ -157,6 +166,7 @@ export class RedisConnection {
 
   #ready(): Promise<void> | null {
     if (this.#client.status === 'ready') return null
+    if (this.#away !== null) throw this.#away
     this.#opening ??= this.#open().finally(() => {
       this.#opening = null
     })
@@ -166,10 +176,9 @@ export class RedisConnection {
   /** Waits for the connection as long as for a command. */
   async #open(): Promise<void> {
     const client = this.#client
-    if (client.status === 'end') throw closed()
+    if (this.#isClosed) throw closed()
     if (client.status === 'wait') {
-      // Its failure is heard as an event below and by the listener of errors.
-      client.connect().catch(() => {})
+      this.#begin(0)
       if (client instanceof Redis && this.#address.topology === 'sentinel')
         this.#stopWatching = watchSentinels(this.#address, client)
     }
@@ -179,8 +188,9 @@ export class RedisConnection {
         client.off('ready', onReady)
         client.off('end', onEnd)
         this.#onLasting = null
-        if (error === null) resolve()
-        else reject(error)
+        if (error === null) return resolve()
+        this.#away = unavailable(error)
+        reject(this.#away)
       }
       const onReady = (): void => finish(null)
       const onEnd = (): void => finish(closed())
@@ -189,6 +199,14 @@ export class RedisConnection {
       client.once('ready', onReady)
       client.once('end', onEnd)
     })
+  }
+
+  /** The driver never gives up where it is told to go on; where it does all the same, it begins again. */
+  #begin(delayMs: number): void {
+    setTimeout(() => {
+      // Its failure is heard as an event.
+      if (!this.#isClosed) this.#client.connect().catch(() => {})
+    }, delayMs).unref()
   }
 
   #noConnection(): StoreUnavailableError {

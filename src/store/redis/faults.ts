@@ -21,6 +21,10 @@ const CODES: Readonly<Record<string, readonly [trouble: StoreTrouble, words: str
   WRONGPASS: ['forbidden', 'it does not accept the user and password of the store URL'],
   NOPERM: ['forbidden', null],
   CROSSSLOT: ['failed', null],
+  MOVED: [
+    'misconfigured',
+    'this is a node of a cluster, and the store URL does not begin with redis-cluster:',
+  ],
 }
 
 /** Of the driver's own messages. */
@@ -64,6 +68,7 @@ export function isLasting(error: unknown): boolean {
 function troubleOf(message: string): StoreTrouble {
   if (/^ERR unknown command/i.test(message)) return 'forbidden'
   if (/can't run this command|can't run @/i.test(message)) return 'forbidden'
+  if (/cluster support disabled/.test(message)) return 'misconfigured'
   if (/Last error: ERR No such master/.test(message)) return 'misconfigured'
   if (/Last error: (NOAUTH|WRONGPASS|NOPERM)/.test(message)) return 'forbidden'
   // Redis 6 takes the first line of a script for Lua.
@@ -83,7 +88,11 @@ export function withRefusedCommand(error: unknown, script: string): unknown {
 }
 
 function wordsOf(trouble: StoreTrouble, message: string): string {
-  if (trouble === 'misconfigured') return 'the sentinels know no master of the name in the store URL'
+  if (trouble === 'misconfigured') {
+    return message.startsWith('All sentinels')
+      ? 'the sentinels know no master of the name in the store URL'
+      : 'this is no node of a cluster, and the store URL begins with redis-cluster:'
+  }
   if (trouble === 'unsupported') return 'it is older than Redis 7, which is the oldest that can be used'
   if (trouble === 'cluster_down') return 'the slot is on its way to another node'
   if (message.startsWith('All sentinels') && trouble === 'forbidden')

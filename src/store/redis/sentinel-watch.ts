@@ -28,7 +28,10 @@ export function watchSentinels(address: RedisAddress, client: Redis): () => void
     watcher.on('error', () => {})
     watcher.on('message', (_channel: string, text: string) => {
       const [name, , , newHost, newPort] = text.split(' ')
-      if (name === address.masterName && !isConnectedTo(client, newHost, newPort)) client.disconnect(true)
+      // One that is being looked for must not be cut: the driver would take that for an end.
+      const stands = client.status === 'ready' || client.status === 'connect'
+      if (name === address.masterName && stands && !isConnectedTo(client, newHost, newPort))
+        client.disconnect(true)
     })
     watcher.subscribe(CHANNEL).catch(() => {})
     return watcher

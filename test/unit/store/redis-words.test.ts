@@ -43,6 +43,8 @@ test.each([
     'sentinel_password',
   ],
   ['All sentinels are unreachable. Last error: connect ECONNREFUSED', 'disconnected', 'unreachable'],
+  ['MOVED 866 10.0.0.1:6379', 'misconfigured', 'redis-cluster:'],
+  ['ERR This instance has cluster support disabled', 'misconfigured', 'no node of a cluster'],
   ['ERR something new', 'failed', 'ERR something new'],
 ] as const)('%s', (message, trouble, words) => {
   const error = unavailable(new Error(message))
