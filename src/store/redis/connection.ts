@@ -13,6 +13,8 @@ import { watchSentinels } from './sentinel-watch.ts'
 import { slotOf, tagOf } from './slots.ts'
 
 const COMMAND_TIMEOUT_MS = 2_000
+/** One that was lost is back at once or not soon. */
+const LOST_WAIT_MS = 500
 const END_MS = 500
 
 export type ScriptName = keyof typeof SCRIPTS
@@ -50,6 +52,7 @@ export class RedisConnection {
   #lastError: unknown = null
   /** Why nobody waits for a connection any more: one has, in vain, and the driver goes on trying. */
   #away: StoreUnavailableError | null = null
+  #hadConnection = false
   #isClosed = false
   /** Ends the wait for a connection that will not come. */
   #onLasting: ((error: Error) => void) | null = null
@@ -69,6 +72,7 @@ export class RedisConnection {
     this.#client.on('ready', () => {
       this.#lastError = null
       this.#away = null
+      this.#hadConnection = true
       for (const listener of this.#readyListeners) listener()
     })
   }
@@ -173,7 +177,7 @@ export class RedisConnection {
     return this.#opening
   }
 
-  /** Waits for the connection as long as for a command. */
+  /** Waits for the first connection as long as for a command. */
   async #open(): Promise<void> {
     const client = this.#client
     if (this.#isClosed) throw closed()
@@ -194,7 +198,10 @@ export class RedisConnection {
       }
       const onReady = (): void => finish(null)
       const onEnd = (): void => finish(closed())
-      const timer = setTimeout(() => finish(this.#noConnection()), this.#commandTimeoutMs)
+      const waitMs = this.#hadConnection
+        ? Math.min(LOST_WAIT_MS, this.#commandTimeoutMs)
+        : this.#commandTimeoutMs
+      const timer = setTimeout(() => finish(this.#noConnection()), waitMs)
       this.#onLasting = finish
       client.once('ready', onReady)
       client.once('end', onEnd)
