@@ -11,10 +11,10 @@ export interface RedisFleet {
   readonly upstream: RawUpstream
   /** The one that runs now; it keeps what it has over a restart. */
   readonly redis: RedisServer
-  /** `over`: what its configuration says beside the usual. */
-  readonly start: (over?: object) => Promise<LocalGateway>
+  /** `over`: what its configuration says beside the usual. `store`: another way to the same Redis. */
+  readonly start: (over?: object, store?: string) => Promise<LocalGateway>
   /** In a process of its own, in `folder`. */
-  readonly startChild: (folder?: string) => Promise<ChildGateway>
+  readonly startChild: (folder?: string, over?: object) => Promise<ChildGateway>
   /** Starts a Redis that was stopped, where it was. */
   readonly restart: () => Promise<void>
   readonly close: () => Promise<void>
@@ -30,18 +30,18 @@ export async function openRedisFleet(): Promise<RedisFleet> {
     gateways.push(gateway)
     return gateway
   }
-  const options = (over: object) => ({
+  const options = (over: object, store = redis.url) => ({
     config: configOf({ providers: { up: upstream.baseUrl }, over: { ...over } }),
-    env: { SLUICE_STORE: redis.url },
+    env: { SLUICE_STORE: store },
   })
   return {
     upstream,
     get redis() {
       return redis
     },
-    start: async (over = {}) => kept(await startLocalGateway(options(over))),
-    startChild: async (path) =>
-      kept(await startChildGateway({ ...options({}), ...(path === undefined ? {} : { folder: path }) })),
+    start: async (over = {}, store) => kept(await startLocalGateway(options(over, store))),
+    startChild: async (path, over = {}) =>
+      kept(await startChildGateway({ ...options(over), ...(path === undefined ? {} : { folder: path }) })),
     async restart() {
       redis = await startRedis({ ...keeping, port: Number(new URL(redis.url).port) })
     },
