@@ -15,7 +15,13 @@ import { realClock } from './real-clock.ts'
 /** The ledger that all have: rows by session in order, and what they come to. */
 export class RowLedger {
   readonly marks = new Map<string, number>()
+  readonly #before: Readonly<Record<string, bigint>>
   readonly #rows: { readonly scopes: readonly string[]; readonly nano: bigint }[] = []
+
+  /** `before`: what was spent when the books were begun. */
+  constructor(before: Readonly<Record<string, bigint>> = {}) {
+    this.#before = before
+  }
 
   apply(batch: LedgerBatch): void {
     const session = sessionOf(batch.instance, batch.epoch)
@@ -31,7 +37,8 @@ export class RowLedger {
   }
 
   spent(scope: string): bigint {
-    return this.#rows.reduce((sum, row) => (row.scopes.includes(scope) ? sum + row.nano : sum), 0n)
+    const before = this.#before[scope] ?? 0n
+    return this.#rows.reduce((sum, row) => (row.scopes.includes(scope) ? sum + row.nano : sum), before)
   }
 }
 

@@ -5,7 +5,7 @@ import type { Budget, BudgetState, Claim, LimitKind, RateState, Refusal, Scope }
 import { Demand, stockMove } from './demand.ts'
 import type { PlacesAsk, PlacesReply, ScopeAsk, ScopeReply } from './lease-words.ts'
 import { LentMoney } from './lent-money.ts'
-import { LentRate, type Portions } from './lent-rate.ts'
+import { LentRate, type Portions, type WindowView } from './lent-rate.ts'
 import { periodAt } from './periods.ts'
 import { HELD_RETRY_MS, type Moment, ScopeMeter, type Taken } from './scope-meter.ts'
 
@@ -207,7 +207,7 @@ export class LentMeter extends ScopeMeter {
 
   #askPlaces(limit: number): PlacesAsk {
     const free = this.#places - this.running
-    const move = stockMove(free, this.#placesDemand.level, this.#placesHungry)
+    const move = stockMove(free, this.#placesDemand, this.#placesHungry)
     const back = Math.max(0, Math.min(free, Math.floor(move.back)))
     this.#places -= back
     const need = this.#placesNeed
@@ -229,6 +229,7 @@ export class LentMeter extends ScopeMeter {
 
   #hearPlaces({ state, granted, lent, idle, hungry }: PlacesReply, tickMs: number): void {
     this.#places += granted
+    if (granted > 0) this.#placesDemand.lent()
     this.#placesHungry = hungry
     if (state === 'lent') this.#placesView = { lent, idle, atTickMs: tickMs }
   }
@@ -270,7 +271,7 @@ export class LentMeter extends ScopeMeter {
       used: view === null ? null : BigInt(Math.min(view.used, limit)),
       held: 0n,
       asked: BigInt(asked),
-      retryAfterMs: asked > limit ? null : Math.max(HELD_RETRY_MS / 4, view?.waitMs ?? HELD_RETRY_MS),
+      retryAfterMs: asked > limit ? null : retryOf(view, now.tickMs),
       resetAtMs: null,
     })
   }
@@ -325,6 +326,12 @@ export class LentMeter extends ScopeMeter {
     const cause = this.#line.isLost && !isOver && !isHopeless ? 'store' : 'lease'
     return { scope, limit, ...said, cause }
   }
+}
+
+/** When what a window lacks may be there; a lease that nobody used comes back sooner. */
+function retryOf(view: WindowView | null, tickMs: number): number {
+  if (view === null) return HELD_RETRY_MS
+  return Math.max(HELD_RETRY_MS / 4, view.waitMs - (tickMs - view.atTickMs))
 }
 
 /** null: the fleet was not heard yet. */

@@ -115,10 +115,15 @@ export class LentMoney {
     const isRolling = budget.period.kind === 'rolling'
     const free = this.freeNano(heldNano)
     const isNeeded = this.#needNano > 0n
-    const isOver = this.isIdle || (heldNano === 0n && this.#unchargedNano === 0n && this.#demand.level === 0)
-    const move = stockMove(Number(free), this.#demand.level, this.#isHungry)
+    const isOver = heldNano === 0n && this.#unchargedNano === 0n && this.#demand.level === 0
+    const move = stockMove(Number(free), this.#demand, this.#isHungry)
     // Who waits hands in what there is and asks for all of it, so that two who lack a little do not keep it from each other.
-    const back = isNeeded || isOver ? free : toNano(move.back) < free ? toNano(move.back) : positive(free)
+    const back =
+      isNeeded || (isOver && this.#demand.isSettled)
+        ? free
+        : toNano(move.back) < free
+          ? toNano(move.back)
+          : positive(free)
     this.#lentNano -= back
     const ask: MoneyAsk = {
       period: periodText(budget.period),
@@ -143,7 +148,9 @@ export class LentMoney {
     if (reply.state === 'unseeded') this.#view = null
     if (reply.state === 'unseeded' || reply.state === 'period') return reply.state === 'unseeded'
     this.#isHungry = reply.hungry === true
-    this.#lentNano += BigInt(reply.granted ?? '0')
+    const granted = BigInt(reply.granted ?? '0')
+    this.#lentNano += granted
+    if (granted > 0n) this.#demand.lent()
     if (reply.state === 'quiet') return false
     const [spentNano, lentNano] = [BigInt(reply.spent ?? '0'), BigInt(reply.lent ?? '0')]
     this.#view = {

@@ -118,7 +118,7 @@ export class LentRate {
     this.#giveBack(tickMs)
     const free = this.free(tickMs)
     const { level } = this.#demand
-    const move = stockMove(free, level, false)
+    const move = stockMove(free, this.#demand, false)
     const need = Math.max(0, this.#need - free)
     const ask: RateAsk = {
       limit,
@@ -136,7 +136,10 @@ export class LentRate {
   /** `sentTickMs`: the lease is at most a second old from then on, whatever the store's clock says. */
   hear(reply: RateReply, sentTickMs: number, tickMs: number): void {
     const { granted: left, bucket, used, waitMs, resetMs } = reply
-    if (left > 0) this.#leases.push({ bucket, left, untilMs: sentTickMs + LEASE_MS })
+    if (left > 0) {
+      this.#leases.push({ bucket, left, untilMs: sentTickMs + LEASE_MS })
+      this.#demand.lent()
+    }
     if (reply.state === 'lent') this.#view = { used, waitMs, resetMs, atTickMs: tickMs }
   }
 
@@ -148,7 +151,7 @@ export class LentRate {
   }
 
   #giveBack(tickMs: number): void {
-    let surplus = Math.floor(stockMove(this.free(tickMs), this.#demand.level, false).back)
+    let surplus = Math.floor(stockMove(this.free(tickMs), this.#demand, false).back)
     for (const lease of this.#leases) {
       const given = Math.min(lease.left, surplus)
       if (given === 0) continue

@@ -185,10 +185,10 @@ local function lendRate(ring, rate, isQuiet)
   if not lacks then granted = granted + math.min(rate.ahead, math.floor((open - granted) / 8)) end
   if granted > 0 then add(ring, bucket, whole(granted)) end
   total, oldest, newest = trim(ring, first)
-  local waitMs, left = 0, tonumber(total)
-  if open < rate.least and rate.least <= rate.limit and oldest then
+  local waitMs, left, next = 0, tonumber(total), math.max(1, rate.least)
+  if next <= rate.limit and oldest then
     for number = oldest, newest do
-      if left + rate.least <= rate.limit then break end
+      if left + next <= rate.limit then break end
       left = left - tonumber(redis.call('HGET', KEYS[6], whole(number) .. ' ' .. ring) or '0')
       waitMs = (number + 1) * BUCKET + KEPT - now
     end
