@@ -5,7 +5,7 @@ import { GatewayError } from '#core/errors.ts'
 import type { LedgerStore } from '#core/ledger.ts'
 import { type ClosedMonth, closedAt, type MonthBook, type MonthSpan } from '#core/month-close.ts'
 import { monthOf, startOfMonthMs } from '#core/months.ts'
-import { makeReport } from '#pipeline/finance/report.ts'
+import { makeReport, makingAt } from '#pipeline/finance/report.ts'
 import type { ReportQuery } from '#pipeline/finance/report-words.ts'
 import { invalid } from '#settings/stored-keys.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
@@ -119,9 +119,7 @@ async function keepReport(
     toCents: false,
   }
   const live = deps.live()
-  const { rows, total } = await asked(() =>
-    makeReport(store, live, query, deps.clock.nowMs(), () => undefined),
-  )
+  const { rows, total } = await asked(() => makeReport(store, live, query, makingAt(deps.clock)))
   const shown = { isCsv: true, perTokens: null, isByMyriads: false, hasTotalRow: true } as const
   const report: ShownReport = { query, shown, currency: live.settings.currency }
   const table = csvHead(report, total) + csvRows(rows, report, total) + csvTotal(total, report)

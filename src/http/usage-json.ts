@@ -103,7 +103,7 @@ function columnsOf(like: ReportTotals, { query, shown, currency }: ShownReport):
     amount('adjustments', (row) => row.adjustmentNano),
     amount('total', (row) => row.costNano + row.adjustmentNano),
     ...taxColumns(like),
-    ...(like.chargeNano === null ? [] : [amount('charge', (row) => row.chargeNano)]),
+    ...(like.chargeNano === undefined ? [] : [amount('charge', (row) => row.chargeNano ?? 0n)]),
     ...valueColumns(query),
     ...(shown.perTokens === null ? [] : [averagePrice(shown.perTokens)]),
     count('estimated_attempts', (row) => row.estimatedAttempts),
@@ -112,10 +112,10 @@ function columnsOf(like: ReportTotals, { query, shown, currency }: ShownReport):
 }
 
 function taxColumns({ netNano }: ReportTotals): readonly Column[] {
-  if (netNano === null) return []
+  if (netNano === undefined) return []
   return [
-    amount('net', (row) => row.netNano),
-    amount('vat', (row) => row.vatNano),
+    amount('net', (row) => row.netNano ?? 0n),
+    amount('vat', (row) => row.vatNano ?? 0n),
     amount('gross', (row) => (row.netNano ?? 0n) + (row.vatNano ?? 0n)),
   ]
 }
@@ -137,8 +137,8 @@ function count(name: string, of: (row: ReportTotals) => number): Column {
   return { name, kind: 'count', of }
 }
 
-function amount(name: string, of: (row: ReportTotals) => bigint | null): Column {
-  return { name, kind: 'amount', of: (row) => formatNano((of(row) ?? 0n) as Nano) }
+function amount(name: string, of: (row: ReportTotals) => bigint): Column {
+  return { name, kind: 'amount', of: (row) => formatNano(of(row) as Nano) }
 }
 
 /** Of all tokens, in and out; rounded half up to nine places. */

@@ -4,7 +4,7 @@ import type { Context, Hono } from 'hono'
 import { GatewayError } from '#core/errors.ts'
 import type { LedgerStore } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
-import { makeReport } from '#pipeline/finance/report.ts'
+import { makeReport, makingAt } from '#pipeline/finance/report.ts'
 import type { Report, ReportQuery, ReportRow } from '#pipeline/finance/report-words.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
 import { badParameter, readLimit } from './admin-query.ts'
@@ -28,7 +28,8 @@ export function usageRoutes(app: AnyApp, options: UsageOptions): void {
   const desk = new ReportDesk({
     clock: deps.clock,
     random: deps.random,
-    run: (query, onProgress) => makeReport(store, deps.live(), query, deps.clock.nowMs(), onProgress),
+    run: (query, onProgress) =>
+      makeReport(store, deps.live(), query, { ...makingAt(deps.clock), onProgress }),
   })
   app.get('/admin/v1/usage', async (context) => {
     requireAdmin(context, options)

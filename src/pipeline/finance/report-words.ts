@@ -22,11 +22,11 @@ export interface ReportQuery {
   readonly toCents: boolean
 }
 
-/** Book currency; null: the configuration does not speak of it. */
+/** Book currency; absent: the configuration does not speak of it. */
 export interface FinanceAmounts {
-  readonly netNano: Nano | null
-  readonly vatNano: Nano | null
-  readonly chargeNano: Nano | null
+  readonly netNano?: Nano
+  readonly vatNano?: Nano
+  readonly chargeNano?: Nano
 }
 
 export interface ReportTotals extends UsageTotals, FinanceAmounts {}

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { divideRounded, roundTogether } from '#core/shares.ts'
+import { divideRounded, roundingTogether } from '#core/shares.ts'
+
+function roundTogether(numerators: readonly bigint[], denominator: bigint): bigint[] {
+  const steps = roundingTogether(numerators, denominator)
+  let step = steps.next()
+  while (step.done !== true) step = steps.next()
+  return step.value
+}
 
 test.each<[string, bigint[], bigint, bigint[]]>([
   ['thirds of a cent go to the first', [333n, 333n, 334n], 1000n, [0n, 0n, 1n]],
@@ -26,4 +33,14 @@ test('parts come to the rounded sum, each less than one from what it is', () => 
     }),
     { seed: 20_261_101 },
   )
+})
+
+test('gives way to others while it works on many', () => {
+  const steps = roundingTogether(
+    Array.from({ length: 10_000 }, (_, index) => BigInt(index)),
+    7n,
+  )
+  let yields = 0
+  while (steps.next().done !== true) yields++
+  expect(yields).toBe(5)
 })
