@@ -24,7 +24,7 @@ export interface Admitted {
 }
 
 /** Asks as a request does: again while what it lacks may come. */
-export async function admit(
+async function admit(
   desk: AdmissionDesk,
   callers: readonly Scope[],
   claim: Claim,
