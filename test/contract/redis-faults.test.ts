@@ -178,6 +178,7 @@ describe('fault 74: what the server forbids is said in plain words', () => {
     ['-eval', "'eval' command"],
     ['-xadd', "'xadd' command"],
     ['resetkeys ~other:*', 'one of the keys'],
+    ['resetkeys ~{sluice}*', 'one of the keys'],
   ])('%s', async (rules, words) => {
     await tell(`ACL SETUSER ledger on >secret ~* +@all ${rules}`)
     const { connection } = ship(`redis://ledger:secret@127.0.0.1:${server.port}`)

@@ -77,10 +77,6 @@ export class RedisConnection {
     })
   }
 
-  get isCluster(): boolean {
-    return this.#client instanceof Cluster
-  }
-
   /** Called each time that a connection stands: what was known of the server may hold no more. */
   onReady(listener: () => void): void {
     this.#readyListeners.push(listener)

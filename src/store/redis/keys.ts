@@ -31,8 +31,6 @@ export const KEYS = {
   balances: `${TAG}:balances`,
   /** Hash: owner, epoch, label of the process that writes under this name. TTL 8 s, renewed. Written by claim, release. */
   instance: (instance: string) => `${TAG}:instance:${instance}`,
-  /** A hash, a stream and a sorted set that are there for a moment. Written by probe. */
-  probes: [`${TAG}:probe:hash`, `${TAG}:probe:stream`, `${TAG}:probe:set`],
   /** Hash: id → adjustment as JSON. No TTL, the newest 100,000. Written by apply. */
   adjustments: `${TAG}:adjustments`,
   /** Sorted set, all scores 0: `t:TIME:ID` of each adjustment, and `r:REQUEST`, tab, `TIME:ID`. Trimmed with them. Written by apply. */
@@ -74,3 +72,12 @@ export const PURSE_KEYS = (tag: string) =>
     /** Hash: session → the last row applied. */
     marks: `{${tag}}:marks`,
   }) as const
+
+/** A hash, a stream and a sorted set that are there for a moment. Written by probe. */
+export const PROBE_KEYS = (tag: string) => [
+  `{${tag}}:probe:hash`,
+  `{${tag}}:probe:stream`,
+  `{${tag}}:probe:set`,
+]
+/** Of the ledger, and one of each kind of purse. */
+export const PROBED_TAGS = ['sluice', 'org:', 'provider:', 'target:']

@@ -1,8 +1,8 @@
 // A look at a Redis that is to keep money: whether it can run the scripts at all, and whether it keeps what it takes.
 
 import type { RedisConnection } from './connection.ts'
-import { unavailable } from './faults.ts'
-import { KEYS } from './keys.ts'
+import { isLasting, unavailable } from './faults.ts'
+import { PROBE_KEYS, PROBED_TAGS } from './keys.ts'
 
 /** `evicts`: it may drop keys when memory is short. `forgets`: it writes nothing to its disk. */
 export type RedisRisk = 'evicts' | 'forgets'
@@ -25,7 +25,7 @@ const SETTINGS = ['maxmemory-policy', 'appendonly', 'save']
 
 /** @throws StoreUnavailableError; where isLasting says so, it is not worth waiting */
 export async function lookAtRedis(connection: RedisConnection): Promise<RedisLook> {
-  const redisAtMs = Number(await connection.script('probe-3', KEYS.probes, []))
+  const redisAtMs = await tried(connection)
   const risks = new Map<RedisRisk, string>()
   let unseen: string | null = null
   for (const node of connection.masters()) {
@@ -35,6 +35,18 @@ export async function lookAtRedis(connection: RedisConnection): Promise<RedisLoo
     else for (const [risk, found] of risksOf(seen)) risks.set(risk, `${found} on ${where}`)
   }
   return { risks, unseen, redisAtMs }
+}
+
+/** A shard that is down keeps nobody from the others; what is forbidden anywhere will not do. */
+async function tried(connection: RedisConnection): Promise<number> {
+  const answers = await Promise.allSettled(
+    PROBED_TAGS.map((tag) => connection.script('probe-3', PROBE_KEYS(tag), [])),
+  )
+  const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
+  const worst = failures.find(isLasting) ?? (failures.length === answers.length ? failures[0] : undefined)
+  if (worst !== undefined) throw worst
+  const [first] = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+  return Number(first)
 }
 
 /** The reason why not, when the server does not say. One of several that is down keeps nobody from the others. */

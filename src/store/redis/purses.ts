@@ -12,6 +12,7 @@ import type {
   TagSpent,
   TagState,
 } from '../admission/lease-words.ts'
+import type { RedisClient } from './client.ts'
 import { RedisConnection, type RedisConnectionOptions } from './connection.ts'
 import { PURSE_KEYS } from './keys.ts'
 
@@ -21,14 +22,15 @@ export function createRedisPurses(options: RedisConnectionOptions): PursePort {
 
   async function readState(tag: string, purses: readonly FoundedPurse[]): Promise<TagSpent> {
     const keys = PURSE_KEYS(tag)
-    const replies = await connection.run(async (ready) => {
+    const read = async (ready: RedisClient): Promise<readonly [Error | null, unknown][]> => {
       const transaction = ready.multi().hget(keys.purse, 'life').hgetall(keys.marks)
       for (const purse of purses) {
         if (purse.length === 4) transaction.hget(keys.purse, `s ${purse[2]} ${purse[0]}`)
         else transaction.hget(keys.windows, `t b ${purse[0]}`)
       }
       return (await transaction.exec()) ?? []
-    })
+    }
+    const replies = await connection.run(read, undefined, keys.purse)
     const values = replies.map(([error, value]) => {
       if (error !== null) throw error
       return value

@@ -31,7 +31,7 @@ const CALLS: Readonly<Record<string, (name: string) => readonly string[]>> = {
   lease: (name) => purse(name, ['purse', 'lent', 'index', 'seen', 'answers', 'windows', 'marks']),
   'key-purge': () => clientKeys(),
   'key-put': () => [...clientKeys(), KEYS.clientKeysMeta],
-  probe: () => KEYS.probes,
+  probe: (name) => tables.PROBE_KEYS(name),
   release: (name) => [KEYS.instance(name)],
 }
 
