@@ -45,7 +45,9 @@ export class LeaseLine implements MeterLine {
   readonly #active = new Set<LentMeter>()
   /** One thing is said at a time: a call, a charge. */
   #talk: Promise<unknown> = Promise.resolve()
-  #waiters = Promise.withResolvers<void>()
+  #waiters = new Waiters()
+  /** Those of the call that is under way. */
+  #asked: Waiters | null = null
   #others: Promise<void> | null = null
   #isCalling = false
   #wantsCall = false
@@ -53,6 +55,7 @@ export class LeaseLine implements MeterLine {
   /** Sent, and not answered: it may count. */
   #unanswered: LeaseAsk | null = null
   #unansweredMeters: readonly LentMeter[] = []
+  #firstSentTickMs = 0
   /** Sent, and not answered: what is lent cannot be said before it is known. */
   #openCharge: Charge | null = null
   #declares = true
@@ -147,7 +150,7 @@ export class LeaseLine implements MeterLine {
     if (charge.reply !== null) return charge.reply
     const { ask } = charge
     this.#openCharge = charge
-    const reply = await this.#options.port.charge(this.tag, ask)
+    const reply = await this.#watched(() => this.#options.port.charge(this.tag, ask))
     this.#openCharge = null
     charge.reply = reply
     if (reply.outcome !== 'unfounded') {
@@ -173,11 +176,11 @@ export class LeaseLine implements MeterLine {
   }
 
   #next(): Promise<void> {
-    const { promise } = this.#waiters
+    const waiters = this.#waiters
+    // Whatever the call waits for itself.
+    waiters.timer ??= this.#options.clock.after(ANSWER_MS, () => waiters.resolve())
     this.#callSoon()
-    if (this.#retry === null) return promise
-    // Nothing is asked for now; who waits must not come back at once.
-    return new Promise((resolve) => void this.#options.clock.after(ANSWER_MS, resolve))
+    return waiters.promise
   }
 
   #callSoon(): void {
@@ -194,36 +197,44 @@ export class LeaseLine implements MeterLine {
       await this.#inTurn(() => this.#call())
     }
     this.#isCalling = false
-    if (this.#isClosed || this.#retry !== null) this.#release()
   }
 
   async #call(): Promise<void> {
     const { clock, port } = this.#options
-    const waiters = this.#waiters
-    this.#waiters = Promise.withResolvers<void>()
-    const sentTickMs = clock.monotonicMs()
-    let isAnswered = false
-    const deadline = clock.after(ANSWER_MS, () => {
-      if (!isAnswered) this.#lose(new Error(`no answer within ${ANSWER_MS} ms`))
-      waiters.resolve()
-    })
     try {
       if (this.#openCharge !== null) await this.#deliver(this.#openCharge)
+      const sentTickMs = clock.monotonicMs()
+      // What is sent again lends nothing anew, so it ends as if it had come with the first answer.
+      if (this.#unanswered === null) this.#firstSentTickMs = sentTickMs
+      else this.#wantsCall = true
+      const waiters = this.#waiters
       const ask = this.#unanswered ?? this.#build([...this.#active], this.#declares)
-      if (this.#unanswered !== null) this.#wantsCall = true
       this.#unanswered = ask
-      const reply = await port.lease(this.tag, ask)
-      isAnswered = true
+      this.#asked = waiters
+      this.#waiters = new Waiters()
+      const reply = await this.#watched(() => port.lease(this.tag, ask))
       // A slow answer is worth having, and nobody waits for the next one.
       if (clock.monotonicMs() - sentTickMs <= ANSWER_MS) this.#find()
-      if (await this.#hear(ask, reply, sentTickMs)) this.#retryMs = 0
+      if (await this.#hear(ask, reply, this.#firstSentTickMs)) this.#retryMs = 0
       else this.#tryLater()
+      waiters.resolve()
     } catch (error) {
       this.#lose(error)
-      this.#tryLater()
+    }
+  }
+
+  /** Who waits is let go when an answer takes too long; the answer is still heard. */
+  async #watched<Reply>(say: () => Promise<Reply>): Promise<Reply> {
+    const deadline = this.#options.clock.after(ANSWER_MS, () =>
+      this.#lose(new Error(`no answer within ${ANSWER_MS} ms`)),
+    )
+    try {
+      return await say()
+    } catch (error) {
+      this.#lose(error)
+      throw error
     } finally {
       deadline.cancel()
-      waiters.resolve()
     }
   }
 
@@ -286,6 +297,10 @@ export class LeaseLine implements MeterLine {
   }
 
   #lose(error: unknown): void {
+    this.#asked?.resolve()
+    this.#waiters.resolve()
+    this.#waiters = new Waiters()
+    this.#tryLater()
     if (this.#isLost) return
     this.#isLost = true
     this.#options.onLost(this, true, error)
@@ -300,7 +315,7 @@ export class LeaseLine implements MeterLine {
   }
 
   #tryLater(): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || this.#retry !== null) return
     this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs === 0 ? RETRY_MS_FIRST : this.#retryMs * 2)
     this.#retry = this.#options.clock.after(this.#retryMs, () => {
       this.#retry = null
@@ -308,15 +323,24 @@ export class LeaseLine implements MeterLine {
     })
   }
 
-  /** Nobody waits for what is not asked for now. */
-  #release(): void {
-    this.#waiters.resolve()
-    this.#waiters = Promise.withResolvers<void>()
-  }
-
   #inTurn<Result>(talk: () => Promise<Result>): Promise<Result> {
     const next = this.#talk.then(talk, talk)
     this.#talk = next.catch(() => undefined)
     return next
+  }
+}
+
+/** Requests that wait for one call. */
+class Waiters {
+  readonly #waiting = Promise.withResolvers<void>()
+  timer: Timer | null = null
+
+  get promise(): Promise<void> {
+    return this.#waiting.promise
+  }
+
+  resolve(): void {
+    this.timer?.cancel()
+    this.#waiting.resolve()
   }
 }
