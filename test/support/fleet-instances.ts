@@ -131,6 +131,7 @@ export class FleetInstance {
       journal: { rowsAfter: (epoch, sequence, rowsMax) => this.#rowsAfter(epoch, sequence, rowsMax) },
       epoch: this.#epoch,
       budgets: () => new Map(scopes().flatMap((scope) => (scope.budget === null ? [] : [[scope.id, scope]]))),
+      metScope: (id) => desk.metScope(id),
       lineOf: (tag) => keeper.lineOf(tag),
       meterOf: (scope) => desk.lentMeterOf(scope),
       found: (tag) => founder.found(tag),

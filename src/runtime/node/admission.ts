@@ -79,6 +79,7 @@ function openFleet(options: AdmissionOptions, fleet: LedgerFleet): NodeAdmission
     journal: fleet.outbox,
     epoch: fleet.epoch,
     budgets: budgetsById,
+    metScope: (id) => desk.metScope(id),
     lineOf: (tag) => keeper.lineOf(tag),
     meterOf: (scope) => desk.lentMeterOf(scope),
     found,
@@ -90,7 +91,7 @@ function openFleet(options: AdmissionOptions, fleet: LedgerFleet): NodeAdmission
   })
   fleet.whenShipped(() => keeper.close(LEAVE_MS))
   keeper.start()
-  return { desk, budgets: fleetBooks(desk, founder, inForce, metrics) }
+  return { desk, budgets: fleetBooks(desk, founder, charges, inForce, metrics) }
 }
 
 function openFounder(options: AdmissionOptions, fleet: LedgerFleet): Founder {
@@ -125,6 +126,7 @@ async function spentOf(
 function fleetBooks(
   desk: FleetDesk,
   founder: Founder,
+  charges: ChargeSender,
   inForce: () => readonly Scope[],
   metrics: Metrics,
 ): BudgetBooks {
@@ -148,7 +150,10 @@ function fleetBooks(
     isHealing = false
   }
   const timers = [
-    setInterval(() => metrics.admission(desk.state), TICK_MS),
+    setInterval(() => {
+      metrics.admission(desk.state)
+      charges.notice()
+    }, TICK_MS),
     setInterval(() => void heal(), HEAL_MS),
   ]
   for (const timer of timers) timer.unref()

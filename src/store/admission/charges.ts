@@ -9,6 +9,8 @@ import type { LentMeter } from './lent-meter.ts'
 import { ringOf, startText } from './lent-money.ts'
 import { periodAt, periodText } from './periods.ts'
 
+/** Scopes without a budget that are remembered, in case that one comes; more count as all. */
+const UNCHARGED_MAX = 100_000
 /** Rows read again at a time. */
 const AGAIN_ROWS_MAX = 200
 
@@ -24,6 +26,8 @@ export interface ChargeOptions {
   readonly epoch: number
   /** By id, those in force that have a budget. */
   readonly budgets: () => ReadonlyMap<string, Scope>
+  /** One that admission has met, though `budgets` may not have it yet. */
+  readonly metScope: (id: string) => Scope | null
   readonly lineOf: (tag: string) => LeaseLine
   readonly meterOf: (scope: Scope) => LentMeter
   /** Somebody must say what was spent in this tag. False: it cannot be said for now. */
@@ -44,6 +48,11 @@ export class ChargeSender {
   readonly #unanswered = new Map<string, Charge>()
   /** By tag: rows of this epoch up to here have left the lease. */
   readonly #drawn = new Map<string, number>()
+  /** Scopes of rows that were told when they had no budget. */
+  readonly #uncharged = new Set<string>()
+  #known: ReadonlyMap<string, Scope> = new Map()
+  /** The last row of this epoch that was told. */
+  #told = 0
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: ChargeOptions) {
@@ -55,6 +64,30 @@ export class ChargeSender {
     return this.#inTurn(() => this.#tell(batch))
   }
 
+  /**
+   * Looks for budgets that have come, or have another period, since rows were told without them: their purses are written
+   * anew, and the rows told again.
+   */
+  notice(): void {
+    const budgets = this.#options.budgets()
+    const before = this.#known
+    if (budgets === before) return
+    this.#known = budgets
+    const tags = new Set<string>()
+    for (const [id, scope] of budgets) {
+      const old = before.get(id)
+      const isLate = old === undefined ? this.#wasUncharged(id) : periodOf(old) !== periodOf(scope)
+      if (isLate) tags.add(tagOf(scope))
+      this.#uncharged.delete(id)
+    }
+    for (const tag of this.#tags()) this.#options.lineOf(tag).looked(this.#told)
+    for (const tag of tags) void this.#options.found(tag)
+  }
+
+  #wasUncharged(id: string): boolean {
+    return this.#told > 0 && (this.#uncharged.has(id) || this.#uncharged.size >= UNCHARGED_MAX)
+  }
+
   /** A tag has told a mark below what was believed. */
   tellAgain(line: LeaseLine, session: string, mark: number): Promise<void> {
     return this.#inTurn(() => this.#again(line, session, mark, Number.POSITIVE_INFINITY))
@@ -63,6 +96,7 @@ export class ChargeSender {
   async #tell(batch: LedgerBatch): Promise<void> {
     const session = sessionOf(batch.instance, batch.epoch)
     const last = lastOf(batch)
+    this.notice()
     const byTag = this.#byTag(batch)
     // Each tag by itself: what one misses holds up the batch, not the others.
     const results = await Promise.allSettled(
@@ -75,6 +109,7 @@ export class ChargeSender {
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     if (batch.epoch !== this.#options.epoch) return
+    this.#told = Math.max(this.#told, last)
     for (const tag of this.#tags()) this.#options.lineOf(tag).looked(last)
   }
 
@@ -198,12 +233,10 @@ export class ChargeSender {
 
   /** Attempts of a batch by the tags whose budgets they count in. */
   #byTag(batch: LedgerBatch): ReadonlyMap<string, Told[]> {
-    const budgets = this.#options.budgets()
     const byTag = new Map<string, Told[]>()
-    if (budgets.size === 0) return byTag
     for (const [index, entry] of batch.rows.entries()) {
       if (entry.kind !== 'attempt') continue
-      const scopes = scopesOfRow(entry.row, budgets)
+      const scopes = this.#scopesOf(entry.row)
       const sequence = batch.firstSequence + index
       for (const tag of new Set(scopes.map(tagOf))) {
         const told = byTag.get(tag) ?? []
@@ -214,8 +247,18 @@ export class ChargeSender {
     return byTag
   }
 
+  #scopesOf(row: AttemptRow): readonly Scope[] {
+    const scopes: Scope[] = []
+    for (const id of scopeIdsOf(row)) {
+      const scope = this.#known.get(id) ?? this.#options.metScope(id)
+      if (scope !== null && scope.budget !== null) scopes.push(scope)
+      else if (this.#uncharged.size < UNCHARGED_MAX) this.#uncharged.add(id)
+    }
+    return scopes
+  }
+
   #tags(): ReadonlySet<string> {
-    return new Set(Array.from(this.#options.budgets().values(), tagOf))
+    return new Set(Array.from(this.#known.values(), tagOf))
   }
 
   #inTurn<Result>(tell: () => Promise<Result>): Promise<Result> {
@@ -230,16 +273,19 @@ export function sessionOf(instance: string, epoch: number): string {
 }
 
 /** As the ledger groups them: key, team and organisation by its tags, target and its provider. */
-function scopesOfRow(row: AttemptRow, budgets: ReadonlyMap<string, Scope>): readonly Scope[] {
+function scopeIdsOf(row: AttemptRow): readonly string[] {
   const { team, organisation } = row.tags
-  const ids = [
+  return [
     `key:${row.key}`,
     ...(team === undefined ? [] : [`team:${team}`]),
     ...(organisation === undefined ? [] : [`organisation:${organisation}`]),
     `provider:${row.target.slice(0, Math.max(0, row.target.indexOf('/')))}`,
     `target:${row.target}`,
   ]
-  return ids.flatMap((id) => budgets.get(id) ?? [])
+}
+
+function periodOf({ budget }: Scope): string {
+  return budget === null ? '' : periodText(budget.period)
 }
 
 function itemOf(scope: Scope, budget: Budget, atMs: number): ChargeItem {

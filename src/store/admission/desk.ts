@@ -147,6 +147,10 @@ export class AdmissionDesk implements Admission {
     }
   }
 
+  protected known(id: string): ScopeMeter | null {
+    return this.#meters.get(id) ?? null
+  }
+
   // What follows is for grants.
 
   now(): Moment {

@@ -72,6 +72,12 @@ export class FleetDesk extends AdmissionDesk {
     super.keep(kept.filter((scope) => this.lentMeterOf(scope).tag === tagOf(scope)))
   }
 
+  /** As its last request knew it; null: it was not met here. */
+  metScope(id: string): Scope | null {
+    const meter = this.known(id)
+    return meter === null ? null : (meter as LentMeter).scope
+  }
+
   lentMeterOf(scope: Scope): LentMeter {
     const meter: ScopeMeter = this.meterOf(scope)
     return meter as LentMeter
