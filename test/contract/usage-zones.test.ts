@@ -3,9 +3,12 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { AttemptRow, LedgerRow, UsageBucket, UsageGroup, UsageQuery } from '#core/ledger.ts'
+import type { AttemptRow, LedgerRow, LedgerStore, UsageBucket, UsageGroup, UsageQuery } from '#core/ledger.ts'
+import { openReports } from '#runtime/node/reports.ts'
 import { createMemoryStore } from '#store/memory.ts'
+import { createRedisStore } from '#store/redis/store.ts'
 import { arbitraryRows, attemptRow, batchOf, HOUR_MS } from '../support/ledger-rows.ts'
+import { sendRedisCommand, startRedis } from '../support/redis-server.ts'
 import { openLedger, temporaryFolder } from '../support/sqlite-ledger.ts'
 
 const SEED = 20_261_031
@@ -63,6 +66,7 @@ function labelOf(atMs: number, { bucket, timeZone }: UsageQuery): string {
 function summed(rows: readonly AttemptRow[], query: UsageQuery): Map<string, [number, bigint]> {
   const sums = new Map<string, [number, bigint]>()
   for (const row of rows) {
+    if (row.startedAtMs < (query.fromMs ?? -Infinity) || row.startedAtMs >= (query.toMs ?? Infinity)) continue
     if (!(query.where ?? []).every(({ by, values }) => values.includes(says[by]?.(row) ?? ''))) continue
     const name = JSON.stringify([
       labelOf(row.startedAtMs, query),
@@ -74,61 +78,149 @@ function summed(rows: readonly AttemptRow[], query: UsageQuery): Map<string, [nu
   return sums
 }
 
+/** Starts of attempts: anywhere, and around midnight somewhere. */
+const starts = fc.array(
+  fc.oneof(
+    fc.integer({ min: FROM_MS, max: TO_MS }),
+    fc
+      .tuple(
+        fc.nat(34),
+        fc.constantFrom(0, 5.5, 5.75, -4, -3.5, 11, 10.5, 13.75),
+        fc.integer({ min: -900_000, max: 900_000 }),
+      )
+      .map(([day, offset, offMs]) => FROM_MS + (day * 24 - offset) * HOUR_MS + offMs),
+  ),
+  { minLength: 60, maxLength: 60 },
+)
+const bounds = fc.record({
+  fromMs: fc.option(fc.integer({ min: FROM_MS, max: TO_MS })),
+  toMs: fc.option(fc.integer({ min: FROM_MS, max: TO_MS })),
+})
+
+function attemptsOf(all: readonly LedgerRow[], startsMs: readonly number[]): readonly AttemptRow[] {
+  return all.flatMap((entry, index) =>
+    entry.kind === 'attempt' ? [{ ...entry.row, startedAtMs: startsMs[index] ?? FROM_MS }] : [],
+  )
+}
+
+/** A store that keeps sums rounds a range outward to them. */
+function outward(query: UsageQuery, stepMs: number): UsageQuery {
+  const { fromMs, toMs } = query
+  return {
+    ...query,
+    fromMs: fromMs === null ? null : Math.floor(fromMs / stepMs) * stepMs,
+    toMs: toMs === null ? null : Math.ceil(toMs / stepMs) * stepMs,
+  }
+}
+
+async function expectSums(store: LedgerStore, rows: readonly AttemptRow[], query: UsageQuery): Promise<void> {
+  const report = await store.usage(query)
+  // An hour that a clock repeats is two buckets of one name.
+  const found = new Map<string, [number, bigint]>()
+  for (const row of report.rows) {
+    const label = row.bucketMs === null ? '' : labelOf(row.bucketMs, query)
+    const name = JSON.stringify([label, ...row.group])
+    const [attempts, nano] = found.get(name) ?? [0, 0n]
+    found.set(name, [attempts + row.attempts, nano + row.costNano])
+  }
+  const expected = summed(rows, query)
+  expect(found).toEqual(expected)
+  expect(report.total.costNano).toBe([...expected.values()].reduce((sum, [, nano]) => sum + nano, 0n))
+}
+
+const SQLITE_MS = 1
+const MEMORY_MS = HOUR_MS / 4
+
 test('every bucket and the total of a report are the sums of the rows in it', async () => {
   const folder = temporaryFolder()
   let files = 0
-  const times = fc.array(
-    fc.oneof(
-      fc.integer({ min: FROM_MS, max: TO_MS }),
-      // Around midnight somewhere.
-      fc
-        .tuple(
-          fc.nat(34),
-          fc.constantFrom(...[0, 5.5, 5.75, -4, -3.5, 11, 10.5, 13.75]),
-          fc.integer({ min: -900_000, max: 900_000 }),
-        )
-        .map(([day, offset, offMs]) => FROM_MS + (day * 24 - offset) * HOUR_MS + offMs),
-    ),
-    { minLength: 60, maxLength: 60 },
-  )
+  const asked = fc.array(fc.tuple(queries, bounds), { minLength: 4, maxLength: 4 })
   try {
     await fc.assert(
-      fc.asyncProperty(
-        arbitraryRows(60),
-        times,
-        fc.array(queries, { minLength: 4, maxLength: 4 }),
-        async (all, starts, asked) => {
-          const rows = all.flatMap((entry, index): AttemptRow[] =>
-            entry.kind === 'attempt' ? [{ ...entry.row, startedAtMs: starts[index] ?? FROM_MS }] : [],
-          )
-          const entries = rows.map((row): LedgerRow => ({ kind: 'attempt', row }))
-          const stores = [createMemoryStore(), openLedger(join(folder.path, `${files++}.db`)).store] as const
-          for (const store of stores) {
-            await store.apply(batchOf(entries))
-            for (const query of asked.map((query) => ({ ...query, fromMs: null, toMs: null }))) {
-              const report = await store.usage(query)
-              const found = report.rows.map((row): [string, [number, bigint]] => [
-                JSON.stringify([row.bucketMs === null ? '' : labelOf(row.bucketMs, query), ...row.group]),
-                [row.attempts, row.costNano],
-              ])
-              const expected = summed(rows, query)
-              // An hour that a clock repeats is two buckets of one name.
-              const merged = new Map<string, [number, bigint]>()
-              for (const [name, [attempts, nano]] of found) {
-                const [a, n] = merged.get(name) ?? [0, 0n]
-                merged.set(name, [a + attempts, n + nano])
-              }
-              expect(merged).toEqual(expected)
-              const total = [...expected.values()].reduce((sum, [, nano]) => sum + nano, 0n)
-              expect(report.total.costNano).toBe(total)
-            }
-            await store.close()
-          }
-        },
-      ),
+      fc.asyncProperty(arbitraryRows(60), starts, asked, async (all, startsMs, questions) => {
+        const rows = attemptsOf(all, startsMs)
+        const sqlite = openLedger(join(folder.path, `${files++}.db`)).store
+        for (const [store, stepMs] of [
+          [sqlite, SQLITE_MS],
+          [createMemoryStore(), MEMORY_MS],
+        ] as const) {
+          await store.apply(batchOf(rows.map((row): LedgerRow => ({ kind: 'attempt', row }))))
+          for (const [query, range] of questions)
+            await expectSums(store, rows, outward({ ...query, ...range }, stepMs))
+          await store.close()
+        }
+      }),
       { seed: SEED, numRuns: 40 },
     )
   } finally {
+    folder.remove()
+  }
+})
+
+test('counters of Redis say the same for zones whose hours are those of UTC', async () => {
+  const redis = await startRedis()
+  const zones = ['Asia/Shanghai', 'America/New_York', 'Pacific/Apia']
+  const known = queries.filter(
+    ({ timeZone, groupBy, where }) =>
+      zones.includes(timeZone) && !groupBy.includes('user') && !where.some(({ by }) => by === 'user'),
+  )
+  const asked = fc.array(fc.tuple(known, bounds), { minLength: 4, maxLength: 4 })
+  try {
+    await fc.assert(
+      fc.asyncProperty(arbitraryRows(60), starts, asked, async (all, startsMs, questions) => {
+        await sendRedisCommand(redis.url, 'FLUSHALL')
+        const store = createRedisStore({ url: redis.url })
+        const rows = attemptsOf(all, startsMs)
+        await store.apply(batchOf(rows.map((row): LedgerRow => ({ kind: 'attempt', row }))))
+        for (const [query, range] of questions)
+          await expectSums(store, rows, outward({ ...query, ...range }, HOUR_MS))
+        await store.close()
+      }),
+      { seed: SEED, numRuns: 15 },
+    )
+  } finally {
+    await redis.stop()
+  }
+})
+
+test('a report that is made on a thread values each attempt as one that is made in place', async () => {
+  const folder = temporaryFolder()
+  const path = join(folder.path, 'thread.db')
+  const reports = openReports(path)
+  const ledger = openLedger(path, { reports: reports.report })
+  const memory = createMemoryStore()
+  try {
+    const rows = Array.from({ length: 6_000 }, (_, index): LedgerRow => {
+      const inputTokens = index * 11
+      const usage = { ...attemptRow({}).usage, inputTokens, cachedInputTokens: index, outputTokens: 7 }
+      return { kind: 'attempt', row: attemptRow({ requestId: `r${index}`, key: `k${index}`, usage }) }
+    })
+    await ledger.store.apply(batchOf(rows))
+    await memory.apply(batchOf(rows))
+    const tier = { outputTokensMax: Infinity, input: 1_000_000n, cachedInput: 200_000n, output: 3n }
+    const tiers = [
+      { ...tier, inputTokensMax: 32_000, thinkingOutput: 5n },
+      { ...tier, inputTokensMax: Infinity, input: 7_777_777n, thinkingOutput: 5n },
+    ]
+    const tariff = [{ fromMs: -Infinity, toMs: Infinity, rate: 7_100_000n as never, tiers }]
+    const query: UsageQuery = {
+      groupBy: ['key'],
+      bucket: null,
+      fromMs: null,
+      toMs: null,
+      valuation: { baseline: tariff, own: { 'doubao/seed': tariff } },
+    }
+    const shares: number[] = []
+    const report = await ledger.store.usage(query, (share) => shares.push(share))
+    expect(report).toEqual(await memory.usage(query))
+    expect(report.total.values).toMatchObject({ baselineLeftOut: 0, cacheLeftOut: 0 })
+    // Sums of several attempts do not say their tiers.
+    const all = await memory.usage({ ...query, groupBy: [] })
+    expect(all.total.values).toEqual(report.total.values)
+    expect(shares.length).toBeGreaterThan(0)
+  } finally {
+    await ledger.store.close()
+    await reports.close()
     folder.remove()
   }
 })
