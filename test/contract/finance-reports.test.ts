@@ -8,7 +8,7 @@ import type { LedgerRow } from '#core/ledger.ts'
 import { type Nano, parseDecimal } from '#core/money.ts'
 import { arbitraryRows, attemptRow, batchOf, START_MS } from '../support/ledger-rows.ts'
 import { openLedger, temporaryFolder } from '../support/sqlite-ledger.ts'
-import { type Asker, admin, openApp } from '../unit/http/support.ts'
+import { type Asker, askUsage, openApp } from '../unit/http/support.ts'
 
 const SEED = 20_261_103
 const folder = temporaryFolder()
@@ -70,12 +70,12 @@ const AMOUNTS = [
 type Row = Record<string, string>
 const nano = (row: Row | undefined, name: string): bigint => parseDecimal(row?.[name] ?? '', 9)
 
-async function allPages({ ask }: Asker, query: string): Promise<{ rows: Row[]; total: Row }> {
+async function allPages(app: Asker, query: string): Promise<{ rows: Row[]; total: Row }> {
   const rows: Row[] = []
   let total: Row = {}
   let cursor: unknown = ''
   do {
-    const { body, text } = await ask(`/admin/v1/usage?${query}&limit=3${cursor}`, admin)
+    const { body, text } = await askUsage(app, `${query}&limit=3${cursor}`)
     if (body['data'] === undefined) throw new Error(text)
     rows.push(...(body['data'] as Row[]))
     total = body['total'] as Row
@@ -146,7 +146,7 @@ test('tax is taken out of what holds it and put on what does not; charges are ma
     row({ requestId: 'c', target: 'qwen/flash', tags: { team: 'ops "quoted"' } }, '5'),
     row({ requestId: 'd', target: 'doubao/seed', tags: {} }, '0.01'),
   ])
-  const { body } = await app.ask('/admin/v1/usage?group_by=team,cost_centre,contract_number,target', admin)
+  const { body } = await askUsage(app, 'group_by=team,cost_centre,contract_number,target')
   const shown = (body['data'] as Row[]).map((line) =>
     ['team', 'cost_centre', 'contract_number', 'cost', 'net', 'vat', 'gross', 'charge'].map(
       (name) => line[name],
@@ -159,14 +159,14 @@ test('tax is taken out of what holds it and put on what does not; charges are ma
     // 100 tokens in at 1, 20 out at 2.5 per million, less 0.3 %.
     ['ops "quoted"', '=CC-2', '', '5', '5', '0.65', '5.65', '0.00014955'],
   ])
-  const cents = await app.ask('/admin/v1/usage?group_by=team,target&round=cents', admin)
+  const cents = await askUsage(app, 'group_by=team,target&round=cents')
   expect((cents.body['data'] as Row[])[0]).toMatchObject({
     cost: '0.01',
     net: '0.01',
     vat: '0',
     gross: '0.01',
   })
-  const filtered = await app.ask('/admin/v1/usage?group_by=&cost_centre=CC-1', admin)
+  const filtered = await askUsage(app, 'group_by=&cost_centre=CC-1')
   expect(filtered.body['total']).toMatchObject({ cost: '2.06', charge: '2.266' })
 })
 
@@ -178,7 +178,7 @@ test('savings against a baseline are those of each request, by its own tier', as
     row({ requestId: 'a', target: 'doubao/seed', ...tokens(10_000, 5_000, 1_000) }, '0.004'),
     row({ requestId: 'b', target: 'doubao/seed', ...tokens(100_000, 0, 1_000) }, '0.09'),
   ])
-  const { body } = await app.ask('/admin/v1/usage?group_by=key&baseline=main/small&cache_savings=true', admin)
+  const { body } = await askUsage(app, 'group_by=key&baseline=main/small&cache_savings=true')
   expect(body['data']).toMatchObject([
     {
       cost: '0.094',
@@ -207,7 +207,7 @@ test('a table says periods, averages and totals plainly, and large numbers by ä¸
     ),
     row({ requestId: 'b', startedAtMs: START_MS + 3_600_000, key: 'b' }, '0.5'),
   ])
-  const table = async (query: string) => (await app.ask(`/admin/v1/usage?format=csv&${query}`, admin)).text
+  const table = async (query: string) => (await askUsage(app, `format=csv&${query}`)).text
   const text = await table('group_by=key&bucket=day&unit=1m&totals=true')
   const lines = text.split('\r\n')
   expect(lines[0]).toMatch(/^key,bucket,period,requests,.*,charge,cost_per_1m_tokens,estimated_attempts,/)
@@ -227,16 +227,13 @@ test('a table says periods, averages and totals plainly, and large numbers by ä¸
 
 test('the zone of a report is the one asked for, that of its organisation, or that of the books', async () => {
   const app = await appWith([row({ tags: { organisation: 'acme' } }, '1')])
-  const zone = async (query: string) => (await app.ask(`/admin/v1/usage?${query}`, admin)).body['time_zone']
+  const zone = async (query: string) => (await askUsage(app, `${query}`)).body['time_zone']
   expect(await zone('')).toBe('Asia/Shanghai')
   expect(await zone('organisation=acme')).toBe('America/New_York')
   expect(await zone('organisation=acme&organisation=other')).toBe('Asia/Shanghai')
   expect(await zone('team=growth')).toBe('America/New_York')
   expect(await zone('team=growth&team=other')).toBe('Asia/Shanghai')
   expect(await zone('organisation=acme&time_zone=Asia/Kolkata')).toBe('Asia/Kolkata')
-  const { body } = await app.ask(
-    '/admin/v1/usage?group_by=organisation&bucket=month&organisation=acme',
-    admin,
-  )
+  const { body } = await askUsage(app, 'group_by=organisation&bucket=month&organisation=acme')
   expect(body['data']).toMatchObject([{ bucket: '2026-10-01T04:00:00.000Z', period: '2026-10' }])
 })

@@ -16,7 +16,7 @@ import {
 } from '../support/ledger-rows.ts'
 import { realClock } from '../support/real-clock.ts'
 import { openLedger, temporaryFolder } from '../support/sqlite-ledger.ts'
-import { type Asker, admin, openApp } from '../unit/http/support.ts'
+import { type Asker, admin, askUsage, openApp } from '../unit/http/support.ts'
 
 const folder = temporaryFolder()
 afterAll(() => folder.remove())
@@ -42,7 +42,7 @@ const rowsOf = (fields: Partial<AttemptRow>): LedgerRow[] => [
 ]
 
 /** Every way in which October can be looked at. */
-async function october({ ask }: Asker): Promise<string[]> {
+async function october(app: Asker): Promise<string[]> {
   const queries = [
     'group_by=key,target,team',
     'group_by=',
@@ -51,9 +51,9 @@ async function october({ ask }: Asker): Promise<string[]> {
     'group_by=team&bucket=month&time_zone=Asia/Shanghai&unit=1m',
   ]
   const texts = await Promise.all(
-    queries.map(async (query) => (await ask(`/admin/v1/usage?${MONTH}&${query}`, admin)).text),
+    queries.map(async (query) => (await askUsage(app, `${MONTH}&${query}`)).text),
   )
-  return [...texts, (await ask('/admin/v1/months/2026-10/report', admin)).text]
+  return [...texts, (await app.ask('/admin/v1/months/2026-10/report', admin)).text]
 }
 
 const close = (app: Asker, body: object = { author: 'Mei', note: 'books of October' }, month = '2026-10') =>
@@ -95,7 +95,7 @@ describe('a closed month', () => {
     await store.apply({ ...batchOf([request as LedgerRow], 2), instance: 'three' })
     expect(await october(app)).toEqual(before)
 
-    const november = await app.ask('/admin/v1/usage?from=2026-11-01&group_by=key', admin)
+    const november = await askUsage(app, 'from=2026-11-01&group_by=key')
     expect(november.body['total']).toMatchObject({
       requests: 3,
       input_tokens: 300,
@@ -156,7 +156,7 @@ describe('a closed month', () => {
     const app = await appOver(ledger)
     await close(app)
     const before = await october(app)
-    const { body } = await app.ask('/admin/v1/usage?group_by=', admin)
+    const { body } = await askUsage(app, 'group_by=')
     ledger.adjust([
       {
         id: 'a1',
@@ -183,7 +183,7 @@ describe('a closed month', () => {
       },
     ])
     expect(await october(app)).toEqual(before)
-    const after = await app.ask('/admin/v1/usage?group_by=', admin)
+    const after = await askUsage(app, 'group_by=')
     expect(after.body['total']).toMatchObject({ adjustments: '-0.0000005', total: '0.0009995' })
     expect(body['total']).toMatchObject({ adjustments: '0', total: '0.001' })
     await ledger.store.close()

@@ -146,3 +146,14 @@ export async function openApp(options: Options = {}): Promise<Asker> {
 export const admin = { authorization: `Bearer ${TOKEN}` }
 export const limited = { authorization: `Bearer ${LIMITED_KEY}` }
 export const local = { host: '127.0.0.1:8787' }
+
+/** A usage report, asked for until it is there: a busy machine may answer with where to ask. */
+export async function askUsage({ ask }: Asker, query: string): Promise<Answer> {
+  let answer = await ask(`/admin/v1/usage?${query}`, admin)
+  while (answer.status === 202) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    const { pathname, search } = new URL(`http://x/admin/v1/reports/${String(answer.body['id'])}?${query}`)
+    answer = await ask(pathname + search, admin)
+  }
+  return answer
+}
