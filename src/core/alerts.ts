@@ -45,3 +45,12 @@ export interface AlertBook {
   /** Forgets what is older. */
   prune(beforeMs: number): void
 }
+
+/** Alerts of all instances that share a store. */
+export interface FleetAlerts {
+  /** Whether this instance is to tell it: none has said so before. */
+  claim(alert: BudgetAlert): Promise<boolean>
+  delivered(id: string, atMs: number): Promise<void>
+  /** Newest first. @throws RangeError when the cursor is none of ours. */
+  list(limit: number, cursor: string | null): Promise<AlertPage>
+}

@@ -2,12 +2,12 @@
 
 import type { Hono } from 'hono'
 import { alertJson } from '#core/alert-json.ts'
-import type { AlertBook } from '#core/alerts.ts'
+import type { AlertBook, FleetAlerts } from '#core/alerts.ts'
 import { type AccessOptions, requireAdmin } from './access.ts'
 import { asked, badParameter, readLimit } from './admin-query.ts'
 
 export interface AlertOptions extends AccessOptions {
-  readonly alerts: Pick<AlertBook, 'list'>
+  readonly alerts: Pick<AlertBook | FleetAlerts, 'list'>
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the routes do not look at the runtime's bindings
@@ -21,7 +21,7 @@ export function alertRoutes(app: AnyApp, options: AlertOptions): void {
     const cursor = context.req.query('cursor') ?? null
     const { rows, nextCursor } = await asked(async () => {
       try {
-        return options.alerts.list(limit, cursor)
+        return await options.alerts.list(limit, cursor)
       } catch (cause) {
         if (!(cause instanceof RangeError)) throw cause
         throw badParameter('cursor', cursor ?? '', 'a `next_cursor` of this list')

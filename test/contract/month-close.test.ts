@@ -150,6 +150,20 @@ describe('a closed month', () => {
     await second.store.close()
   })
 
+  test('gets its report later where a crash came between', async () => {
+    const ledger = ledgerAt()
+    await ledger.store.apply(batchOf(rowsOf({ startedAtMs: OCTOBER_MS })))
+    const fromMs = Date.parse('2026-10-01T00:00:00+08:00')
+    const toMs = Date.parse('2026-11-01T00:00:00+08:00')
+    const span = { month: '2026-10', timeZone: 'Asia/Shanghai', fromMs, toMs }
+    await ledger.store.months?.close({ ...span, closedAtMs: NOW_MS, author: 'Mei', note: '' })
+    const app = await appOver(ledger)
+    expect((await app.ask('/admin/v1/months/2026-10', admin)).body['total']).toBeNull()
+    expect((await app.ask('/admin/v1/months/2026-10/report', admin)).text).toMatch(/\r\ntotal,.*,1,1,100,10,/)
+    expect((await app.ask('/admin/v1/months/2026-10', admin)).body['total']).toMatchObject({ cost: '0.001' })
+    await ledger.store.close()
+  })
+
   test('takes an adjustment that was made before into an open month', async () => {
     const ledger = ledgerAt()
     await ledger.store.apply(batchOf(rowsOf({ startedAtMs: OCTOBER_MS })))

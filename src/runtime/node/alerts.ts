@@ -4,7 +4,7 @@
 import { createHmac } from 'node:crypto'
 import type { Admission, Scope } from '#core/admission.ts'
 import { alertJson } from '#core/alert-json.ts'
-import type { AlertBook, KeptAlert } from '#core/alerts.ts'
+import type { AlertBook, BudgetAlert, FleetAlerts, KeptAlert } from '#core/alerts.ts'
 import type { Clock, Upstream } from '#core/ports.ts'
 import type { Settings } from '#core/settings.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
@@ -26,6 +26,8 @@ const AT_ONCE = 20
 
 export interface AlertsOptions {
   readonly book: AlertBook
+  /** null: no other instance tells. */
+  readonly fleet: FleetAlerts | null
   readonly admission: Pick<Admission, 'budgetState'>
   readonly scopes: () => readonly Scope[]
   readonly settings: () => Settings
@@ -52,7 +54,7 @@ export function followAlerts(options: AlertsOptions): { close(): void } {
       if (index % TURN_SCOPES === 0) await new Promise((resolve) => setImmediate(resolve))
       if (isClosed) return
       const spentNano = options.admission.budgetState(scope)?.spentNano ?? null
-      if (spentNano !== null) tell(scope, spentNano)
+      if (spentNano !== null) await tell(scope, spentNano)
     }
     if (clock.nowMs() - prunedAtMs > PRUNE_MS) {
       prunedAtMs = clock.nowMs()
@@ -61,15 +63,25 @@ export function followAlerts(options: AlertsOptions): { close(): void } {
     await deliver()
   }
 
-  function tell(scope: Scope, spentNano: bigint): void {
+  async function tell(scope: Scope, spentNano: bigint): Promise<void> {
     for (const alert of alertsFor(scope, spentNano, clock.nowMs())) {
       if (told.has(alert.id)) continue
-      const isNew = book.add(alert)
+      const isOurs = await isToTell(alert)
       if (told.size >= TOLD_MAX) told.clear()
       told.add(alert.id)
-      if (!isNew) continue
+      if (!isOurs || !book.add(alert)) continue
       options.metrics.budgetAlert(alert.kind, alert.threshold)
       log.warn('budget.alert', alertJson(alert, options.settings().currency))
+    }
+  }
+
+  /** Where the others cannot be asked: rather twice than not at all. */
+  async function isToTell(alert: BudgetAlert): Promise<boolean> {
+    try {
+      return options.fleet === null || (await options.fleet.claim(alert))
+    } catch (error) {
+      log.warn('alerts.unshared', { id: alert.id, message: String(error) })
+      return true
     }
   }
 
@@ -88,6 +100,7 @@ export function followAlerts(options: AlertsOptions): { close(): void } {
       }
       retryMs = 0
       book.delivered(alert.id, clock.nowMs())
+      await options.fleet?.delivered(alert.id, clock.nowMs()).catch(() => undefined)
     }
   }
 

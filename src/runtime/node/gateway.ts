@@ -189,7 +189,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     }
   }
   const alerts = followAlerts({
-    book: ledger.alerts,
+    ...ledger.alerts,
     admission: desk,
     scopes: scopesInForce,
     settings: () => live.settings,
@@ -215,7 +215,7 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     log,
     store: ledger.store,
     corrections: ledger.corrections,
-    alerts: ledger.alerts,
+    alerts: ledger.alerts.fleet ?? ledger.alerts.book,
     rerate: (ask, onProgress) =>
       rerateLedger(
         {

@@ -6,7 +6,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Corrections } from '#core/adjustments.ts'
-import type { AlertBook } from '#core/alerts.ts'
+import type { AlertBook, FleetAlerts } from '#core/alerts.ts'
 import type { BalanceUsed, Journal, LedgerBatch, LedgerStore } from '#core/ledger.ts'
 import { JOURNAL_PENDING_ROWS_MAX } from '#core/limits.ts'
 import type { Settings } from '#core/settings.ts'
@@ -15,6 +15,7 @@ import type { Log, Metrics } from '#core/telemetry.ts'
 import type { PursePort } from '#store/admission/lease-words.ts'
 import { faultOf, type StoreFault } from '#store/fault.ts'
 import { withOwnRows } from '#store/own-rows.ts'
+import { createRedisAlerts } from '#store/redis/alerts.ts'
 import { RedisConnection } from '#store/redis/connection.ts'
 import { createRedisKeyStore } from '#store/redis/key-store.ts'
 import { createRedisPurses } from '#store/redis/purses.ts'
@@ -55,8 +56,8 @@ export interface NodeLedger {
   readonly corrections: Corrections
   /** What instances that share a store need to know of each other; null: there is one instance. */
   readonly fleet: LedgerFleet | null
-  /** Of this instance. */
-  readonly alerts: AlertBook
+  /** What this instance has told, and what all have; null: it is alone. */
+  readonly alerts: { readonly book: AlertBook; readonly fleet: FleetAlerts | null }
   /** Rates past rows of the ledger's file on a thread; null: the ledger is no file. */
   readonly rerate: Reports['rerate'] | null
   /** Books what a crash left open, as `estimate` prices it; once, before anything is read of what was spent. */
@@ -230,7 +231,7 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
     ready: Promise.resolve(),
     fleet: null,
     corrections: correctionsOf(ledger, ledger.store),
-    alerts: ledger.alerts,
+    alerts: { book: ledger.alerts, fleet: null },
     rerate(work, onProgress) {
       ledger.journal.flush()
       return opened.reports.rerate(work, onProgress)
@@ -298,7 +299,7 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
       },
     },
     corrections: correctionsOf(ledger, store),
-    alerts: ledger.alerts,
+    alerts: { book: ledger.alerts, fleet: createRedisAlerts(connection, instance) },
     rerate: null,
     recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,

@@ -35,6 +35,12 @@ export const KEYS = {
   adjustments: `${TAG}:adjustments`,
   /** Sorted set, all scores 0: `t:TIME:ID` of each adjustment, and `r:REQUEST`, tab, `TIME:ID`. Trimmed with them. Written by apply. */
   adjustmentIndex: `${TAG}:adjustments:index`,
+  /** Hash: id → alert of a budget as JSON, with the instance that told it. No TTL, the newest 10,000. Set once. */
+  alerts: `${TAG}:alerts`,
+  /** Sorted set, all scores 0: `TIME:ID` of each alert. Trimmed with them. */
+  alertIndex: `${TAG}:alerts:index`,
+  /** Hash: id of an alert → when the webhook took it. Trimmed with them. */
+  alertsDelivered: `${TAG}:alerts:delivered`,
   /** Hash: id → key of a client as JSON, with digests and without secrets. No TTL, purged. Written by key-put, key-purge. */
   clientKeys: `${TAG}:keys`,
   /** Hash: name → id, without deleted keys. No TTL. Written by key-put, key-purge. */

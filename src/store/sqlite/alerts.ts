@@ -1,8 +1,8 @@
 // Alerts that were told, in the file of the instance.
 
-import type { AlertBook, BudgetAlert, KeptAlert } from '#core/alerts.ts'
+import type { AlertBook, KeptAlert } from '#core/alerts.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
-import type { Nano } from '#core/money.ts'
+import { alertText, parseAlert } from '../alert-text.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf, positionTimeMs } from '../cursor.ts'
 import type { SqlDriver, SqlRow } from './driver.ts'
 import type { Migration } from './migrations.ts'
@@ -49,17 +49,7 @@ export function createAlertBook(driver: SqlDriver): AlertBook {
   }
 }
 
-function alertText({ amountNano, spentNano, ...alert }: BudgetAlert): string {
-  return JSON.stringify({ ...alert, amountNano: String(amountNano), spentNano: String(spentNano) })
-}
-
 function alertOf(row: SqlRow): KeptAlert {
-  const alert = JSON.parse(text(row, 'text')) as BudgetAlert
   const deliveredAtMs = row['delivered_at_ms'] === null ? null : number(row, 'delivered_at_ms')
-  return {
-    ...alert,
-    amountNano: BigInt(alert.amountNano) as Nano,
-    spentNano: BigInt(alert.spentNano) as Nano,
-    deliveredAtMs,
-  }
+  return { ...parseAlert(text(row, 'text')), deliveredAtMs }
 }
