@@ -2,9 +2,13 @@
 
 import { convertNano, type Micro, NANO_ZERO, type Nano, type Pico, roundToNano } from './money.ts'
 
+/** Ends of a span where nothing is said, and a bound that is none: numbers that JSON has too. */
+export const EVER_MS = 8_640_000_000_000_000
+export const NO_BOUND = Number.MAX_SAFE_INTEGER
+
 /** Native micro per million tokens. */
 export interface TariffTier {
-  /** Whole-request bounds, inclusive; Infinity: none. */
+  /** Whole-request bounds, inclusive; `NO_BOUND`: none. */
   readonly inputTokensMax: number
   readonly outputTokensMax: number
   readonly input: bigint
@@ -14,7 +18,7 @@ export interface TariffTier {
   readonly thinkingOutput: bigint
 }
 
-/** Half-open, epoch ms, infinite at the ends where nothing is said. */
+/** Half-open, epoch ms; from `-EVER_MS`, to `EVER_MS` where nothing is said. */
 export interface TariffSpan {
   readonly fromMs: number
   readonly toMs: number
@@ -155,12 +159,12 @@ function isFlat(tariff: Tariff): boolean {
   const [span] = tariff
   const [tier] = span?.tiers ?? []
   if (span === undefined || tier === undefined) return true
-  const isForEver = tariff.length === 1 && span.fromMs === -Infinity && span.toMs === Infinity
+  const isForEver = tariff.length === 1 && span.fromMs === -EVER_MS && span.toMs === EVER_MS
   // Past the last limit the last row holds, so one row is for all requests whatever its limits.
   const isForAll = span.tiers.length === 1 || !hasBounds(tier)
   return isForEver && isForAll && tier.output === tier.thinkingOutput
 }
 
 function hasBounds({ inputTokensMax, outputTokensMax }: TariffTier): boolean {
-  return inputTokensMax !== Infinity || outputTokensMax !== Infinity
+  return inputTokensMax !== NO_BOUND || outputTokensMax !== NO_BOUND
 }

@@ -2,7 +2,7 @@
 // say, cut into spans that each have one price. Contracts and balances are left out.
 
 import { type FxRates, rateAt } from '#core/fx.ts'
-import type { Tariff, TariffSpan, TariffTier } from '#core/tariff.ts'
+import { EVER_MS, NO_BOUND, type Tariff, type TariffSpan, type TariffTier } from '#core/tariff.ts'
 import { startOfDayMs } from '#core/zones.ts'
 import { priceAt } from './catalogue.ts'
 import { type Price, type Tier, tiersAt, type UnitPrice } from './price.ts'
@@ -23,13 +23,13 @@ const HOUR_MS = 3_600_000
 const SPANS_MAX = 50_000
 
 export function tariffOf(terms: TariffTerms): Tariff {
-  const edges = [-Infinity, ...edgesOf(terms), Infinity]
+  const edges = [-EVER_MS, ...edgesOf(terms), EVER_MS]
   const spans: TariffSpan[] = []
   for (const [index, toMs] of edges.entries()) {
     const fromMs = edges[index - 1]
     if (fromMs === undefined) continue
     // Before the first edge and after the last there is nothing to cut by.
-    const atMs = Number.isFinite(fromMs) ? fromMs : Number.isFinite(toMs) ? toMs - 1 : 0
+    const atMs = fromMs !== -EVER_MS ? fromMs : toMs !== EVER_MS ? toMs - 1 : 0
     const span = spanAt(terms, atMs, fromMs, toMs)
     if (span === null) continue
     const last = spans.at(-1)
@@ -78,8 +78,8 @@ function spanAt(terms: TariffTerms, atMs: number, fromMs: number, toMs: number):
 
 function tierOf(tier: Tier): TariffTier {
   return {
-    inputTokensMax: tier.inputTokensMax,
-    outputTokensMax: tier.outputTokensMax,
+    inputTokensMax: Math.min(tier.inputTokensMax, NO_BOUND),
+    outputTokensMax: Math.min(tier.outputTokensMax, NO_BOUND),
     input: microOf(tier.input),
     cachedInput: microOf(tier.cachedInput),
     output: microOf(tier.output),

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { AttemptRow, LedgerRow, LedgerStore, UsageBucket, UsageGroup, UsageQuery } from '#core/ledger.ts'
+import { EVER_MS, NO_BOUND } from '#core/tariff.ts'
 import { openReports } from '#runtime/node/reports.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { createRedisStore } from '#store/redis/store.ts'
@@ -197,12 +198,12 @@ test('a report that is made on a thread values each attempt as one that is made 
     })
     await ledger.store.apply(batchOf(rows))
     await memory.apply(batchOf(rows))
-    const tier = { outputTokensMax: Infinity, input: 1_000_000n, cachedInput: 200_000n, output: 3n }
+    const tier = { outputTokensMax: NO_BOUND, input: 1_000_000n, cachedInput: 200_000n, output: 3n }
     const tiers = [
       { ...tier, inputTokensMax: 32_000, thinkingOutput: 5n },
-      { ...tier, inputTokensMax: Infinity, input: 7_777_777n, thinkingOutput: 5n },
+      { ...tier, inputTokensMax: NO_BOUND, input: 7_777_777n, thinkingOutput: 5n },
     ]
-    const tariff = [{ fromMs: -Infinity, toMs: Infinity, rate: 7_100_000n as never, tiers }]
+    const tariff = [{ fromMs: -EVER_MS, toMs: EVER_MS, rate: 7_100_000n as never, tiers }]
     const query: UsageQuery = {
       groupBy: ['key'],
       bucket: null,

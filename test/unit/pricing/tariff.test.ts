@@ -77,6 +77,14 @@ test('a baseline costs what its list bills for the same tokens at that instant',
   )
 })
 
+test('a tariff outlives being written as JSON', () => {
+  const prices = (LISTS[2] ?? []).map((row) => readPrice(row, 'm'))
+  const tariff = tariffOf({ prices, currency: 'CNY', fx: new Map(), fromMs: FROM_MS, toMs: TO_MS })
+  const text = JSON.stringify(tariff, (_, value) => (typeof value === 'bigint' ? `${value}n` : value))
+  const read = JSON.parse(text, (_, value) => (/^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value))
+  expect(read).toEqual(tariff)
+})
+
 test('sums are enough for one price, and are left out where lengths or hours matter', () => {
   const at = (entries: readonly PriceEntry[]) =>
     tariffOf({
