@@ -24,8 +24,9 @@ interface Row {
   readonly bucketMs: number | null
   totals: UsageTotals
   charge: bigint
-  /** Cost with its corrections by tax, as `taxName` has it. */
+  /** Cost with its corrections by tax, as `taxName` has it, and what of it no tax is spoken of. */
   readonly taxed: Map<string, bigint>
+  untaxed: bigint
 }
 
 /** What a report has beside what is counted. */
@@ -56,13 +57,16 @@ export class Fold {
   add(group: readonly string[], bucketMs: number | null, totals: UsageTotals, { tax, charge }: Extras): void {
     const name = JSON.stringify([bucketMs, group])
     const row = this.#rows.get(name)
-    const sum = row ?? { group, bucketMs, totals, charge, taxed: new Map() }
+    const sum = row ?? { group, bucketMs, totals, charge, taxed: new Map(), untaxed: 0n }
     if (row === undefined) this.#rows.set(name, sum)
     else {
       sum.totals = addTotals(sum.totals, totals)
       sum.charge += charge
     }
-    if (tax === null) return
+    if (tax === null) {
+      sum.untaxed += billedOf(totals)
+      return
+    }
     const taxed = taxName(tax)
     this.#taxes.set(taxed, tax)
     sum.taxed.set(taxed, (sum.taxed.get(taxed) ?? 0n) + billedOf(totals))
@@ -70,17 +74,11 @@ export class Fold {
 
   /** Rows in order of bucket, then group. */
   *report(): Steps<Report> {
-    const rows = [...this.#rows.values()].sort(compareRows)
+    const rows = yield* inOrder([...this.#rows.values()])
     const { isTaxed, isCharged, isInCents } = this.#columns
     const step = isInCents ? NANO_PER_CENT : 1n
     const nets = isTaxed ? yield* this.#nets(rows, step) : null
-    const charges = isCharged
-      ? yield* rounding(
-          rows.map(({ charge }) => charge),
-          CHARGE_SCALE,
-          step,
-        )
-      : null
+    const charges = isCharged ? yield* rounding(rows, ({ charge }) => charge, CHARGE_SCALE, step) : null
     const cents = isInCents ? yield* centColumns(rows) : null
     const made: ReportRow[] = []
     let total: ReportTotals = this.#zero
@@ -100,31 +98,48 @@ export class Fold {
 
   /** Net and tax of each row: each tax by itself, over all rows together. */
   *#nets(rows: readonly Row[], step: bigint): Steps<readonly Required<Net>[]> {
-    const sums = rows.map(() => ({ netNano: NANO_ZERO, vatNano: NANO_ZERO }))
-    const add = (nets: readonly bigint[], vats: readonly bigint[]): void => {
-      for (const [index, sum] of sums.entries()) {
-        sum.netNano = (sum.netNano + (nets[index] ?? 0n)) as Nano
-        sum.vatNano = (sum.vatNano + (vats[index] ?? 0n)) as Nano
-      }
-    }
+    let nets: readonly bigint[] = yield* rounding(rows, ({ untaxed }) => untaxed, 1n, step)
+    let vats: readonly bigint[] = []
     for (const [name, tax] of this.#taxes) {
-      const costs = rows.map(({ taxed }) => taxed.get(name) ?? 0n)
-      yield
+      const costs = yield* mapped(rows, ({ taxed }) => taxed.get(name) ?? 0n)
       const [numerator, denominator] = netShare(tax)
-      const nets = yield* rounding(
-        costs.map((cost) => cost * numerator),
-        denominator,
-        step,
-      )
-      const onTop = costs.map((cost) => cost * tax.rate)
-      add(nets, tax.isIncluded ? yield* vatsBeside(costs, nets, step) : yield* rounding(onTop, WHOLE, step))
-      yield
+      const net = yield* rounding(costs, (cost) => cost * numerator, denominator, step)
+      const vat = tax.isIncluded
+        ? yield* vatsBeside(costs, net, step)
+        : yield* rounding(costs, (cost) => cost * tax.rate, WHOLE, step)
+      const [before, beside] = [nets, vats]
+      nets = yield* mapped(before, (amount, index) => amount + (net[index] ?? 0n))
+      vats = yield* mapped(vat, (amount, index) => amount + (beside[index] ?? 0n))
     }
-    // What no tax is spoken of is net.
-    const untaxed = rows.map(({ totals, taxed }) => billedOf(totals) - [...taxed.values()].reduce(sumOf, 0n))
-    add(yield* rounding(untaxed, 1n, step), [])
-    return sums
+    const all = vats
+    return yield* mapped(nets, (net, index) => ({
+      netNano: net as Nano,
+      vatNano: (all[index] ?? 0n) as Nano,
+    }))
   }
+}
+
+/** Fine rows came in order, so that most reports are. */
+function* inOrder(rows: Row[]): Steps<readonly Row[]> {
+  for (const [index, row] of rows.entries()) {
+    if (index % STEP_ROWS === STEP_ROWS - 1) yield
+    const before = rows[index - 1]
+    if (before !== undefined && compareRows(before, row) > 0) return rows.sort(compareRows)
+  }
+  return rows
+}
+
+/** What is made of each, with turns for others in between. */
+function* mapped<Item, Made>(
+  items: readonly Item[],
+  make: (item: Item, index: number) => Made,
+): Steps<readonly Made[]> {
+  const made: Made[] = []
+  for (const [index, item] of items.entries()) {
+    if (index % STEP_ROWS === STEP_ROWS - 1) yield
+    made.push(make(item, index))
+  }
+  return made
 }
 
 type Net = Pick<ReportTotals, 'netNano' | 'vatNano'>
@@ -139,35 +154,37 @@ function* vatsBeside(
   nets: readonly bigint[],
   step: bigint,
 ): Steps<readonly bigint[]> {
-  const vats = costs.map((cost, index) => cost - (nets[index] ?? 0n))
+  const vats = yield* mapped(costs, (cost, index) => cost - (nets[index] ?? 0n))
   if (step === 1n) return vats
-  const [whole = NANO_ZERO] = yield* rounding([costs.reduce(sumOf, 0n)], 1n, step)
-  const parts = yield* rounding(vats, 1n, step)
+  const [whole = NANO_ZERO] = yield* rounding([costs.reduce(sumOf, 0n)], (sum) => sum, 1n, step)
+  const parts = yield* rounding(vats, (vat) => vat, 1n, step)
   // The cent that two roundings may be apart goes to the largest tax, of equal ones to the first.
   const apart = whole - nets.reduce(sumOf, 0n) - parts.reduce(sumOf, 0n)
   const largest = parts.reduce((best, part, index) => (part > (parts[best] ?? 0n) ? index : best), 0)
-  return parts.map((part, index) => (index === largest ? part + apart : part))
+  return yield* mapped(parts, (part, index) => (index === largest ? part + apart : part))
 }
 
-function* rounding(numerators: readonly bigint[], denominator: bigint, step: bigint): Steps<readonly Nano[]> {
+function* rounding<Item>(
+  items: readonly Item[],
+  numeratorOf: (item: Item) => bigint,
+  denominator: bigint,
+  step: bigint,
+): Steps<readonly Nano[]> {
+  const numerators = yield* mapped(items, numeratorOf)
   const counts = yield* roundingTogether(numerators, denominator * step)
-  return counts.map((count) => (count * step) as Nano)
+  return yield* mapped(counts, (count) => (count * step) as Nano)
 }
 
 /** Each amount by itself; cost is what is left of its total beside the corrections. */
 function* centColumns(rows: readonly Row[]): Steps<readonly Partial<UsageTotals>[]> {
   const inCents = (amount: (totals: UsageTotals) => bigint): Steps<readonly Nano[]> =>
-    rounding(
-      rows.map(({ totals }) => amount(totals)),
-      1n,
-      NANO_PER_CENT,
-    )
+    rounding(rows, ({ totals }) => amount(totals), 1n, NANO_PER_CENT)
   const billed = yield* inCents(billedOf)
   const adjustments = yield* inCents(({ adjustmentNano }) => adjustmentNano)
   const discounts = yield* inCents(({ discountNano }) => discountNano)
   const quotas = yield* inCents(({ freeQuotaNano }) => freeQuotaNano)
   const packages = yield* inCents(({ packageNano }) => packageNano)
-  return rows.map((_, index) => ({
+  return yield* mapped(rows, (_, index) => ({
     costNano: ((billed[index] ?? 0n) - (adjustments[index] ?? 0n)) as Nano,
     adjustmentNano: adjustments[index] ?? NANO_ZERO,
     discountNano: discounts[index] ?? NANO_ZERO,
