@@ -1,6 +1,7 @@
 // Doubao on Volcano Ark (火山方舟): OpenAI chat with a few departures. Data only.
 
 import type { Capability, Provider } from '#core/provider.ts'
+import { bill } from './bill.ts'
 import { ERRORS } from './errors.ts'
 
 const MEDIA: readonly Capability[] = ['vision', 'video_input', 'audio_input']
@@ -17,6 +18,7 @@ export const provider = {
     { region: 'cn', host: 'volces.com' },
   ],
   region: 'cn',
+  bill,
   credential: { kind: 'bearer' },
   keyRequired: true,
   // Parts are text, image_url, video_url and input_audio (volcengine-python-sdk content_part_*); files are for Responses.

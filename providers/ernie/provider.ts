@@ -1,6 +1,7 @@
 // ERNIE on Baidu Qianfan (百度千帆): the OpenAI-shaped V2 by default, V1 (wenxinworkshop) for old credentials.
 
 import { type FormatChoice, MEDIA_INPUTS, type Provider } from '#core/provider.ts'
+import { bill } from './bill.ts'
 import { credential, isPair } from './credential.ts'
 import { ERRORS } from './errors.ts'
 import { v1Format } from './v1.ts'
@@ -13,6 +14,7 @@ export const provider = {
   baseUrl: 'https://qianfan.baidubce.com/v2',
   regions: [{ region: 'cn', host: 'baidubce.com' }],
   region: 'cn',
+  bill,
   credential,
   keyRequired: true,
   formats: [v1Format],

@@ -2,6 +2,7 @@
 // that only it serves and for base URLs that name it.
 
 import type { FormatChoice, Provider } from '#core/provider.ts'
+import { bill } from './bill.ts'
 import { ERRORS } from './errors.ts'
 import { isNativeOnly, MODELS, UNTHOUGHT } from './models.ts'
 import { nativeFormat } from './native.ts'
@@ -23,6 +24,7 @@ export const provider = {
     { region: 'cn', host: 'cn-beijing.maas.aliyuncs.com' },
   ],
   region: 'cn',
+  bill,
   credential: { kind: 'bearer' },
   keyRequired: true,
   formats: [nativeFormat],

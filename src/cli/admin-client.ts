@@ -22,6 +22,8 @@ export function adminAddress(values: { readonly url?: string; readonly token?: s
 
 interface AskOptions {
   readonly body?: Json
+  /** Instead of a JSON body. */
+  readonly bytes?: Uint8Array<ArrayBuffer>
   readonly ifVersion?: number
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -48,7 +50,7 @@ async function askText(
   path: string,
   options: AskOptions,
 ): Promise<string> {
-  const { body, ifVersion } = options
+  const { body, bytes, ifVersion } = options
   const response = await fetch(`${url}/admin/v1${path}`, {
     method,
     headers: {
@@ -58,6 +60,7 @@ async function askText(
       ...(ifVersion === undefined ? {} : { 'if-match': `"${ifVersion}"` }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(bytes === undefined ? {} : { body: bytes }),
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
   }).catch((error: unknown) => {
     throw new Error(

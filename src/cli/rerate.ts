@@ -3,7 +3,6 @@
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { GatewayError } from '#core/errors.ts'
-import { startOfDayMs, zoneOf } from '#core/zones.ts'
 import { rerateJson } from '#http/admin-rerate.ts'
 import { priced } from '#runtime/node/priced.ts'
 import { readProviderFolders } from '#runtime/node/providers.ts'
@@ -12,11 +11,11 @@ import { rerateFile, rerateLedger } from '#runtime/node/rerate.ts'
 import { openStoppedLedger } from '#runtime/node/stopped-ledger.ts'
 import { type AdminAddress, adminAddress, askJob } from './admin-client.ts'
 import { type Command, readOptions, UsageError } from './command.ts'
+import { instantMs } from './instants.ts'
 import { alignedLines } from './table.ts'
 
 type Json = Record<string, unknown>
 
-const DAY_MS = 24 * 60 * 60_000
 const DEFAULT_CONFIG = 'config/sluice.yaml'
 
 export const rerate: Command = {
@@ -120,7 +119,10 @@ async function offline(body: Json, configPath: string): Promise<Json> {
       {
         corrections: {
           adjust: async (rows) => stopped.ledger.adjust(rows),
-          closedMonths: async () => new Set(),
+          async closedMonths() {
+            const months = await stopped.ledger.store.months?.list()
+            return new Set(months?.map(({ month }) => month))
+          },
         },
         onThread: async (work, onProgress) => rerateFile(stopped.driver, work, onProgress),
         store: stopped.ledger.store,
@@ -151,13 +153,6 @@ async function offline(body: Json, configPath: string): Promise<Json> {
   } finally {
     stopped.close()
   }
-}
-
-function instantMs(name: string, text: string, timeZone: string): number {
-  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) / DAY_MS : null
-  const atMs = day === null || Number.isNaN(day) ? Date.parse(text) : startOfDayMs(zoneOf(timeZone), day)
-  if (Number.isNaN(atMs)) throw new UsageError(`--${name}: "${text}" is neither a date nor an instant`)
-  return atMs
 }
 
 function show(outcome: Json, json: boolean): void {

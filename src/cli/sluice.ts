@@ -11,6 +11,7 @@ import { keys } from './keys.ts'
 import { months } from './months.ts'
 import { prices } from './prices.ts'
 import { rate } from './rate.ts'
+import { reconcile } from './reconcile.ts'
 import { rerate } from './rerate.ts'
 import { serve } from './serve.ts'
 import { simulate } from './simulate.ts'
@@ -31,6 +32,7 @@ const COMMANDS: readonly Command[] = [
   months,
   rate,
   rerate,
+  reconcile,
   prices,
   simulate,
 ]

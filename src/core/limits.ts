@@ -82,5 +82,8 @@ export const KEYS_KEPT_MS = 90 * 24 * 60 * 60_000
 export const KEYS_UNCHECKED_MS_MAX = 60_000
 /** Adjustments of one re-rating, which are held in memory until they are written; a further run goes on. */
 export const RERATED_AT_ONCE_MAX = 100_000
+/** A provider's bill: a month of a busy account by request is some ten MB. */
+export const BILL_BYTES_MAX = 64 * 1024 * 1024
+export const BILL_LINES_MAX = 500_000
 /** Bodies of the admin API; a key with all its lists is far smaller. */
 export const ADMIN_BODY_BYTES_MAX = 256 * 1024

@@ -1,6 +1,7 @@
 // The contract of a folder in providers/: facts as data on one vocabulary, and pure functions only where a
 // dialect needs them. Nothing outside a folder may name it.
 
+import type { BillFormat } from './bill.ts'
 import type { FailureKind } from './errors.ts'
 import type { UpstreamFormat } from './wire-format.ts'
 
@@ -230,6 +231,8 @@ export interface Provider {
   readonly quirks: Quirks
   readonly models?: readonly ModelRule[]
   readonly errors: readonly ErrorRule[]
+  /** How its bill is read; absent: the configuration says it. */
+  readonly bill?: BillFormat
   /** Value of `gen_ai.provider.name`; default the id. */
   readonly telemetryName?: string
 }

@@ -1,6 +1,7 @@
 // The compiled configuration that the pipeline reads: frozen, replaced whole on reload. No parsing here.
 
 import type { Limits, Scope } from './admission.ts'
+import type { BillFormat } from './bill.ts'
 import type { DataAttributes, DataPolicy } from './data-policy.ts'
 import type { FinanceSettings } from './finance.ts'
 import type { FxRates } from './fx.ts'
@@ -57,6 +58,8 @@ export interface Settings {
   readonly organisations: ReadonlyMap<string, Scope | null>
   readonly teams: ReadonlyMap<string, TeamSettings>
   readonly keys: readonly ConfiguredKey[]
+  /** How bills of providers are read, by the name under `providers:`. */
+  readonly bills: ReadonlyMap<string, BillFormat>
   /** What is limited of what serves: providers by name, targets by `PROVIDER/MODEL`. */
   readonly served: ReadonlyMap<string, Scope>
   /** What targets do with data, by `PROVIDER/MODEL`, where they say more of it than their provider. */

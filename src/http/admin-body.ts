@@ -6,7 +6,7 @@ import { ADMIN_BODY_BYTES_MAX } from '#core/limits.ts'
 import { invalid } from '#settings/stored-keys.ts'
 
 /** Hono's own limit makes a web request anew, which the one of Node's adapter does not survive. @throws GatewayError */
-async function readBytes(context: Context, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBytes(context: Context, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = (): GatewayError =>
     new GatewayError('request_too_large', `the body is larger than ${bytesMax} bytes`)
   if (Number(context.req.header('content-length')) > bytesMax) throw tooLarge()

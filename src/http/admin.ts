@@ -22,6 +22,7 @@ import { type KeyRoutesOptions, keyRoutes } from './admin-keys.ts'
 import { monthRoutes } from './admin-months.ts'
 import { policyRoutes } from './admin-policies.ts'
 import { asked, oneOf, readInstant, readLimit } from './admin-query.ts'
+import { type ReconcileRoutesOptions, reconcileRoutes } from './admin-reconcile.ts'
 import { type RerateRoutesOptions, rerateRoutes } from './admin-rerate.ts'
 import { routingRoutes } from './admin-routing.ts'
 import { usageRoutes } from './usage.ts'
@@ -31,7 +32,8 @@ export interface AdminOptions
   extends KeyRoutesOptions,
     AdjustmentRoutesOptions,
     AlertOptions,
-    RerateRoutesOptions {
+    RerateRoutesOptions,
+    ReconcileRoutesOptions {
   readonly store: LedgerStore
   readonly log: Log
 }
@@ -49,6 +51,7 @@ export function adminRoutes(app: AnyApp, options: AdminOptions): void {
   adjustmentRoutes(app, options)
   const desk = new WorkDesk(options.deps)
   rerateRoutes(app, desk, options)
+  reconcileRoutes(app, desk, options)
   app.get('/admin/v1/jobs/:id', (context) => {
     requireAdmin(context, options)
     return desk.find(context, context.req.param('id'))

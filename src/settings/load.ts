@@ -3,6 +3,7 @@
 
 import type { Provider } from '#core/provider.ts'
 import type { Settings } from '#core/settings.ts'
+import { readBills } from './bills.ts'
 import { readTargetData } from './data-policy.ts'
 import { readDocument } from './document.ts'
 import { type Environment, expand, Templates } from './expand.ts'
@@ -84,6 +85,7 @@ function compile(scope: Scope, { env, digest }: LoadInput): Settings {
   const keys = readKeys(scope, teams, (key) => digest(key, base.secret, base.store))
   const served = readServed(scope)
   const targetData = readTargetData(scope, providers)
+  const bills = readBills(scope, providers)
   const { notices } = scope
   notices.push(...disabledTargetNotices(models, providers))
   if (keys.length === 0)
@@ -102,6 +104,7 @@ function compile(scope: Scope, { env, digest }: LoadInput): Settings {
     organisations,
     teams,
     keys,
+    bills,
     served,
     targetData,
     notices,

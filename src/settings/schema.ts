@@ -14,6 +14,7 @@ import {
 import { CHARACTER_RULES, PRICE_ITEMS, PRICE_UNITS, QUOTA_UNITS, UNPRICED_RULES } from '#core/price.ts'
 import { CAPABILITIES } from '#core/provider.ts'
 import { DEFAULT_TIME_ZONE } from '#core/zones.ts'
+import { billSchema } from './bills-schema.ts'
 import { alertsSchema, taxSchema } from './finance-schema.ts'
 import {
   dataShape,
@@ -304,6 +305,9 @@ export const configSchema = z.strictObject({
   prices: named(price).default({}).describe('Over the catalogue; by PROVIDER/MODEL or PROVIDER/*.'),
   models: named(model).describe('The names that applications ask for.'),
   policies: named(policySchema).default({}),
+  reconcile: named(billSchema)
+    .default({})
+    .describe('How the bill of a provider is read, over what its folder knows; by the name under providers.'),
   organisations: named(organisationSchema).default({}).describe('Whom teams belong to.'),
   teams: named(teamSchema).default({}).describe('Whom keys belong to.'),
   keys: list(key).default([]),

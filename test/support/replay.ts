@@ -181,6 +181,7 @@ export function liveOf(
       alerts: { webhook: null, allowPrivate: false },
     },
     served: new Map(),
+    bills: new Map(),
     notices: [],
   }
   const live = compileLive(

@@ -27,6 +27,7 @@ import { keepHalfClosed } from './half-closed.ts'
 import { nodeInference, peerOf, serveInference } from './inference.ts'
 import { createKeyRing, createNodeKeys } from './keys.ts'
 import { openLedger, pathOfStore } from './ledger.ts'
+import { pastWork } from './past-work.ts'
 import { PriceCopies, withCopies } from './price-copies.ts'
 import { PriceLists } from './price-lists.ts'
 import { priced } from './priced.ts'
@@ -40,7 +41,6 @@ import {
   refuseTakenNames,
 } from './read-config.ts'
 import { seedRates } from './recent-rates.ts'
-import { rerateLedger } from './rerate.ts'
 import { clock, digest, hmacSha256, random } from './system.ts'
 import { createNodeUpstream } from './upstream.ts'
 import { watchFile } from './watch.ts'
@@ -216,18 +216,10 @@ async function open(options: GatewayOptions, opened: AsyncDisposableStack): Prom
     store: ledger.store,
     corrections: ledger.corrections,
     alerts: ledger.alerts.fleet ?? ledger.alerts.book,
-    rerate: (ask, onProgress) =>
-      rerateLedger(
-        {
-          corrections: ledger.corrections,
-          onThread: ledger.rerate,
-          store: ledger.store,
-          nowMs: () => clock.nowMs(),
-          priced: (over) => priced(options, { ...folders, lists: prices.lists }, pepper, live, over),
-        },
-        ask,
-        onProgress,
-      ),
+    ...pastWork(ledger, {
+      live: () => live,
+      priced: (over) => priced(options, { ...folders, lists: prices.lists }, pepper, live, over),
+    }),
     keyDesk: keys.desk,
     peerOf: (context) => peerOf(context.env.incoming as IncomingMessage),
     inference: nodeInference(deps),

@@ -60,6 +60,8 @@ export interface NodeLedger {
   readonly alerts: { readonly book: AlertBook; readonly fleet: FleetAlerts | null }
   /** Rates past rows of the ledger's file on a thread; null: the ledger is no file. */
   readonly rerate: Reports['rerate'] | null
+  /** The same with a bill. */
+  readonly reconcile: Reports['reconcile'] | null
   /** Books what a crash left open, as `estimate` prices it; once, before anything is read of what was spent. */
   recover(estimate: Estimate): void
   readonly describe: string
@@ -236,6 +238,10 @@ function alone(opened: Opened, options: LedgerOptions): NodeLedger {
       ledger.journal.flush()
       return opened.reports.rerate(work, onProgress)
     },
+    reconcile(job, onProgress) {
+      ledger.journal.flush()
+      return opened.reports.reconcile(job, onProgress)
+    },
     recover: opened.recover,
     async close() {
       clearInterval(timer)
@@ -301,6 +307,7 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     corrections: correctionsOf(ledger, store),
     alerts: { book: ledger.alerts, fleet: createRedisAlerts(connection, instance) },
     rerate: null,
+    reconcile: null,
     recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     trouble: () => troubleOf(ledger),

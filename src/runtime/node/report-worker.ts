@@ -2,9 +2,11 @@
 
 import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
+import { BillError } from '#core/bill.ts'
 import { ReportError, type UsageReport } from '#core/ledger.ts'
 import { checkCounters } from '#store/sqlite/counter-check.ts'
 import { runReport } from '#store/sqlite/report-job.ts'
+import { reconcileFile } from './reconcile.ts'
 import { packRows } from './report-rows.ts'
 import type { ReportMessage, ReportWork } from './reports.ts'
 import { rerateFile } from './rerate.ts'
@@ -59,6 +61,8 @@ function work(): void {
     if (task.kind === 'check') return say({ kind: 'drift', drift: checkCounters(driver, task.job, progress) })
     if (task.kind === 'rerate')
       return say({ kind: 'rerated', rerated: rerateFile(driver, task.work, progress) })
+    if (task.kind === 'reconcile')
+      return say({ kind: 'reconciled', reconciled: reconcileFile(driver, task.job, progress) })
     const outcome = runReport(driver, task.job, () => performance.now(), progress)
     if (outcome === 'stale') say({ kind: 'stale' })
     else sendRows(outcome)
@@ -70,6 +74,7 @@ function work(): void {
 try {
   work()
 } catch (error) {
+  if (error instanceof BillError) say({ kind: 'unreadable', message: error.message })
   const reason = error instanceof ReportError ? error.reason : null
   say({ kind: 'failed', reason, message: error instanceof Error ? error.message : String(error) })
 }

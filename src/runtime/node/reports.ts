@@ -2,8 +2,10 @@
 // thread, a read-only connection and a time limit; the event loop only takes over what was found, a little at a time.
 
 import { Worker } from 'node:worker_threads'
+import { BillError, type Reconciliation } from '#core/bill.ts'
 import { ReportError, type ReportProgress, type UsageRow, type UsageTotals } from '#core/ledger.ts'
 import { REPORT_MS_MAX } from '#core/limits.ts'
+import type { ReconcileJob } from '#pricing/reconcile/reconcile.ts'
 import type { CheckJob, CounterDrift } from '#store/sqlite/counter-check.ts'
 import type { ReportJob, ReportOutcome } from '#store/sqlite/report-job.ts'
 import { type PackedRows, unpackRows } from './report-rows.ts'
@@ -20,6 +22,7 @@ export type ReportTask =
   | { readonly kind: 'report'; readonly job: ReportJob }
   | { readonly kind: 'check'; readonly job: CheckJob }
   | { readonly kind: 'rerate'; readonly work: RerateWork }
+  | { readonly kind: 'reconcile'; readonly job: ReconcileJob }
 
 export interface ReportWork {
   readonly path: string
@@ -34,6 +37,8 @@ export type ReportMessage =
   | { readonly kind: 'stale' }
   | { readonly kind: 'drift'; readonly drift: CounterDrift }
   | { readonly kind: 'rerated'; readonly rerated: Rerated }
+  | { readonly kind: 'reconciled'; readonly reconciled: Reconciliation }
+  | { readonly kind: 'unreadable'; readonly message: string }
   | { readonly kind: 'failed'; readonly reason: ReportError['reason'] | null; readonly message: string }
 
 export interface Reports {
@@ -43,6 +48,8 @@ export interface Reports {
   check(job: CheckJob, onProgress: ReportProgress): Promise<CounterDrift>
   /** Rates past rows anew; writes nothing. @throws ReportError */
   rerate(work: RerateWork, onProgress: ReportProgress): Promise<Rerated>
+  /** Joins a bill with past rows. @throws ReportError, BillError */
+  reconcile(job: ReconcileJob, onProgress: ReportProgress): Promise<Reconciliation>
   close(): Promise<void>
 }
 
@@ -79,8 +86,12 @@ export function openReports(path: string, timeoutMs = REPORT_MS_MAX): Reports {
         timer.unref()
         worker.on('message', (message: ReportMessage) => {
           if (message.kind === 'failed') return reject(failureOf(message))
-          const done = onMessage(message, worker)
-          if (done !== null) resolve(done.result)
+          try {
+            const done = onMessage(message, worker)
+            if (done !== null) resolve(done.result)
+          } catch (error) {
+            reject(error)
+          }
         })
         worker.once('error', reject)
         worker.once('exit', () => reject(new ReportError('busy', 'the report was given up')))
@@ -116,6 +127,12 @@ export function openReports(path: string, timeoutMs = REPORT_MS_MAX): Reports {
       run<Rerated>({ kind: 'rerate', work }, CHECK_MS_MAX, (message) => {
         if (message.kind === 'progress') onProgress(message.share)
         return message.kind === 'rerated' ? { result: message.rerated } : null
+      }),
+    reconcile: (job, onProgress) =>
+      run<Reconciliation>({ kind: 'reconcile', job }, CHECK_MS_MAX, (message) => {
+        if (message.kind === 'progress') onProgress(message.share)
+        if (message.kind === 'unreadable') throw new BillError(message.message)
+        return message.kind === 'reconciled' ? { result: message.reconciled } : null
       }),
     async close() {
       isClosed = true

@@ -110,6 +110,9 @@ export async function openApp(options: Options = {}): Promise<Asker> {
       },
       closedMonths: async () => options.closedMonths ?? new Set(),
     },
+    reconcile: async () => {
+      throw new Error('no bills here')
+    },
     rerate: async () => {
       throw new Error('no prices here')
     },
