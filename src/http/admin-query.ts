@@ -3,6 +3,7 @@
 import type { Context } from 'hono'
 import { GatewayError } from '#core/errors.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import { startOfMonthMs } from '#core/months.ts'
 import { startOfDayMs, zoneOf } from '#core/zones.ts'
 
 const DAY_MS = 24 * 60 * 60_000
@@ -28,10 +29,12 @@ export function readInstant(context: Context, name: string, timeZone: string): n
 
 /** @throws GatewayError */
 export function instantOf(name: string, text: string, timeZone: string): number {
-  // A bare date means its beginning in the time zone of reports.
+  // A bare date or month means its beginning in the time zone of reports.
+  const monthMs = startOfMonthMs(timeZone, text)
+  if (monthMs !== null) return monthMs
   const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) / DAY_MS : null
   const atMs = day === null || Number.isNaN(day) ? Date.parse(text) : startOfDayMs(zoneOf(timeZone), day)
-  if (Number.isNaN(atMs)) throw badParameter(name, text, 'an ISO 8601 date or instant')
+  if (Number.isNaN(atMs)) throw badParameter(name, text, 'an ISO 8601 month, date or instant')
   return atMs
 }
 

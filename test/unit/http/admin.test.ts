@@ -133,10 +133,12 @@ describe('usage', () => {
     ])
   })
 
-  test('takes a bare date for its beginning in Shanghai, and an instant for itself', async () => {
+  test('takes a bare date or month for its beginning in Shanghai, and an instant for itself', async () => {
     const requests = async (query: string): Promise<unknown> =>
       ((await ask(`/admin/v1/usage?${query}`)).body['total'] as Record<string, unknown>)['requests']
     expect(await requests('from=2026-10-02')).toBe(1)
+    expect(await requests('from=2026-10&to=2026-11')).toBe(2)
+    expect(await requests('to=2026-10')).toBe(0)
     expect(await requests('to=2026-10-02')).toBe(1)
     expect(await requests('from=2026-10-01T15:00:00Z')).toBe(2)
     expect(await requests('from=2026-10-02T00:00:00%2B08:00')).toBe(1)
