@@ -43,7 +43,7 @@ export interface Valuation {
 export interface Values {
   /** What the tokens would have cost at the baseline. */
   readonly baselineNano: Nano
-  /** What they did cost, but for those left out. */
+  /** What they did cost with its corrections, but for those left out. */
   readonly comparedNano: Nano
   /** Attempts that the baseline cannot price, or of which only sums are known where their lengths matter. */
   readonly baselineLeftOut: number
@@ -59,6 +59,7 @@ export interface ValuedTokens {
   readonly outputTokens: number
   readonly reasoningTokens: number
   readonly costNano: Nano
+  readonly adjustmentNano: Nano
 }
 
 export const NO_VALUES: Values = Object.freeze({
@@ -93,14 +94,17 @@ export function valuesOf(
   atMs: number,
   tokens: ValuedTokens,
 ): Values {
-  const compared = baseline === null ? null : costAt(baseline, atMs, tokens)
+  // A correction by itself has no tokens.
+  const isCorrection = tokens.attempts === 0
+  const compared = baseline === null ? null : isCorrection ? NANO_ZERO : costAt(baseline, atMs, tokens)
   const isLeftOut = baseline !== null && compared === null
   const tariff = own === null || !Object.hasOwn(own, target) ? undefined : own[target]
   const saved = tariff === undefined ? null : savedAt(tariff, atMs, tokens)
   const isUnknown = own !== null && tokens.cachedInputTokens > 0 && saved === null
   return {
     baselineNano: compared ?? NANO_ZERO,
-    comparedNano: baseline === null || isLeftOut ? NANO_ZERO : tokens.costNano,
+    comparedNano:
+      baseline === null || isLeftOut ? NANO_ZERO : ((tokens.costNano + tokens.adjustmentNano) as Nano),
     baselineLeftOut: isLeftOut ? tokens.attempts : 0,
     cacheSavingNano: saved ?? NANO_ZERO,
     cacheLeftOut: isUnknown ? tokens.attempts : 0,

@@ -67,7 +67,7 @@ test('a baseline costs what its list bills for the same tokens at that instant',
       const price = priceAt(read[list] ?? [], atMs)
       const billed =
         price === null ? null : rate(price, usage, { ...terms, atMs, thinking: reasoningTokens > 0 })
-      const tokens = { ...usage, attempts: 1, costNano: 7n as never }
+      const tokens = { ...usage, attempts: 1, costNano: 9n as never, adjustmentNano: -2n as never }
       const values = valuesOf({ baseline: tariffs[list] ?? [], own: null }, 'x/y', atMs, tokens)
       expect(values.baselineNano).toBe(billed?.amountNano ?? 0n)
       expect(values.baselineLeftOut).toBe(billed === null ? 1 : 0)
@@ -98,7 +98,7 @@ test('sums are enough for one price, and are left out where lengths or hours mat
   expect(isByRowsOnly({ baseline: flat, own: null })).toBe(false)
   expect(isByRowsOnly({ baseline: flat, own: { 'a/b': tiers } })).toBe(true)
   const sum = { ...usageOf(3_000_000, 1_000_000, { cachedInputTokens: 1_000_000 }), attempts: 90 }
-  const tokens = { ...sum, costNano: 5n as never }
+  const tokens = { ...sum, costNano: 5n as never, adjustmentNano: 0n as never }
   expect(valuesOf({ baseline: flat, own: { 'a/b': flat } }, 'a/b', NOON_MS, tokens)).toEqual({
     baselineNano: 3_760_000_000n,
     comparedNano: 5n,
@@ -111,5 +111,11 @@ test('sums are enough for one price, and are left out where lengths or hours mat
     comparedNano: 0n,
     baselineLeftOut: 90,
     cacheLeftOut: 90,
+  })
+  const correction = { ...usageOf(0, 0), attempts: 0, costNano: 0n as never, adjustmentNano: -3n as never }
+  expect(valuesOf({ baseline: tiers, own: null }, 'a/b', NOON_MS, correction)).toMatchObject({
+    baselineNano: 0n,
+    comparedNano: -3n,
+    baselineLeftOut: 0,
   })
 })
