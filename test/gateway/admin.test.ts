@@ -163,7 +163,7 @@ describe('reports', () => {
     })
     expect(got.headers['content-type']).toBe('text/csv; charset=utf-8')
     const lines = got.text.split('\r\n')
-    expect(lines[0]).toMatch(/^key,tag:team,requests,attempts,input_tokens,/)
+    expect(lines[0]).toMatch(/^\uFEFFkey,tag:team,requests,attempts,input_tokens,/)
     expect(lines[1]).toMatch(/^"'=HYPERLINK\(""x""\)","a, ""b""",1,2,/)
   })
 
