@@ -132,7 +132,8 @@ export class UsageTables {
           const totals = valued(query, series, startedAtMs, counted)
           const user = users?.[index] ?? null
           const atMs = isInOne ? hourMs : (builder.bucketOf(startedAtMs) ?? hourMs)
-          const name = user === null ? `${atMs} ${group}` : `${atMs} ${group} ${user}`
+          const whose = user === null ? group : `${group} ${user}`
+          const name = isInOne ? whose : `${atMs} ${whose}`
           const sum = sums.get(name)
           if (sum === undefined) sums.set(name, { series: { ...series, user }, atMs, totals: { ...totals } })
           else addInto(sum.totals, totals)
