@@ -2,6 +2,7 @@
 // shard notice.
 
 import { afterEach, expect, test } from 'vitest'
+import { lookAtRedis } from '#store/redis/probe.ts'
 import { slotOf } from '#store/redis/slots.ts'
 import { type RedisCluster, type RedisClusterOptions, startRedisCluster } from '../support/redis-cluster.ts'
 import { sendRedisCommand } from '../support/redis-server.ts'
@@ -122,6 +123,17 @@ test('fault 77: a replica takes over from a master that dies, and rows go on', {
   await rows.expectAllOnce()
   expect(await sendRedisCommand(replica.url, `CLUSTER COUNTKEYSINSLOT ${slotOf(LEDGER)}`)).not.toBe(':0')
   expect(await sendRedisCommand(replica.url, 'INFO replication')).toContain('role:master')
+})
+
+test('fault 71: every master of a cluster is looked at', async () => {
+  await open()
+  expect([...(await lookAtRedis(rows.connection)).risks]).toEqual([])
+  const last = redis.masters.at(-1)
+  if (last === undefined) throw new Error('there are three')
+  await sendRedisCommand(last.url, 'CONFIG SET maxmemory-policy volatile-lru')
+  expect([...(await lookAtRedis(rows.connection)).risks]).toEqual([
+    ['evicts', `maxmemory-policy volatile-lru on 127.0.0.1:${last.port}`],
+  ])
 })
 
 test('a cluster with a slot that nobody serves says so', async () => {

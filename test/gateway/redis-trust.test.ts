@@ -153,6 +153,24 @@ test('a journal that was copied ships from one process at a time, and loses and 
   expect(await metric(second, 'sluice_store_instance_taken')).toBe(0)
 })
 
+test('copies of a journal that run one after the other never give two rows one name', async () => {
+  const first = await startChildGateway(inputOf(server.url))
+  gateways.push(first)
+  await first.chat()
+  await first.kill('SIGTERM')
+  const copy = mkdtempSync(join(tmpdir(), 'sluice-copy-'))
+  cpSync(first.folder, copy, { recursive: true })
+  // Both go on from the same row.
+  const again = await startChildGateway({ ...inputOf(server.url), folder: first.folder })
+  gateways.push(again)
+  for (let index = 0; index < 2; index += 1) await again.chat()
+  await again.kill('SIGTERM')
+  const copied = await startChildGateway({ ...inputOf(server.url), folder: copy })
+  gateways.push(copied)
+  for (let index = 0; index < 3; index += 1) await copied.chat()
+  await eventually(async () => (await totalOf(copied)) === 6, 'all are in the ledger')
+})
+
 test('a process that was killed leaves its name to the next one on the same files, at once', async () => {
   const first = await startChildGateway(inputOf(server.url))
   gateways.push(first)

@@ -34,11 +34,14 @@ export interface RedisClusterOptions {
   readonly hasReplicas?: boolean
   /** A slot that nobody serves stops the whole cluster, as is Redis' default. */
   readonly needsAllSlots?: boolean
+  /** Where clients are told to find a node that listens at this port; there by default. */
+  readonly announce?: (port: number) => Promise<number>
 }
 
 interface NodePlace {
   readonly folder: string
   readonly bus: number
+  readonly announced: number
   readonly args: readonly string[]
 }
 
@@ -47,10 +50,16 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   const root = mkdtempSync(join(tmpdir(), 'sluice-cluster-'))
   const places = new Map<number, NodePlace>()
   const start = async (): Promise<RedisServer> => {
-    const bus = await freePort()
+    const [port, bus] = [await freePort(), await freePort()]
+    const announced = (await options.announce?.(port)) ?? port
     const folder = mkdtempSync(join(root, 'node-'))
-    const place = { folder, bus, args: nodeArguments(bus, options.needsAllSlots === true) }
-    const server = await startRedis({ ...place, appendOnly: true })
+    const place = {
+      folder,
+      bus,
+      announced,
+      args: nodeArguments(bus, announced, options.needsAllSlots === true),
+    }
+    const server = await startRedis({ ...place, port, appendOnly: true })
     places.set(server.port, place)
     return server
   }
@@ -71,8 +80,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     const info = await sendRedisCommand(node.url, 'CLUSTER INFO')
     const nodes = await sendRedisCommand(node.url, 'CLUSTER NODES')
     return (
-      // It learns its own address from the first that speaks to it.
-      nodes.includes(`127.0.0.1:${node.port}@`) &&
+      nodes.includes(`127.0.0.1:${places.get(node.port)?.announced}@`) &&
       info.includes(`cluster_known_nodes:${all.length}`) &&
       info.includes(`cluster_slots_assigned:${SLOTS}`)
     )
@@ -94,7 +102,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     return masters[index] ?? first
   }
   return {
-    url: `redis-cluster://${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    url: `redis-cluster://${masters.map(({ port }) => `127.0.0.1:${places.get(port)?.announced}`).join(',')}`,
     masters,
     replicas,
     masterOf,
@@ -133,9 +141,10 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   }
 }
 
-function nodeArguments(bus: number, needsAllSlots: boolean): readonly string[] {
+function nodeArguments(bus: number, announced: number, needsAllSlots: boolean): readonly string[] {
   return [
     ...['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '1000'],
+    ...['--cluster-announce-ip', '127.0.0.1', '--cluster-announce-port', String(announced)],
     ...['--cluster-require-full-coverage', needsAllSlots ? 'yes' : 'no'],
     ...['--repl-diskless-sync-delay', '0', '--cluster-replica-validity-factor', '0'],
   ]
