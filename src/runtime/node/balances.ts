@@ -29,13 +29,18 @@ export async function followBalances(
 ): Promise<{ close(): void }> {
   let timer: NodeJS.Timeout | null = null
   let isClosed = false
+  let isUnread = false
   async function look(): Promise<void> {
     let nextMs: number | null = isShared ? REFRESH_MS : null
     try {
       balances.learn(await read())
+      if (isUnread) log.info('balances.read')
+      isUnread = false
     } catch (error) {
       nextMs = RETRY_MS
-      log.error('balances.unread', { message: String(error) })
+      // A store that is away is asked every second, and that is said once.
+      if (!isUnread) log.error('balances.unread', { message: String(error) })
+      isUnread = true
     }
     if (nextMs === null || isClosed) return
     timer = setTimeout(() => void look(), nextMs)
