@@ -27,20 +27,21 @@ const CODES: Readonly<Record<string, readonly [trouble: StoreTrouble, words: str
   ],
 }
 
-/** Of the driver's own messages. */
-const PARTS: readonly (readonly [part: string, trouble: StoreTrouble])[] = [
-  ['Command timed out', 'unanswered'],
-  ['Connection is closed', 'disconnected'],
-  ["isn't writeable", 'disconnected'],
-  ['MaxRetriesPerRequest', 'disconnected'],
-  ['max retries per request', 'disconnected'],
-  ["Cluster isn't ready", 'disconnected'],
-  ['Cluster is ended', 'disconnected'],
+const BROKE = 'the connection broke'
+
+/** Of the driver's own messages. Without words they speak for themselves. */
+const PARTS: readonly (readonly [part: string, trouble: StoreTrouble, words?: string])[] = [
+  ['Command timed out', 'unanswered', 'it did not answer in time'],
+  ['Socket timeout', 'unanswered', 'it did not answer in time'],
+  ['Connection is closed', 'disconnected', BROKE],
+  ["isn't writeable", 'disconnected', BROKE],
+  ['max retries per request', 'disconnected', BROKE],
+  ["Cluster isn't ready", 'disconnected', BROKE],
+  ['Cluster is ended', 'disconnected', BROKE],
   ['None of startup nodes', 'disconnected'],
   ['Failed to refresh slots cache', 'disconnected'],
-  ['Too many Cluster redirections', 'cluster_down'],
+  ['Too many Cluster redirections', 'cluster_down', 'the slot is on its way to another node'],
   ['All sentinels are unreachable', 'disconnected'],
-  ['Socket timeout', 'unanswered'],
 ]
 
 export function unavailable(cause: unknown): StoreUnavailableError {
@@ -94,9 +95,8 @@ function wordsOf(trouble: StoreTrouble, message: string): string {
       : 'this is no node of a cluster, and the store URL begins with redis-cluster:'
   }
   if (trouble === 'unsupported') return 'it is older than Redis 7, which is the oldest that can be used'
-  if (trouble === 'cluster_down') return 'the slot is on its way to another node'
   if (message.startsWith('All sentinels') && trouble === 'forbidden')
     return 'its sentinels do not accept sentinel_user and sentinel_password of the store URL'
   if (trouble === 'forbidden') return `${message.replace(/^[A-Z]+ /, '').replace(/\.$/, '')}; ${ALLOW}`
-  return message
+  return PARTS.find(([part]) => message.includes(part))?.[2] ?? message
 }

@@ -5,8 +5,9 @@ import { StoreUnavailableError } from '#store/errors.ts'
 import { isLasting, unavailable, withRefusedCommand } from '#store/redis/faults.ts'
 
 test.each([
-  ['Command timed out', 'unanswered', 'Command timed out'],
-  ['Connection is closed.', 'disconnected', 'Connection is closed'],
+  ['Command timed out', 'unanswered', 'did not answer in time'],
+  ['Connection is closed.', 'disconnected', 'the connection broke'],
+  ['Reached the max retries per request limit (which is 0).', 'disconnected', 'the connection broke'],
   ['LOADING Redis is loading the dataset in memory', 'loading', 'still loading'],
   ['CLUSTERDOWN Hash slot not served', 'cluster_down', 'cluster is down'],
   [
