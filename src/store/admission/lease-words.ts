@@ -190,7 +190,6 @@ export interface PursePort {
   /** False: somebody else did it, or it has another life by now. */
   found(tag: string, founding: Founding): Promise<boolean>
   state(tag: string): Promise<TagState>
-  /** In one reading. */
   spent(tag: string, purses: readonly FoundedPurse[]): Promise<TagSpent>
   close(): void
 }

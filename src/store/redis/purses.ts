@@ -23,12 +23,12 @@ export function createRedisPurses(options: RedisConnectionOptions): PursePort {
   async function readState(tag: string, purses: readonly FoundedPurse[]): Promise<TagSpent> {
     const keys = PURSE_KEYS(tag)
     const read = async (ready: RedisClient): Promise<readonly [Error | null, unknown][]> => {
-      const transaction = ready.multi().hget(keys.purse, 'life').hgetall(keys.marks)
+      const reads = ready.pipeline().hget(keys.purse, 'life').hgetall(keys.marks)
       for (const purse of purses) {
-        if (purse.length === 4) transaction.hget(keys.purse, `s ${purse[2]} ${purse[0]}`)
-        else transaction.hget(keys.windows, `t b ${purse[0]}`)
+        if (purse.length === 4) reads.hget(keys.purse, `s ${purse[2]} ${purse[0]}`)
+        else reads.hget(keys.windows, `t b ${purse[0]}`)
       }
-      return (await transaction.exec()) ?? []
+      return (await reads.exec()) ?? []
     }
     const replies = await connection.run(read, undefined, keys.purse)
     const values = replies.map(([error, value]) => {
