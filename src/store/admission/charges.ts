@@ -3,10 +3,11 @@
 
 import type { Budget, Scope } from '#core/admission.ts'
 import type { AttemptRow, LedgerBatch } from '#core/ledger.ts'
-import type { Charge, LeaseLine } from './lease-line.ts'
+import type { LeaseLine } from './lease-line.ts'
 import { type ChargeItem, tagOf } from './lease-words.ts'
 import type { LentMeter } from './lent-meter.ts'
 import { ringOf, startText } from './lent-money.ts'
+import type { Charge } from './line-words.ts'
 import { periodAt, periodText } from './periods.ts'
 
 /** Scopes without a budget that are remembered, in case that one comes; more count as all. */

@@ -44,7 +44,7 @@ export class FleetDesk extends AdmissionDesk {
   }
 
   override isLocal(scopes: readonly Scope[]): boolean {
-    return scopes.some((scope) => this.#keeper.lineOf(tagOf(scope)).isLost)
+    return scopes.some((scope) => this.lentMeterOf(scope).isLocal)
   }
 
   override async refresh(scopes: readonly Scope[]): Promise<void> {

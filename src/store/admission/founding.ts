@@ -8,7 +8,7 @@ import { ringOf, startText } from './lent-money.ts'
 import { periodAt, periodText } from './periods.ts'
 
 /** After a loss nothing is lent for so long, so that each instance can say what it holds. */
-const QUIET_MS = 1_000
+const QUIET_MS = 1_500
 
 /** What was spent of some budgets, by the id of their scope, in one reading of a ledger. */
 export interface SpentReading {

@@ -2,7 +2,8 @@
 // knows who is there and how far its rows are told.
 
 import type { Clock, Timer } from '#core/ports.ts'
-import { LeaseLine, type LineOptions } from './lease-line.ts'
+import { LeaseLine } from './lease-line.ts'
+import type { LineOptions } from './line-words.ts'
 
 const TURN_MS = 200
 /** Each line says something as often; who is not heard for half a minute is not counted. */

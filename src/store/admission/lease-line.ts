@@ -2,9 +2,10 @@
 // Requests wait for a call within a deadline; a store that misses it is lost until it answers in time again.
 
 import type { Scope } from '#core/admission.ts'
-import type { Clock, Timer } from '#core/ports.ts'
-import type { ChargeAsk, ChargeReply, LeaseAsk, LeaseReply, MarkMove, PursePort } from './lease-words.ts'
+import type { Timer } from '#core/ports.ts'
+import type { ChargeReply, LeaseAsk, LeaseReply, MarkMove } from './lease-words.ts'
 import type { LentMeter, MeterLine } from './lent-meter.ts'
+import { type Charge, type LineOptions, Waiters } from './line-words.ts'
 
 /** A request waits for an answer no longer. */
 const ANSWER_MS = 250
@@ -14,35 +15,22 @@ const RETRY_MS_MAX = 1_000
 const OTHERS_MS = 60
 const SEQUENCE_LEAP = 1_000
 const FOUNDINGS_MAX = 3
-
-export interface LineOptions {
-  readonly tag: string
-  readonly session: string
-  readonly port: PursePort
-  readonly clock: Clock
-  /** What is lent comes free when this instance says nothing for so long. */
-  readonly keptMs: () => number
-  readonly denies: () => boolean
-  /** Former epochs of this instance are over, and their rows are told. */
-  readonly succeeds: () => boolean
-  /** Somebody must say what was spent in this tag, of these too where the configuration does not have them yet. False: it cannot be said for now. */
-  readonly found: (tag: string, scopes: readonly Scope[]) => Promise<boolean>
-  /** Rows behind this mark must be told again. */
-  readonly onGap: (line: LeaseLine, mark: number) => void
-  readonly onLost: (line: LeaseLine, isLost: boolean, error: unknown) => void
-}
-
-/** What rows charge, and what becomes of the leases when it is answered. */
-export interface Charge {
-  readonly ask: ChargeAsk
-  readonly heard: (reply: ChargeReply) => void
-  reply: ChargeReply | null
-}
+const CALL_SCOPES_MAX = 500
+/** How often a line speaks that has used something lately, so that it hears of a loss before anything is lent anew. */
+const WORD_TURNS = 4
+const RECENT_TURNS = 300
 
 export class LeaseLine implements MeterLine {
   readonly tag: string
   readonly #options: LineOptions
   readonly #active = new Set<LentMeter>()
+  /** Of those, what has something to say with the next call. */
+  readonly #due = new Set<LentMeter>()
+  /** What was used in the last minute: a store that was emptied must be told. */
+  #recent = new Set<LentMeter>()
+  #turns = 0
+  /** One more each time that the store has lost what this instance holds. */
+  generation = 0
   /** One thing is said at a time: a call, a charge. */
   #talk: Promise<unknown> = Promise.resolve()
   #waiters = new Waiters()
@@ -95,18 +83,21 @@ export class LeaseLine implements MeterLine {
 
   touch(meter: LentMeter, isLow: boolean): void {
     this.#active.add(meter)
-    if (isLow && !this.#isLost) this.#callSoon()
+    this.#recent.add(meter)
+    if (!isLow || this.#isLost) return
+    this.#due.add(meter)
+    this.#callSoon()
   }
 
   /** Resolves when what meters want now was asked for, or cannot be for now. */
   answered(meter: LentMeter): Promise<void> {
-    this.#active.add(meter)
+    this.#due.add(meter)
     return this.#next()
   }
 
   /** The same, a little later, when others may have given back what they do not need. */
   othersAnswered(meter: LentMeter): Promise<void> {
-    this.#active.add(meter)
+    this.#due.add(meter)
     this.#others ??= new Promise<void>((resolve) => {
       this.#options.clock.after(OTHERS_MS, () => {
         this.#others = null
@@ -118,16 +109,23 @@ export class LeaseLine implements MeterLine {
 
   /** A turn of the keeper: what nobody needs goes back, what will be needed is asked for. */
   turn(): void {
+    this.#turns += 1
     for (const meter of this.#active) {
       meter.turn()
       if (meter.isIdle) this.#active.delete(meter)
+      else this.#due.add(meter)
     }
-    if (this.#active.size > 0) this.#callSoon()
+    if (this.#turns % RECENT_TURNS === 0) {
+      const tickMs = this.#options.clock.monotonicMs()
+      this.#recent = new Set([...this.#recent].filter((meter) => !meter.isIdle || meter.hasUsed(tickMs)))
+    }
+    const isWord = this.#recent.size > 0 && this.#turns % WORD_TURNS === 0
+    if (this.#due.size > 0 || isWord) this.#callSoon()
   }
 
   /** Says that it is here, how far its rows are told, and what it holds. Resolves when that was heard or failed. */
   say(meters: Iterable<LentMeter> = []): Promise<void> {
-    for (const meter of meters) this.#active.add(meter)
+    for (const meter of meters) this.#due.add(meter)
     return this.#next()
   }
 
@@ -170,7 +168,7 @@ export class LeaseLine implements MeterLine {
     const timeUp = new Promise<void>((resolve) => void clock.after(timeoutMs, resolve))
     const leaving = this.#inTurn(async () => {
       if (this.#unanswered !== null) await this.#options.port.lease(this.tag, this.#unanswered)
-      await this.#options.port.lease(this.tag, { ...this.#build([], false), leaves: true })
+      await this.#options.port.lease(this.tag, { ...this.#build([]), leaves: true })
     }).catch(() => undefined)
     await Promise.race([leaving, timeUp])
   }
@@ -208,7 +206,7 @@ export class LeaseLine implements MeterLine {
       if (this.#unanswered === null) this.#firstSentTickMs = sentTickMs
       else this.#wantsCall = true
       const waiters = this.#waiters
-      const ask = this.#unanswered ?? this.#build([...this.#active], this.#declares)
+      const ask = this.#unanswered ?? this.#build(this.#takeDue())
       this.#unanswered = ask
       this.#asked = waiters
       this.#waiters = new Waiters()
@@ -238,7 +236,18 @@ export class LeaseLine implements MeterLine {
     }
   }
 
-  #build(meters: readonly LentMeter[], declares: boolean): LeaseAsk {
+  /** Some at a time, so that the store is not kept from others. */
+  #takeDue(): readonly LentMeter[] {
+    const meters = [...this.#due].slice(0, CALL_SCOPES_MAX)
+    for (const meter of meters) {
+      this.#due.delete(meter)
+      this.#active.add(meter)
+    }
+    if (this.#due.size > 0) this.#wantsCall = true
+    return meters
+  }
+
+  #build(meters: readonly LentMeter[]): LeaseAsk {
     const { clock, session, keptMs, succeeds } = this.#options
     const moment = { nowMs: clock.nowMs(), tickMs: clock.monotonicMs() }
     this.#unansweredMeters = meters
@@ -250,12 +259,12 @@ export class LeaseLine implements MeterLine {
     return {
       session,
       sequence: this.#sequence,
-      declares,
+      declares: this.#declares,
       keptMs: keptMs(),
       succeeds: !this.#hasSucceeded && succeeds(),
       leaves: false,
       ...(move === null ? {} : { mark: move }),
-      scopes: meters.map((meter) => meter.ask(moment, declares)),
+      scopes: meters.map((meter) => meter.ask(moment)),
     }
   }
 
@@ -267,6 +276,8 @@ export class LeaseLine implements MeterLine {
     if (reply.outcome !== 'lent') {
       if (reply.outcome === 'old') this.#sequence += SEQUENCE_LEAP
       this.#declares = true
+      this.generation += 1
+      for (const meter of [...this.#active, ...this.#recent]) this.#due.add(meter)
       this.#wantsCall = true
       return reply.outcome !== 'unfounded' || (await this.#found([]))
     }
@@ -284,7 +295,10 @@ export class LeaseLine implements MeterLine {
       const said = reply.scopes[index]
       if (said !== undefined && meter.hear(said, sentTickMs, tickMs)) unseeded.push(meter.scope)
     }
-    if (unseeded.length > 0) return this.#found(unseeded)
+    if (unseeded.length > 0) {
+      for (const meter of this.#unansweredMeters) this.#due.add(meter)
+      return this.#found(unseeded)
+    }
     this.#foundings = 0
     return true
   }
@@ -327,20 +341,5 @@ export class LeaseLine implements MeterLine {
     const next = this.#talk.then(talk, talk)
     this.#talk = next.catch(() => undefined)
     return next
-  }
-}
-
-/** Requests that wait for one call. */
-class Waiters {
-  readonly #waiting = Promise.withResolvers<void>()
-  timer: Timer | null = null
-
-  get promise(): Promise<void> {
-    return this.#waiting.promise
-  }
-
-  resolve(): void {
-    this.timer?.cancel()
-    this.#waiting.resolve()
   }
 }

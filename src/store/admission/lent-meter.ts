@@ -2,9 +2,9 @@
 // synchronous step as where everything is here. Its line (lease-line.ts) asks for more.
 
 import type { Budget, BudgetState, Claim, LimitKind, RateState, Refusal, Scope } from '#core/admission.ts'
-import { Demand, stockMove } from './demand.ts'
-import type { PlacesAsk, PlacesReply, ScopeAsk, ScopeReply } from './lease-words.ts'
+import type { ScopeAsk, ScopeReply } from './lease-words.ts'
 import { LentMoney } from './lent-money.ts'
+import { LentPlaces } from './lent-places.ts'
 import { LentRate, type Portions, type WindowView } from './lent-rate.ts'
 import { periodAt } from './periods.ts'
 import { HELD_RETRY_MS, type Moment, ScopeMeter, type Taken } from './scope-meter.ts'
@@ -12,6 +12,8 @@ import { HELD_RETRY_MS, type Moment, ScopeMeter, type Taken } from './scope-mete
 /** What a meter asks of the line that carries its words. */
 export interface MeterLine {
   readonly tag: string
+  /** Another one: the store has lost what this instance holds, and what it has used lately. */
+  readonly generation: number
   /** Nobody can be asked. */
   readonly isLost: boolean
   /** Then what is limited is refused at once. */
@@ -40,20 +42,27 @@ export class LentMeter extends ScopeMeter {
   readonly money = new LentMoney()
   readonly #requests = new LentRate()
   readonly #tokens = new LentRate()
-  #places = 0
-  #placesNeed = 0
-  #placesHungry = false
-  #placesView: { readonly lent: number; readonly idle: number; readonly atTickMs: number } | null = null
-  readonly #placesDemand = new Demand()
+  readonly #places = new LentPlaces()
+  #generation = 0
 
   constructor(scope: Scope, line: MeterLine) {
     super()
     this.scope = scope
     this.#line = line
+    this.#generation = line.generation
   }
 
   get tag(): string {
     return this.#line.tag
+  }
+
+  get isLocal(): boolean {
+    return this.#line.isLost
+  }
+
+  hasUsed(tickMs: number): boolean {
+    const { requests, tokens } = this.ownRates(tickMs)
+    return requests > 0 || tokens > 0
   }
 
   get isIdle(): boolean {
@@ -61,8 +70,7 @@ export class LentMeter extends ScopeMeter {
       this.money.isIdle &&
       this.#requests.isIdle &&
       this.#tokens.isIdle &&
-      this.#places === 0 &&
-      this.#placesNeed === 0 &&
+      this.#places.isIdle &&
       this.running === 0
     )
   }
@@ -84,8 +92,7 @@ export class LentMeter extends ScopeMeter {
     if (refusal !== null && refusal.cause !== 'lease') return 'no'
     const worth = refusal === null ? 'enough' : this.#worth(refusal, claim, now, sinceMs)
     if (worth === 'no' || worth === 'enough') return worth
-    if (asRequest && scope.limits.concurrency !== null)
-      this.#placesNeed += Math.max(0, this.running + 1 - this.#places)
+    if (asRequest && scope.limits.concurrency !== null) this.#places.want(this.running)
     if (asRequest && scope.limits.rpm !== null) this.#requests.want(1)
     if (scope.limits.tpm !== null) this.#tokens.want(claim.tokens)
     if (scope.budget !== null) this.money.want(leastOf(claim.costNano))
@@ -94,7 +101,7 @@ export class LentMeter extends ScopeMeter {
 
   #worth({ limit, allowed }: Refusal, claim: Claim, now: Moment, sinceMs: number): Worth {
     if (limit === 'concurrency') {
-      const view = this.#placesView
+      const { view } = this.#places
       if (view === null || view.atTickMs < sinceMs) return 'ask'
       if (this.running + 1 + view.lent <= Number(allowed)) return 'ask'
       return view.idle > 0 ? 'others' : 'no'
@@ -123,9 +130,7 @@ export class LentMeter extends ScopeMeter {
       this.#line.touch(this, this.#requests.isLow(now.tickMs))
     }
     if (concurrency === null) return
-    this.#placesDemand.note(1)
-    // More runs only where nobody could be asked.
-    this.#places = Math.max(this.#places, this.running)
+    this.#places.entered(this.running)
     this.#line.touch(this, false)
   }
 
@@ -188,11 +193,13 @@ export class LentMeter extends ScopeMeter {
     this.money.turn()
     this.#requests.turn()
     this.#tokens.turn()
-    this.#placesDemand.turn()
+    this.#places.turn()
   }
 
-  ask(now: Moment, declares: boolean): ScopeAsk {
+  ask(now: Moment): ScopeAsk {
     const { budget, limits, id } = this.scope
+    const declares = this.#generation !== this.#line.generation
+    this.#generation = this.#line.generation
     const own = this.ownRates(now.tickMs)
     return {
       id,
@@ -201,37 +208,18 @@ export class LentMeter extends ScopeMeter {
         ? {}
         : { rpm: this.#requests.ask(limits.rpm, now.tickMs, declares, own.requests) }),
       ...(limits.tpm === null ? {} : { tpm: this.#tokens.ask(limits.tpm, now.tickMs, declares, own.tokens) }),
-      ...(limits.concurrency === null ? {} : { places: this.#askPlaces(limits.concurrency) }),
+      ...(limits.concurrency === null ? {} : { places: this.#places.ask(limits.concurrency, this.running) }),
     }
-  }
-
-  #askPlaces(limit: number): PlacesAsk {
-    const free = this.#places - this.running
-    const move = stockMove(free, this.#placesDemand, this.#placesHungry)
-    const back = Math.max(0, Math.min(free, Math.floor(move.back)))
-    this.#places -= back
-    const need = this.#placesNeed
-    this.#placesNeed = 0
-    const idle = Math.max(0, this.#places - this.running)
-    const ahead = Math.ceil(need > 0 ? this.#placesDemand.level : move.ahead)
-    return { limit, need, ahead, lent: this.#places, idle }
   }
 
   /** True: somebody must say what was spent of its budget. */
   hear(reply: ScopeReply, sentTickMs: number, tickMs: number): boolean {
     if (reply.rpm !== undefined) this.#requests.hear(reply.rpm, sentTickMs, tickMs)
     if (reply.tpm !== undefined) this.#tokens.hear(reply.tpm, sentTickMs, tickMs)
-    if (reply.places !== undefined) this.#hearPlaces(reply.places, tickMs)
+    if (reply.places !== undefined) this.#places.hear(reply.places, tickMs)
     const { budget } = this.scope
     if (reply.budget === undefined || budget === null) return false
     return this.money.hear(reply.budget, budget, tickMs)
-  }
-
-  #hearPlaces({ state, granted, lent, idle, hungry }: PlacesReply, tickMs: number): void {
-    this.#places += granted
-    if (granted > 0) this.#placesDemand.lent()
-    this.#placesHungry = hungry
-    if (state === 'lent') this.#placesView = { lent, idle, atTickMs: tickMs }
   }
 
   /** The store answers, and in time. */
@@ -243,13 +231,13 @@ export class LentMeter extends ScopeMeter {
 
   #checkPlaces(scope: Scope): Refusal | null {
     const { concurrency } = scope.limits
-    if (concurrency === null || this.running < Math.min(this.#places, concurrency)) return null
+    if (concurrency === null || this.running < Math.min(this.#places.lent, concurrency)) return null
     const { isLost, instances } = this.#line
     if (isLost && this.running < Math.floor(concurrency / instances)) return null
-    const used = Math.min(concurrency, this.running + (this.#placesView?.lent ?? 0))
+    const used = Math.min(concurrency, this.running + (this.#places.view?.lent ?? 0))
     return this.#refusal(scope, 'concurrency', {
       allowed: BigInt(concurrency),
-      used: this.#placesView === null ? null : BigInt(used),
+      used: this.#places.view === null ? null : BigInt(used),
       held: 0n,
       asked: 1n,
       retryAfterMs: HELD_RETRY_MS,
