@@ -5,7 +5,7 @@ import type { Scope } from '#core/admission.ts'
 import type { Timer } from '#core/ports.ts'
 import type { ChargeReply, LeaseAsk, LeaseReply, MarkMove } from './lease-words.ts'
 import type { LentMeter, MeterLine } from './lent-meter.ts'
-import { type Charge, type LineOptions, Waiters } from './line-words.ts'
+import { afterBusy, type Charge, type LineOptions, Waiters } from './line-words.ts'
 
 /** A request waits for an answer no longer. */
 const ANSWER_MS = 250
@@ -223,7 +223,8 @@ export class LeaseLine implements MeterLine {
 
   /** Who waits is let go when an answer takes too long; the answer is still heard. */
   async #watched<Reply>(say: () => Promise<Reply>): Promise<Reply> {
-    const deadline = this.#options.clock.after(ANSWER_MS, () =>
+    const { clock } = this.#options
+    const deadline = afterBusy(clock, ANSWER_MS, () =>
       this.#lose(new Error(`no answer within ${ANSWER_MS} ms`)),
     )
     try {
