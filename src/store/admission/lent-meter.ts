@@ -3,7 +3,7 @@
 
 import type { Budget, BudgetState, Claim, LimitKind, RateState, Refusal, Scope } from '#core/admission.ts'
 import type { ScopeAsk, ScopeReply } from './lease-words.ts'
-import { LentMoney } from './lent-money.ts'
+import { LentMoney, startText } from './lent-money.ts'
 import { LentPlaces } from './lent-places.ts'
 import { LentRate, type Portions, type WindowView } from './lent-rate.ts'
 import { periodAt } from './periods.ts'
@@ -170,10 +170,12 @@ export class LentMeter extends ScopeMeter {
 
   override budgetState(scope: Scope, budget: Budget, nowMs: number): BudgetState {
     const { view } = this.money
-    const { endMs } = periodAt(budget.period, this.#line.nowMs)
+    const { startMs, endMs } = periodAt(budget.period, this.#line.nowMs)
+    // Of a period that is over nothing is left to tell; of this one nobody has asked yet.
+    const isNow = budget.period.kind === 'rolling' || view?.from === startText(startMs)
     return {
       scope,
-      spentNano: view?.spentNano ?? null,
+      spentNano: isNow ? (view?.spentNano ?? null) : null,
       heldNano: this.#heldByAllNano(),
       overshootNano: this.overshootNano,
       resetAtMs: budget.period.kind === 'rolling' || !Number.isFinite(endMs) ? null : Math.max(endMs, nowMs),

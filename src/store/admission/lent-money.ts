@@ -16,6 +16,8 @@ const NANO_MAX = 2n ** 63n - 1n
 
 /** How the purse stood when it was last asked. */
 export interface PurseView {
+  /** Names the period. */
+  readonly from: string
   readonly spentNano: bigint
   /** To the others, and what of that nothing needs. */
   readonly lentNano: bigint
@@ -34,6 +36,7 @@ export class LentMoney {
   #needNano = 0n
   #leastNano = 0n
   #isHungry = false
+  #askedFrom = '0'
   readonly #demand = new Demand()
   #view: PurseView | null = null
 
@@ -125,9 +128,10 @@ export class LentMoney {
           ? toNano(move.back)
           : positive(free)
     this.#lentNano -= back
+    this.#askedFrom = isRolling ? '0' : startText(startMs)
     const ask: MoneyAsk = {
       period: periodText(budget.period),
-      from: isRolling ? '0' : startText(startMs),
+      from: this.#askedFrom,
       startMs: isRolling ? 0 : Math.max(0, startMs),
       endMs: isRolling ? NEVER_MS : Math.min(NEVER_MS, endMs),
       ...ringOf(budget),
@@ -154,6 +158,7 @@ export class LentMoney {
     if (reply.state === 'quiet') return false
     const [spentNano, lentNano] = [BigInt(reply.spent ?? '0'), BigInt(reply.lent ?? '0')]
     this.#view = {
+      from: this.#askedFrom,
       spentNano,
       lentNano,
       idleNano: BigInt(reply.idle ?? '0'),
