@@ -8,6 +8,7 @@ import { decide } from './decide.ts'
 import { demo } from './demo.ts'
 import { explain } from './explain.ts'
 import { keys } from './keys.ts'
+import { migrate } from './migrate-store.ts'
 import { months } from './months.ts'
 import { prices } from './prices.ts'
 import { rate } from './rate.ts'
@@ -33,6 +34,7 @@ const COMMANDS: readonly Command[] = [
   rate,
   rerate,
   reconcile,
+  migrate,
   prices,
   simulate,
 ]
@@ -65,7 +67,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function overview(): string {
-  const lines = COMMANDS.map((command) => `  ${command.name.padEnd(10)} ${command.summary}`)
+  const lines = COMMANDS.map((command) => `  ${command.name.padEnd(13)} ${command.summary}`)
   return `usage: sluice COMMAND [OPTIONS]\n\n${lines.join('\n')}\n\nsluice COMMAND --help says more.`
 }
 

@@ -47,7 +47,8 @@ export function chargesOf(
   return attempts.flatMap((row) => {
     const isIn = row.startedAtMs >= span.fromMs && row.startedAtMs < span.toMs
     if (!isIn || row.outcome === 'open' || !row.target.startsWith(`${provider}/`)) return []
-    const own = adjustments.filter(({ attempt }) => attempt === row.attempt)
+    // What came after its month was closed is booked as an adjustment, and its cost stands in the row all the same.
+    const own = adjustments.filter(({ attempt, reason }) => attempt === row.attempt && reason !== 'late')
     const adjusted = own.reduce((sum, { nativeNano }) => sum + nativeNano, 0n)
     const charge = chargeOf(row, request.id, adjusted * NANO, timeZone)
     return charge.total === 0n && charge.gross === 0n && charge.items.size === 0 ? [] : [charge]

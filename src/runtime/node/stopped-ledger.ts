@@ -1,5 +1,6 @@
 // The ledger of a gateway that does not run, for commands: its file is locked as a gateway would lock it.
 
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { StoreFileError } from '#store/errors.ts'
 import type { SqlDriver } from '#store/sqlite/driver.ts'
@@ -56,6 +57,19 @@ export function openStoppedLedger(url: string, env: Environment): StoppedLedger 
     lock?.close()
     throw error
   }
+}
+
+/** A new file, for what is moved there. */
+export function makeStoppedLedger(path: string): StoppedLedger {
+  const driver = openNodeSqlite(path)
+  const ledger = openSqliteLedger(driver, {
+    clock,
+    log: openNodeAppendLog(path),
+    schedule: setImmediate,
+    makeInstance: () => randomBytes(8).toString('hex'),
+    shipping: false,
+  })
+  return { path, ledger, driver, close: () => ledger.close() }
 }
 
 /** What was left open then is booked by a gateway's start, which knows what it may have cost. */

@@ -53,6 +53,8 @@ export const KEYS = {
   clientKeysEnded: `${TAG}:keys:ended`,
   /** Hash: life (a name that a flushed server has no more), revision. No TTL. Written by key-put. */
   clientKeysMeta: `${TAG}:keys:meta`,
+  /** String: which file was moved here. No TTL. Written by a move between stores. */
+  moved: `${TAG}:moved`,
   /** String: the pepper of digests where no instance was told one. No TTL. Set once. */
   secret: `${TAG}:secret`,
 } as const

@@ -273,6 +273,14 @@ describe('what is planted', () => {
         ),
     )
     expect(corrected.exceeding).toBe(0)
+    // Of a row that came late the money is booked as an adjustment; a bill knows nothing of that.
+    const late = week.map(soldRow).map((past) => ({
+      ...past,
+      adjustments: [
+        adjustmentRow({ requestId: past.request.id, reason: 'late', nativeNano: 8_000_000n as never }),
+      ],
+    }))
+    expect(planted((all) => all, false, late).differences).toEqual([])
   })
 
   test('tolerance is the larger of both, and roundings are none', () => {
