@@ -81,6 +81,12 @@ export interface Metrics {
   writeAheadLog(bytes: number, checkpointAgeMs: number): void
   /** Bytes of the journal's log that could not be read back at the start. */
   journalBytesUnread(bytes: number): void
+  /** Rows that the shared store had lost and that are gone here too. */
+  rowsLost(rows: number): void
+  /** Whether this instance is the ledger of record, and how old the oldest row is that it does not have. */
+  archive(isHolder: boolean, lagMs: number): void
+  /** Rows that left the shared store before the archive had them. */
+  rowsUnarchived(rows: number): void
   /** Counters of so many hours and days did not say what the rows say, and were made anew. */
   countersRebuilt(count: number): void
   /** Tenants, providers and targets whose limits this instance keeps alone, as their store does not answer. */

@@ -1,5 +1,7 @@
 // Ways in which a store can fail its callers. Errors of requests stand in core/errors.ts.
 
+import type { ShipOutcome } from './shipment.ts'
+
 /**
  * Why a store took nothing or did not say so. `unanswered` and `disconnected`: what had been sent may have been applied.
  * `loading`, `cluster_down`, `full`, `refusing_writes` and `busy`: nothing was, and later it may be. `forbidden`,
@@ -37,5 +39,13 @@ export class StoreFileError extends Error {
   constructor(message: string, options: { readonly cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'StoreFileError'
+  }
+}
+
+/** Rows between the store's mark and a batch are missing there: it takes a ledger in order, or not at all. */
+export class LedgerGapError extends Error {
+  constructor(outcome: ShipOutcome) {
+    super(`rows before this batch are missing in the store (${JSON.stringify(outcome)})`)
+    this.name = 'LedgerGapError'
   }
 }

@@ -1,13 +1,21 @@
 // Carries final rows from the instance's journal to the shared store, in order, each exactly once in effect.
 // Where the rows lie and how they are applied is the business of the two stores.
 
-import type { LedgerBatch, LedgerStore } from '#core/ledger.ts'
+import type { LedgerBatch } from '#core/ledger.ts'
 import type { Clock, Timer } from '#core/ports.ts'
+import { StoreUnavailableError } from './errors.ts'
+import { batchOfShipment, type Shipment, type ShipPort } from './shipment.ts'
 
-/** Reading and packing this many rows keeps the event loop for about 2 ms. */
-const BATCH_ROWS_MAX = 200
-/** Usage may be this far behind, and no further, while the store is well. */
-const IDLE_MS = 200
+/** Packing this many rows keeps the event loop for about 2 ms. */
+const BATCH_ROWS_MAX = 1_000
+/** Usage may be this far behind, and no further, while the store is well; the more go together the less each costs. */
+const IDLE_MS = 100
+/** A store that was emptied is noticed also while nothing is sent. */
+const LOOK_MS = 2_000
+/** While somebody writes the store anew. */
+const UNFOUNDED_MS = 250
+/** One look at the store's marks closes a gap. */
+const GAPS_MAX = 3
 const RETRY_MS_FIRST = 100
 const RETRY_MS_MAX = 1_000
 /** Shipped rows stay this long, for a look at the instance itself. */
@@ -18,11 +26,15 @@ export interface ShippableJournal {
   readonly instance: string
   readonly rowsWaiting: number
   oldestWaitingAtMs(): number | null
-  /** The oldest rows that wait, of one epoch; the same ones until `shipped` is called. */
-  unshipped(rowsMax: number): LedgerBatch | null
-  shipped(batch: LedgerBatch): void
-  /** Deletes requests that ended before this and wait for nothing. Returns how many. */
-  prune(beforeMs: number, requestsMax: number): number
+  /** Brings what has ended into sight. */
+  flush(): void
+  /** The oldest rows that wait, of one epoch. */
+  unshipped(rowsMax: number): Shipment | null
+  shipped(shipment: Shipment): void
+  /** Goes to where the store is. Returns how many rows the store lacks that are no longer here. */
+  reconcile(marks: ReadonlyMap<number, number>): number
+  /** Deletes requests that ended before this and that nobody needs. Returns how many. */
+  prune(beforeMs: number, requestsMax: number, archivedSequence?: number): number
 }
 
 export interface ShipperState {
@@ -37,12 +49,18 @@ export interface ShipperState {
 
 export interface ShipperOptions {
   readonly journal: ShippableJournal
-  readonly store: Pick<LedgerStore, 'apply'>
-  /** Takes what a batch charges to budgets, before the store has the batch; a row that it had before it skips. */
+  readonly store: ShipPort
+  /** Takes what rows charge to budgets, before the store has them; a row that it had before it skips. */
   readonly charges?: (batch: LedgerBatch) => Promise<void>
   readonly clock: Clock
   /** Asked before each batch and while nothing waits; false: the rows stay, as another process has this name. */
   readonly mayShip?: () => Promise<boolean>
+  /** The store has no life: somebody must write it anew. Resolves when this was tried. */
+  readonly found: () => Promise<void>
+  /** Rows that the store lacks and that are no longer here. */
+  readonly onLost?: (rows: number) => void
+  /** What of shipped rows may go: ended before this, and archived up to a sequence. */
+  readonly keep?: () => { readonly beforeMs: number; readonly archivedSequence: number }
   /** Called after each batch and each failure. */
   readonly onState: (state: ShipperState) => void
   readonly batchRowsMax?: number
@@ -61,6 +79,8 @@ export function createShipper(options: ShipperOptions): Shipper {
   return loop
 }
 
+type Outcome = 'shipped' | 'empty' | 'withheld' | 'unfounded' | 'failed'
+
 class ShippingLoop implements Shipper {
   readonly #options: ShipperOptions
   #timer: Timer | null = null
@@ -69,6 +89,11 @@ class ShippingLoop implements Shipper {
   #isUp = true
   #isStopping = false
   #running: Promise<void> = Promise.resolve()
+  /** Of the store, when its marks were last looked at; null: they must be. */
+  #life: string | null = null
+  /** One after the other. */
+  #gaps = 0
+  #lookedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ShipperOptions) {
     this.#options = options
@@ -96,6 +121,7 @@ class ShippingLoop implements Shipper {
     const deadlineMs = clock.monotonicMs() + timeoutMs
     const drain = async (): Promise<void> => {
       await this.#running
+      journal.flush()
       while (clock.monotonicMs() < deadlineMs && (await this.#shipOne()) === 'shipped') {
         // Until nothing is left, the store fails or time is up.
       }
@@ -110,46 +136,93 @@ class ShippingLoop implements Shipper {
   }
 
   async #run(): Promise<void> {
+    const rowsMax = this.#options.batchRowsMax ?? BATCH_ROWS_MAX
     let outcome = await this.#shipOne()
-    while (outcome === 'shipped' && !this.#isStopping) outcome = await this.#shipOne()
+    // A few more can wait for others that go with them.
+    while (outcome === 'shipped' && !this.#isStopping && this.#options.journal.rowsWaiting > rowsMax / 2)
+      outcome = await this.#shipOne()
     if (this.#isStopping) return
     if (outcome === 'failed') {
       this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs === 0 ? RETRY_MS_FIRST : this.#retryMs * 2)
     } else {
-      this.#retryMs = 0
+      this.#retryMs = outcome === 'unfounded' ? UNFOUNDED_MS : 0
       this.#prune()
     }
     this.#timer = this.#options.clock.after(this.#retryMs === 0 ? IDLE_MS : this.#retryMs, () => this.start())
   }
 
-  async #shipOne(): Promise<'shipped' | 'empty' | 'withheld' | 'failed'> {
-    const { journal, store, mayShip } = this.#options
+  async #shipOne(): Promise<Outcome> {
+    let outcome: Outcome
     try {
-      const batch = journal.unshipped(this.#options.batchRowsMax ?? BATCH_ROWS_MAX)
-      if (mayShip !== undefined && !(await mayShip())) {
-        this.#options.onState(this.state)
-        return 'withheld'
-      }
-      if (batch === null) return 'empty'
-      await this.#options.charges?.(batch)
-      await store.apply(batch)
-      journal.shipped(batch)
+      outcome = await this.#shipNext()
     } catch (error) {
+      // A server that comes back may have less than it had.
+      this.#life = null
       this.#isUp = false
       this.#error = error
       this.#options.onState(this.state)
       return 'failed'
     }
-    this.#isUp = true
-    this.#error = null
-    this.#options.onState(this.state)
+    if (outcome !== 'unfounded') {
+      this.#isUp = true
+      this.#error = null
+    }
+    if (outcome !== 'empty') this.#options.onState(this.state)
+    return outcome
+  }
+
+  async #shipNext(): Promise<Outcome> {
+    const { journal, store, charges, mayShip } = this.#options
+    if (mayShip !== undefined && !(await mayShip())) return 'withheld'
+    if (!(await this.#isInPlace())) return this.#unfounded()
+    const shipment = journal.unshipped(this.#options.batchRowsMax ?? BATCH_ROWS_MAX)
+    if (shipment === null) return 'empty'
+    if (charges !== undefined) await charges(batchOfShipment(shipment))
+    const outcome = await store.ship(shipment)
+    if (outcome.kind === 'unfounded') return this.#unfounded()
+    if (outcome.kind === 'gap' || outcome.life !== this.#life) {
+      this.#life = null
+      this.#gaps += 1
+      if (this.#gaps > GAPS_MAX)
+        throw new Error(`the store is never where it says: ${JSON.stringify(outcome)}`)
+      return 'shipped'
+    }
+    this.#gaps = 0
+    journal.shipped(shipment)
     return 'shipped'
   }
 
+  /** Looks at the store's marks where it may have been emptied since. False: it has no life. */
+  async #isInPlace(): Promise<boolean> {
+    const { clock, journal, store, onLost } = this.#options
+    const nowMs = clock.monotonicMs()
+    const isKnown = this.#life !== null && (journal.rowsWaiting > 0 || nowMs - this.#lookedAtMs < LOOK_MS)
+    if (isKnown) return true
+    const { life, marks } = await store.standing(journal.instance)
+    this.#lookedAtMs = nowMs
+    this.#life = life
+    if (life === null) return false
+    const lost = journal.reconcile(marks)
+    if (lost > 0) onLost?.(lost)
+    return true
+  }
+
+  async #unfounded(): Promise<Outcome> {
+    this.#life = null
+    this.#isUp = false
+    this.#error = new StoreUnavailableError('the ledger in Redis has lost what it had and is written anew')
+    await this.#options.found()
+    return 'unfounded'
+  }
+
   #prune(): void {
-    const { clock, journal } = this.#options
+    const { clock, journal, keep } = this.#options
     try {
-      journal.prune(clock.nowMs() - KEPT_MS, PRUNED_REQUESTS_MAX)
+      const kept = keep?.() ?? {
+        beforeMs: clock.nowMs() - KEPT_MS,
+        archivedSequence: Number.MAX_SAFE_INTEGER,
+      }
+      journal.prune(kept.beforeMs, PRUNED_REQUESTS_MAX, kept.archivedSequence)
     } catch (error) {
       // The disk is ill; the journal says so where it matters, and the next turn tries again.
       this.#error = error

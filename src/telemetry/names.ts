@@ -262,6 +262,30 @@ export const METRICS = {
     labels: [],
     help: "Bytes of the journal's log that could not be read back at the start; their segments are kept aside.",
   },
+  rowsLost: {
+    name: 'sluice_journal_rows_lost_total',
+    type: 'counter',
+    labels: [],
+    help: 'Rows that the store had lost and that the journal no longer had when they were to be sent again.',
+  },
+  archiving: {
+    name: 'sluice_archive_holder',
+    type: 'gauge',
+    labels: [],
+    help: '1 while this instance is the ledger of record of its fleet.',
+  },
+  archiveLag: {
+    name: 'sluice_archive_lag_seconds',
+    type: 'gauge',
+    labels: [],
+    help: 'Age of the oldest row in Redis that the archive on this instance does not have.',
+  },
+  rowsUnarchived: {
+    name: 'sluice_archive_rows_missed_total',
+    type: 'counter',
+    labels: [],
+    help: 'Rows that left Redis, as it keeps a bounded number, before the archive had them; their sums are kept.',
+  },
   countersRebuilt: {
     name: 'sluice_counters_rebuilt_total',
     type: 'counter',

@@ -126,6 +126,16 @@ export function createMetrics(build: BuildInfo | null = null): Metrics {
     journalBytesUnread(bytes) {
       families.journalBytesUnread.at().value += bytes
     },
+    rowsLost(rows) {
+      families.rowsLost.at().value += rows
+    },
+    archive(isHolder, lagMs) {
+      families.archiving.at().value = isHolder ? 1 : 0
+      families.archiveLag.at().value = lagMs / 1000
+    },
+    rowsUnarchived(rows) {
+      families.rowsUnarchived.at().value += rows
+    },
     countersRebuilt(count) {
       families.countersRebuilt.at().value += count
     },
@@ -208,6 +218,10 @@ function openFamilies(registry: Registry) {
     walBytes: numbers(METRICS.walBytes),
     checkpointAge: numbers(METRICS.checkpointAge),
     journalBytesUnread: numbers(METRICS.journalBytesUnread),
+    rowsLost: numbers(METRICS.rowsLost),
+    archiving: numbers(METRICS.archiving),
+    archiveLag: numbers(METRICS.archiveLag),
+    rowsUnarchived: numbers(METRICS.rowsUnarchived),
     countersRebuilt: numbers(METRICS.countersRebuilt),
     limitsLocal: numbers(METRICS.limitsLocal),
     pursesWritten: numbers(METRICS.pursesWritten),

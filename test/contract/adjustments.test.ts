@@ -7,6 +7,7 @@ import type { Nano } from '#core/money.ts'
 import { openNodeSqliteReader } from '#runtime/node/sqlite.ts'
 import { createMemoryStore } from '#store/memory.ts'
 import { createRedisStore } from '#store/redis/store.ts'
+import { batchOfShipment } from '#store/shipment.ts'
 import { checkCounters } from '#store/sqlite/counter-check.ts'
 import { adjustmentRow, attemptRow, openAttempt, openRequest, requestRow } from '../support/ledger-rows.ts'
 import { startRedis } from '../support/redis-server.ts'
@@ -104,24 +105,22 @@ describe('adjustments that an instance makes', () => {
     end('b')
     ledger.adjust([adjustmentRow({ id: 'adj-2' })])
     expect(ledger.outbox.rowsWaiting).toBe(6)
-    const batch = ledger.outbox.unshipped(4)
-    expect(batch?.rows.map(({ kind }) => kind)).toEqual([
-      'attempt',
-      'request',
-      'adjustment',
-      'attempt',
-      'request',
-    ])
-    if (batch === null) return
-    await shared.apply(batch)
-    await shared.apply(batch)
-    ledger.outbox.shipped(batch)
+    const kinds: string[] = []
+    for (let shipment = ledger.outbox.unshipped(4); kinds.length < 5 && shipment !== null; ) {
+      const batch = batchOfShipment(shipment)
+      kinds.push(...batch.rows.map(({ kind }) => kind))
+      await shared.apply(batch)
+      await shared.apply(batch)
+      ledger.outbox.shipped(shipment)
+      shipment = ledger.outbox.unshipped(4)
+    }
+    expect(kinds).toEqual(['attempt', 'request', 'adjustment', 'attempt', 'request'])
     expect(ledger.outbox.oldestWaitingAtMs()).not.toBeNull()
     ledger.close()
     const again = openLedger(path, { shipping: true })
     again.adjust([adjustmentRow({ id: 'adj-3' })])
     for (let left = again.outbox.unshipped(9); left !== null; left = again.outbox.unshipped(9)) {
-      await shared.apply(left)
+      await shared.apply(batchOfShipment(left))
       again.outbox.shipped(left)
     }
     expect(again.outbox.rowsWaiting).toBe(0)

@@ -8,6 +8,7 @@ import type { AttemptRow } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { openNodeAppendLog } from '#runtime/node/append-log.ts'
 import { openNodeSqlite, openNodeSqliteReader } from '#runtime/node/sqlite.ts'
+import { batchOfShipment } from '#store/shipment.ts'
 import type { AppendLog } from '#store/sqlite/append-log.ts'
 import type { SqlDriver } from '#store/sqlite/driver.ts'
 import { replay } from '#store/sqlite/live-request.ts'
@@ -119,7 +120,9 @@ describe('the journal', () => {
     expect(await ledger.store.request('r1')).toEqual({ request: requestRow({}), attempts: [attemptRow({})] })
     const { total } = await ledger.store.usage(EVERYTHING)
     expect(total).toMatchObject({ requests: 1, attempts: 1, costNano: 1_000_000n })
-    expect(ledger.outbox.unshipped(10)?.rows.map((row) => row.kind)).toEqual(['attempt', 'request'])
+    const shipment = ledger.outbox.unshipped(10)
+    const rows = shipment === null ? [] : batchOfShipment(shipment).rows
+    expect(rows.map((row) => row.kind)).toEqual(['attempt', 'request'])
     expect(countRows('SELECT count(*) AS count FROM attempt_group')).toBe(1)
     expect(ledger.journal.pendingRows).toBe(0)
   })

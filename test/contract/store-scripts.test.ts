@@ -61,6 +61,8 @@ describe.each(scripts)('$file', ({ file, source, shebang, header, body }) => {
 })
 
 test('the script and the reader agree on the letters of the measures', () => {
-  const list = /MEASURES = \{(.+)\}/.exec(SCRIPTS['apply-10'])?.[1] ?? ''
-  expect([...list.matchAll(/'(\w)'/g)].map((match) => match[1]).join('')).toBe(MEASURES)
+  for (const script of [SCRIPTS['apply-12'], SCRIPTS['ship-12']]) {
+    const list = /MEASURES = \{(.+)\}/.exec(script)?.[1] ?? ''
+    expect([...list.matchAll(/'(\w)'/g)].map((match) => match[1]).join('')).toBe(MEASURES)
+  }
 })

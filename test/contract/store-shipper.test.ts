@@ -2,9 +2,11 @@
 
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { LedgerStore } from '#core/ledger.ts'
 import { StoreUnavailableError } from '#store/errors.ts'
-import { createRedisStore } from '#store/redis/store.ts'
+import { RedisConnection } from '#store/redis/connection.ts'
+import { foundEmpty } from '#store/redis/founding.ts'
+import { createRedisStore, type RedisLedgerStore } from '#store/redis/store.ts'
+import { batchOfShipment } from '#store/shipment.ts'
 import { createShipper, type Shipper, type ShipperState } from '#store/shipper.ts'
 import type { SqliteLedger } from '#store/sqlite/store.ts'
 import {
@@ -24,7 +26,7 @@ const EVERYTHING = { groupBy: [], bucket: null, fromMs: null, toMs: null } as co
 const COMMAND_TIMEOUT_MS = 150
 
 let server: RedisServer
-let store: LedgerStore
+let store: RedisLedgerStore
 let ledger: SqliteLedger
 let folder: ReturnType<typeof temporaryFolder>
 let shipper: Shipper | null = null
@@ -67,6 +69,7 @@ function ship(): void {
   shipper = createShipper({
     journal: ledger.outbox,
     store,
+    found: () => foundIn(server.url),
     // The hour of the rows, so that the shipper does not prune what the tests still look at.
     clock: { ...realClock, nowMs: () => START_MS },
     batchRowsMax: 50,
@@ -135,13 +138,13 @@ test('a batch whose answer was lost is not counted twice when it is sent again',
   if (batch === null) throw new Error('nothing to ship')
   await store.usage(EVERYTHING)
   server.pause()
-  const lost = await store.apply(batch).catch((error: unknown) => error)
+  const lost = await store.apply(batchOfShipment(batch)).catch((error: unknown) => error)
   expect(lost).toBeInstanceOf(StoreUnavailableError)
   server.resume()
   // The server now works off what it had received; the same rows come again, alone and with others.
   await expect
     .poll(() =>
-      store.apply(batch).then(
+      store.apply(batchOfShipment(batch)).then(
         () => true,
         () => false,
       ),
@@ -150,7 +153,7 @@ test('a batch whose answer was lost is not counted twice when it is sent again',
   write(5)
   const longer = ledger.outbox.unshipped(500)
   if (longer === null) throw new Error('nothing to ship')
-  await store.apply(longer)
+  await store.apply(batchOfShipment(longer))
   await expectAllOnce()
 })
 
@@ -202,7 +205,7 @@ test('stopping ships what is left, and gives up in time when it cannot', async (
 test('what could not be shipped is shipped by the next process under the same name', async () => {
   write(30)
   const batch = ledger.outbox.unshipped(30)
-  if (batch !== null) await store.apply(batch)
+  if (batch !== null) await store.apply(batchOfShipment(batch))
   // The process dies before it notes that the batch was taken.
   ledger.close()
   ledger = openLedger(join(folder.path, 'journal.db'), { shipping: true, makeInstance: () => 'another' })
@@ -246,5 +249,14 @@ async function command(name: string, ...values: string[]): Promise<unknown> {
     return await redis.call(name, ...values)
   } finally {
     redis.disconnect()
+  }
+}
+
+async function foundIn(url: string): Promise<void> {
+  const connection = new RedisConnection({ url, commandTimeoutMs: COMMAND_TIMEOUT_MS })
+  try {
+    await foundEmpty(connection, crypto.randomUUID())
+  } finally {
+    connection.close()
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Nano } from '#core/money.ts'
 import { openNodeSqlite } from '#runtime/node/sqlite.ts'
-import type { AttemptCount } from '#store/sqlite/attempt-counts.ts'
+import type { AttemptCount } from '#store/shipment.ts'
 import { LedgerBook } from '#store/sqlite/book.ts'
 import { detailText } from '#store/sqlite/entry-text.ts'
 import { migrate } from '#store/sqlite/migrate.ts'

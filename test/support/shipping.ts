@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { LedgerStore } from '#core/ledger.ts'
 import { RedisConnection } from '#store/redis/connection.ts'
+import { foundEmpty } from '#store/redis/founding.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper, type ShipperState } from '#store/shipper.ts'
 import { attemptRow, HOUR_MS, openAttempt, openRequest, requestRow, START_MS } from './ledger-rows.ts'
@@ -44,6 +45,7 @@ export function openShipping(options: ShippingOptions): Shipping {
   const shipper = createShipper({
     journal: ledger.outbox,
     store,
+    found: () => foundEmpty(connection, crypto.randomUUID()),
     // The hour of the rows, so that the shipper does not prune what the tests still look at.
     clock: { ...realClock, nowMs: () => START_MS },
     batchRowsMax: 20,

@@ -17,6 +17,7 @@ import { faultOf, type StoreFault } from '#store/fault.ts'
 import { withOwnRows } from '#store/own-rows.ts'
 import { createRedisAlerts } from '#store/redis/alerts.ts'
 import { RedisConnection } from '#store/redis/connection.ts'
+import { LedgerFounder } from '#store/redis/founder.ts'
 import { createRedisKeyStore } from '#store/redis/key-store.ts'
 import { createRedisPurses } from '#store/redis/purses.ts'
 import { createRedisStore } from '#store/redis/store.ts'
@@ -264,6 +265,16 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     options.log,
   )
   const purses = createRedisPurses({ url: options.url, commandTimeoutMs: PURSE_TIMEOUT_MS })
+  const founder = new LedgerFounder({
+    connection,
+    clock,
+    instance,
+    weight: () => ledger.record.weight(),
+    hasShipped: () => ledger.outbox.lastSequence > ledger.outbox.rowsWaiting,
+    snapshot: () => ledger.record.snapshot(),
+    makeName,
+    onFounded: (from, attempts) => options.log.warn('store.founded', { from, attempts }),
+  })
   let wasUp: boolean | null = null
   let charge = async (_batch: LedgerBatch): Promise<void> => {
     throw new Error('budgets are not open yet')
@@ -275,6 +286,11 @@ function withRedis(opened: Opened, options: LedgerOptions): NodeLedger {
     charges: (batch) => charge(batch),
     clock,
     mayShip: claim.mayShip,
+    found: () => founder.found(),
+    onLost: (rows) => {
+      options.metrics.rowsLost(rows)
+      options.log.error('store.rows_lost', { rows })
+    },
     onState(state) {
       options.metrics.storeUp(state.isUp)
       options.metrics.journal(state.rowsWaiting, state.oldestAgeMs)

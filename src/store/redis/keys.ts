@@ -4,18 +4,20 @@
 import { REDIS_STREAM_ROWS_MAX } from '#core/limits.ts'
 
 const TAG = '{sluice}'
-const DAY_SECONDS = 86_400
 
 /** Counters and high-water marks stay this long after their last write. */
 export const COUNTERS_KEPT_DAYS = 400
-export const COUNTERS_TTL_SECONDS = COUNTERS_KEPT_DAYS * DAY_SECONDS
-/** Rows in the stream; with a row goes what points at it. */
+/** Entries of the stream; with a row goes what points at it. */
 export const ROWS_MAX = REDIS_STREAM_ROWS_MAX
+/** They stay this long where nothing else is said. */
+export const ROWS_MS = 3_600_000
 
 export const KEYS = {
   /** Hash: epoch → last applied sequence. TTL 400 days. Written by apply. */
   applied: (instance: string) => `${TAG}:applied:${instance}`,
-  /** Stream of rows {instance, epoch, sequence, kind, id, position, row}. No TTL, capped at `ROWS_MAX`. Written by apply. */
+  /** Sorted set, all scores 0: instances that ship. No TTL. */
+  instances: `${TAG}:instances`,
+  /** Stream of rows {instance, epoch, sequence, kind, id, position, row, after}. No TTL, capped at `ROWS_MAX`. Written by apply, ship, trim. */
   rows: `${TAG}:rows`,
   /** Sorted set, all scores 0: `TIME:ID` of each request row in the stream. No TTL, trimmed with the stream. Written by apply. */
   requests: `${TAG}:requests`,
@@ -41,6 +43,30 @@ export const KEYS = {
   alertIndex: `${TAG}:alerts:index`,
   /** Hash: id of an alert → when the webhook took it. Trimmed with them. */
   alertsDelivered: `${TAG}:alerts:delivered`,
+  /** Hash: life (a name that a flushed server has no more), calls, archived, archived_at_ms, rows_from_ms, rows_unarchived. No TTL. Written by apply, ship, trim, archive, refound. */
+  meta: `${TAG}:meta`,
+  /** Sorted set: hour by the number of the call that last counted in it. No TTL, trimmed with the hours by age. Written by apply, ship. */
+  touched: `${TAG}:touched`,
+  /** String: who writes a ledger anew. TTL 15 s. */
+  founding: `${TAG}:founding`,
+  /** Sorted set: instance by how much of the ledger its archive has. TTL 60 s. */
+  founders: `${TAG}:founders`,
+  /** Hash: instance, mode, rows_from_ms of the archive. TTL 10 s, renewed. Written by archive. */
+  archive: `${TAG}:archive`,
+  /** String: an instance that is told to archive and waits for it. TTL 10 s. Written by archive. */
+  archiveWanted: `${TAG}:archive:wanted`,
+  /** Hash: `INSTANCE:EPOCH` → last row that the archive has. TTL 400 days. */
+  archived: `${TAG}:archived`,
+  /** List: ids of questions to the archive, at most 256. TTL 60 s. */
+  questions: `${TAG}:questions`,
+  /** String: a question as JSON. TTL: its deadline. */
+  question: (id: string) => `${TAG}:question:${id}`,
+  /** List: parts of an answer. TTL 60 s. */
+  answer: (id: string) => `${TAG}:answer:${id}`,
+  /** String: running requests of an instance as JSON. TTL 10 s, renewed while there are any. */
+  running: (instance: string) => `${TAG}:running:${instance}`,
+  /** Sorted set: instance by when it last said what it runs. Trimmed by age. */
+  runners: `${TAG}:runners`,
   /** Hash: id → key of a client as JSON, with digests and without secrets. No TTL, purged. Written by key-put, key-purge. */
   clientKeys: `${TAG}:keys`,
   /** Hash: name → id, without deleted keys. No TTL. Written by key-put, key-purge. */

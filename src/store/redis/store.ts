@@ -1,12 +1,9 @@
 // The ledger in Redis, shared by all instances: counters, a capped stream of rows, and the ways to find them.
 
-import type { ChainableCommander } from 'ioredis'
 import type { AdjustmentPage, AdjustmentQuery } from '#core/adjustments.ts'
-import { assert } from '#core/assert.ts'
 import {
   type BalanceUsed,
   type LedgerBatch,
-  type LedgerRow,
   type LedgerStore,
   ReportError,
   type RequestDetail,
@@ -19,28 +16,39 @@ import {
 } from '#core/ledger.ts'
 import { FILTERED_ROWS_MAX, PAGE_ROWS_MAX } from '#core/limits.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf } from '../cursor.ts'
+import { LedgerGapError } from '../errors.ts'
 import { EVERY_REQUEST, showsRequest } from '../request-filter.ts'
-import { assertFinal, parseAttempt, parseRequest, rowText } from '../row-json.ts'
-import { DAY_MS, dayStartMs, hourStartMs, seriesText, UsageReportBuilder } from '../usage-report.ts'
-import { placeOf, readAdjustments } from './adjustments.ts'
+import { parseAttempt, parseRequest } from '../row-json.ts'
+import type { Shipment, ShipOutcome, ShipPort, Standing } from '../shipment.ts'
+import { UsageReportBuilder } from '../usage-report.ts'
+import { readAdjustments } from './adjustments.ts'
 import { parseBalances } from './balances.ts'
 import { accessRedis, type RedisAccess, type RedisConnection } from './connection.ts'
-import { countTexts, MEASURES, parseCounters } from './counters.ts'
-import { COUNTERS_KEPT_DAYS, COUNTERS_TTL_SECONDS, KEYS, ROWS_MAX } from './keys.ts'
+import { parseCounters } from './counters.ts'
+import { foundEmpty } from './founding.ts'
+import { COUNTERS_KEPT_DAYS, KEYS, ROWS_MAX, ROWS_MS } from './keys.ts'
+import { type ShipOptions, shipRequests, shipRows } from './ship.ts'
+import { readMarks, readStanding, readTogether } from './standing.ts'
+import { type Entry, entryOf, fieldOf, StreamTrimmer } from './stream.ts'
 import { hashesOf } from './usage.ts'
 
-/** Rows of one script call; the server does nothing else meanwhile (about 5 µs a row). */
-const SCRIPT_ROWS_MAX = 500
 /** Hashes read in one go, so that a long report does not keep the server from others. */
 const HASHES_PER_READ = 64
-const NO_COUNTS = Array.from(MEASURES, () => '0')
 
 export type RedisStoreOptions = RedisAccess & {
+  /** Entries of the stream. */
   readonly rowsMax?: number
+  /** Entries stay this long, and until the archive has them. */
+  readonly rowsMs?: number
+  /** Counters stay this long after their last write. */
+  readonly keptDays?: number
+  /** Entries went, some of which no archive has. */
+  readonly onTrimmed?: (entries: number, unarchived: number) => void
 }
 
-export interface RedisLedgerStore extends LedgerStore {
-  /** By instance, ':' and epoch: the last row that was applied. */
+/** The ledger, and where instances ship to. */
+export interface RedisLedgerStore extends LedgerStore, ShipPort {
+  /** By `INSTANCE:EPOCH`: the last row that was applied. */
   marks(): Promise<ReadonlyMap<string, number>>
 }
 
@@ -49,31 +57,50 @@ export function createRedisStore(options: RedisStoreOptions): RedisLedgerStore {
   return new RedisStore(options)
 }
 
-/** Neighbouring rows that one script call can take: their attempts lie in one hour. */
-interface Run {
-  readonly firstSequence: number
-  hourMs: number | null
-  readonly rows: LedgerRow[]
-}
-
-type Entry = [id: string, fields: string[]]
-
 class RedisStore implements RedisLedgerStore {
   readonly #connection: RedisConnection
   readonly #close: () => void
-  readonly #rowsMax: number
+  readonly #shipping: ShipOptions
+  readonly #trimmer: StreamTrimmer
 
   constructor(options: RedisStoreOptions) {
     const { connection, close } = accessRedis(options)
     this.#connection = connection
     this.#close = close
-    this.#rowsMax = options.rowsMax ?? ROWS_MAX
+    const { rowsMax = ROWS_MAX, rowsMs = ROWS_MS, keptDays = COUNTERS_KEPT_DAYS, onTrimmed } = options
+    this.#shipping = { connection, keptDays }
+    this.#trimmer = new StreamTrimmer({ connection, rowsMax, rowsMs, onTrimmed })
   }
 
   async apply(batch: LedgerBatch): Promise<void> {
-    for (const run of runsOf(batch)) {
-      await this.#connection.script('apply-10', keysOf(batch, run), this.#valuesOf(batch, run))
+    if (batch.rows.length === 0) return
+    const { instance, firstSequence } = batch
+    await this.#connection.run((redis) => redis.zadd(KEYS.instances, 0, instance))
+    let outcome = await shipRows(this.#shipping, batch, firstSequence - 1)
+    if (outcome.kind === 'unfounded') {
+      // Whoever uses it in this way has no instances beside it that might know more.
+      await foundEmpty(this.#connection, crypto.randomUUID())
+      outcome = await shipRows(this.#shipping, batch, firstSequence - 1)
     }
+    if (outcome.kind !== 'applied') throw new LedgerGapError(outcome)
+    await this.#trimmer.trim()
+  }
+
+  async ship(shipment: Shipment): Promise<ShipOutcome> {
+    const outcome =
+      shipment.kind === 'requests'
+        ? await shipRequests(this.#shipping, shipment)
+        : await shipRows(this.#shipping, shipment.batch, shipment.previous)
+    await this.#trimmer.shipped(outcome.entries ?? 0)
+    return outcome
+  }
+
+  standing(instance: string): Promise<Standing> {
+    return readStanding(this.#connection, instance)
+  }
+
+  marks(): Promise<ReadonlyMap<string, number>> {
+    return readMarks(this.#connection)
   }
 
   async usage(query: UsageQuery): Promise<UsageReport> {
@@ -84,11 +111,11 @@ class RedisStore implements RedisLedgerStore {
     const builder = new UsageReportBuilder(query)
     for (let start = 0; start < hashes.length; start += HASHES_PER_READ) {
       const chunk = hashes.slice(start, start + HASHES_PER_READ)
-      const replies = await this.#read<Record<string, string>>((pipeline) => {
+      const replies = await readTogether(this.#connection, (pipeline) => {
         for (const hash of chunk) pipeline.hgetall(hash.key)
       })
       for (const [index, hash] of chunk.entries()) {
-        for (const { series, totals } of parseCounters(replies[index] ?? {})) {
+        for (const { series, totals } of parseCounters((replies[index] ?? {}) as Record<string, string>)) {
           builder.add(series, hash.timeMs, totals)
         }
       }
@@ -151,23 +178,6 @@ class RedisStore implements RedisLedgerStore {
     return readAdjustments(this.#connection, query)
   }
 
-  async marks(): Promise<ReadonlyMap<string, number>> {
-    const marks = new Map<string, number>()
-    let cursor = '0'
-    do {
-      const [next, keys] = await this.#connection.run((redis) =>
-        redis.scan(cursor, 'MATCH', KEYS.applied('*'), 'COUNT', 1_000),
-      )
-      for (const key of keys) {
-        const epochs = await this.#connection.run((redis) => redis.hgetall(key))
-        const instance = key.slice(KEYS.applied('').length)
-        for (const [epoch, last] of Object.entries(epochs)) marks.set(`${instance}:${epoch}`, Number(last))
-      }
-      cursor = next
-    } while (cursor !== '0')
-    return marks
-  }
-
   async close(): Promise<void> {
     this.#close()
   }
@@ -176,98 +186,21 @@ class RedisStore implements RedisLedgerStore {
     if (ids.length === 0) return []
     const lists = await this.#connection.run((redis) => redis.hmget(KEYS.entries, ...ids))
     const entryIds = lists.map((list) => list?.split(' ') ?? [])
-    const replies = await this.#read<Entry[]>((pipeline) => {
+    const replies = await readTogether(this.#connection, (pipeline) => {
       for (const entryId of entryIds.flat()) pipeline.xrange(KEYS.rows, entryId, entryId)
     })
     let next = 0
     return entryIds.map((entries) => {
-      const own = replies.slice(next, next + entries.length)
+      const own = replies.slice(next, next + entries.length) as Entry[][]
       next += entries.length
       return detailOf(own.flat())
     })
   }
-
-  /** Sends commands together; the first that fails fails all. */
-  async #read<Reply>(fill: (pipeline: ChainableCommander) => void): Promise<Reply[]> {
-    return this.#connection.run(async (redis) => {
-      const pipeline = redis.pipeline()
-      fill(pipeline)
-      const replies = (await pipeline.exec()) ?? []
-      return replies.map(([error, reply]) => {
-        if (error !== null) throw error
-        return reply as Reply
-      })
-    })
-  }
-
-  #valuesOf(batch: LedgerBatch, run: Run): string[] {
-    const hourMs = run.hourMs ?? 0
-    const values = [
-      batch.instance,
-      String(batch.epoch),
-      String(run.firstSequence),
-      String(this.#rowsMax),
-      String(COUNTERS_TTL_SECONDS),
-      run.hourMs === null ? '' : String(run.hourMs),
-      String(hourMs - COUNTERS_KEPT_DAYS * DAY_MS),
-    ]
-    for (const entry of run.rows) values.push(...rowArguments(entry))
-    return values
-  }
-}
-
-function keysOf(batch: LedgerBatch, run: Run): string[] {
-  const hourMs = run.hourMs ?? 0
-  return [
-    KEYS.applied(batch.instance),
-    KEYS.rows,
-    KEYS.requests,
-    KEYS.entries,
-    KEYS.hours,
-    KEYS.hour(hourMs),
-    KEYS.day(dayStartMs(hourMs)),
-    KEYS.balances,
-    KEYS.adjustments,
-    KEYS.adjustmentIndex,
-  ]
 }
 
 function cursorAfter(rows: readonly RequestRow[]): string | null {
   const last = rows.at(-1)
   return last === undefined ? null : encodeCursor(positionOf(last.timeMs, last.id))
-}
-
-function rowArguments(entry: LedgerRow): readonly string[] {
-  const text = rowText(entry)
-  if (entry.kind === 'request') {
-    const { id, timeMs } = entry.row
-    return ['request', id, positionOf(timeMs, id), text, '', ...NO_COUNTS]
-  }
-  const [id, place] =
-    entry.kind === 'attempt' ? [entry.row.requestId, ''] : [entry.row.id, placeOf(entry.row)]
-  return [entry.kind, id, place, text, seriesText(entry.row), ...countTexts(entry)]
-}
-
-function runsOf(batch: LedgerBatch): readonly Run[] {
-  const runs: Run[] = []
-  let run: Run | null = null
-  for (const [index, entry] of batch.rows.entries()) {
-    assertFinal(entry)
-    const hourMs = hourOf(entry)
-    const isOtherHour = hourMs !== null && run !== null && run.hourMs !== null && run.hourMs !== hourMs
-    if (run === null || isOtherHour || run.rows.length >= SCRIPT_ROWS_MAX) {
-      run = { firstSequence: batch.firstSequence + index, hourMs, rows: [] }
-      runs.push(run)
-    }
-    run.hourMs ??= hourMs
-    run.rows.push(entry)
-  }
-  return runs
-}
-
-function hourOf(entry: LedgerRow): number | null {
-  if (entry.kind === 'request') return null
-  return hourStartMs(entry.kind === 'attempt' ? entry.row.startedAtMs : entry.row.bookedAtMs)
 }
 
 /** null: a part of the request has left the stream, or its own row has not come yet. */
@@ -276,15 +209,11 @@ function detailOf(entries: readonly Entry[]): RequestDetail | null {
   const attempts = []
   for (const [, fields] of entries) {
     const row = fieldOf(fields, 'row')
-    if (fieldOf(fields, 'kind') === 'attempt') attempts.push(parseAttempt(row))
+    const kind = fieldOf(fields, 'kind')
+    if (kind === 'entry') return entryOf(fields)
+    if (kind === 'attempt') attempts.push(parseAttempt(row))
     else request ??= parseRequest(row)
   }
   attempts.sort((left, right) => left.attempt - right.attempt)
   return request === null ? null : { request, attempts }
-}
-
-function fieldOf(fields: readonly string[], name: string): string {
-  const value = fields[fields.indexOf(name) + 1]
-  assert(value !== undefined, `an entry of the stream has a field ${name}`)
-  return value
 }

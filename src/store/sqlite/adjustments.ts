@@ -41,7 +41,7 @@ ALTER TABLE rollup_day ADD COLUMN adjustment_nano INTEGER NOT NULL DEFAULT 0;
 }
 
 /** The place of a row in the order in which an instance's rows are shipped. */
-export interface Shipment {
+export interface ShippedPlace {
   readonly epoch: number
   readonly sequence: number
   readonly writtenAtMs: number
@@ -62,7 +62,7 @@ export class AdjustmentTable {
   }
 
   /** False: its id is there already. */
-  insert(row: AdjustmentRow, shipment: Shipment | null): boolean {
+  insert(row: AdjustmentRow, shipment: ShippedPlace | null): boolean {
     const { epoch = null, sequence = null, writtenAtMs = null } = shipment ?? {}
     const { id, timeMs, requestId } = row
     const { changes } = this.#insert.run(

@@ -2,15 +2,20 @@
 
 import type { AttemptRow, LedgerBatch, RequestRow } from '#core/ledger.ts'
 import { assertFinal, parseAttempt, rowText } from '../row-json.ts'
+import { sessionName } from '../shipment.ts'
 import { countOf } from './attempt-counts.ts'
 import type { LedgerBook } from './book.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { detailText, parseEntry } from './entry-text.ts'
 import { assertAdjustment, assertAttempt, assertRequest, number, text } from './row-checks.ts'
 
+/** Sessions whose marks are at hand. */
+const MARKS_MAX = 10_000
+
 export class LedgerArchive {
   readonly #book: LedgerBook
   readonly #nowMs: () => number
+  readonly #marks = new Map<string, number>()
   readonly #applied: SqlStatement
   readonly #setApplied: SqlStatement
   readonly #find: SqlStatement
@@ -34,25 +39,55 @@ export class LedgerArchive {
     this.#deleteOrphans = driver.prepare('DELETE FROM orphan WHERE request = ?')
   }
 
+  /** The last row of an epoch that is applied. */
+  markOf(instance: string, epoch: number): number {
+    const name = sessionName(instance, epoch)
+    const known = this.#marks.get(name)
+    if (known !== undefined) return known
+    const row = this.#applied.get(instance, epoch)
+    const mark = row === undefined ? 0 : number(row, 'sequence')
+    if (this.#marks.size >= MARKS_MAX) this.#marks.clear()
+    this.#marks.set(name, mark)
+    return mark
+  }
+
+  /** Inside a transaction. */
+  mark(instance: string, epoch: number, sequence: number): void {
+    if (sequence <= this.markOf(instance, epoch)) return
+    this.#setApplied.run(instance, epoch, sequence)
+    this.#marks.set(sessionName(instance, epoch), sequence)
+  }
+
+  /** After a rollback, or when others have written marks. */
+  forget(): void {
+    this.#marks.clear()
+  }
+
   apply(batch: LedgerBatch): void {
-    const row = this.#applied.get(batch.instance, batch.epoch)
-    const applied = row === undefined ? 0 : number(row, 'sequence')
-    const fresh = batch.rows.slice(Math.max(0, applied + 1 - batch.firstSequence))
-    if (fresh.length === 0) return
+    try {
+      this.#book.transaction(() => this.applyNow(batch))
+    } catch (error) {
+      this.forget()
+      throw error
+    }
+  }
+
+  /** Inside a transaction. */
+  applyNow(batch: LedgerBatch): void {
+    const { instance, epoch, firstSequence, rows } = batch
+    const fresh = rows.slice(Math.max(0, this.markOf(instance, epoch) + 1 - firstSequence))
     for (const entry of fresh) {
       assertFinal(entry)
       if (entry.kind === 'attempt') assertAttempt(entry.row)
       else if (entry.kind === 'request') assertRequest(entry.row)
       else assertAdjustment(entry.row)
     }
-    this.#book.transaction(() => {
-      for (const entry of fresh) {
-        if (entry.kind === 'attempt') this.#applyAttempt(entry.row)
-        else if (entry.kind === 'request') this.#applyRequest(entry.row)
-        else this.#book.insertAdjustment(entry.row, this.#nowMs())
-      }
-      this.#setApplied.run(batch.instance, batch.epoch, batch.firstSequence + batch.rows.length - 1)
-    })
+    for (const entry of fresh) {
+      if (entry.kind === 'attempt') this.#applyAttempt(entry.row)
+      else if (entry.kind === 'request') this.#applyRequest(entry.row)
+      else this.#book.insertAdjustment(entry.row, this.#nowMs())
+    }
+    this.mark(instance, epoch, firstSequence + rows.length - 1)
   }
 
   #applyAttempt(row: AttemptRow): void {

@@ -5,7 +5,8 @@ import type { AdjustmentRow } from '#core/adjustments.ts'
 import { NO_AMOUNTS } from '#core/amounts.ts'
 import type { AmountSums, AttemptRow, UsageTotals } from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
-import { type BalanceMilli, balanceUsesOf } from '../balance-uses.ts'
+import { balanceUsesOf } from '../balance-uses.ts'
+import type { AttemptCount } from '../shipment.ts'
 import {
   addInto,
   HOUR_MS,
@@ -18,16 +19,6 @@ import {
 import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
 import { text } from './row-checks.ts'
 import { seriesTextOf, type TextNumbers } from './text-numbers.ts'
-
-/** What is counted of an ended attempt, or of an adjustment. */
-export interface AttemptCount {
-  readonly startedAtMs: number
-  /** `seriesText` of it. */
-  readonly series: string
-  readonly user: string | null
-  readonly totals: UsageTotals
-  readonly balances: readonly BalanceMilli[]
-}
 
 export function countOfAdjustment(row: AdjustmentRow): AttemptCount {
   return {

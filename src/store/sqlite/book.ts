@@ -5,24 +5,29 @@
 import type { AdjustmentRow } from '#core/adjustments.ts'
 import { assert } from '#core/assert.ts'
 import type { AttemptRow } from '#core/ledger.ts'
+import type { AttemptCount, EndedRequest } from '../shipment.ts'
 import { hourStartMs } from '../usage-report.ts'
-import { AdjustmentTable, type Shipment } from './adjustments.ts'
-import { type AttemptCount, AttemptCounts, countOfAdjustment } from './attempt-counts.ts'
+import { AdjustmentTable, type ShippedPlace } from './adjustments.ts'
+import { AttemptCounts, countOfAdjustment } from './attempt-counts.ts'
 import { BalanceCounts } from './balance-counts.ts'
 import { ClosedMonths, lateAdjustment, withoutMoney } from './closed-months.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import { parseEntry } from './entry-text.ts'
+import { EpochBases, type EpochSpan } from './epochs.ts'
 import { Rollups } from './rollups.ts'
 import { TextNumbers } from './text-numbers.ts'
 
-/** A request with all its attempts, as it is kept. */
-export interface EndedRequest {
-  readonly id: string
-  readonly timeMs: number
-  /** `entryText` of it all. */
-  readonly text: string
-  readonly attempts: readonly AttemptCount[]
+/** A request in the order of what is shipped. */
+export interface WrittenRequest {
+  readonly epoch: number
+  /** Of its first row. */
+  readonly sequence: number
+  readonly rows: number
+  readonly request: EndedRequest
 }
+
+/** A second or two at full load: more is read from the tables again. */
+const WRITTEN_MAX = 10_000
 
 export class LedgerBook {
   readonly #driver: SqlDriver
@@ -36,9 +41,14 @@ export class LedgerBook {
   readonly months: ClosedMonths
   readonly #insert: SqlStatement
   readonly #insertWaiting: SqlStatement
+  readonly #epochs: EpochBases
   #number: number
   #sequence: number
   #rowsWaiting: number
+  /** Of a transaction that has not ended. */
+  #adding: WrittenRequest[] = []
+  /** What was written last, so that the shipper need not read it again. */
+  #written: WrittenRequest[] = []
 
   constructor(driver: SqlDriver, epoch: number, isShipping: boolean) {
     this.#driver = driver
@@ -66,6 +76,25 @@ export class LedgerBook {
     const adjusted = 'SELECT max(sequence) AS value FROM adjustment WHERE sequence IS NOT NULL'
     this.#sequence = Math.max(readCount(driver, newest), readCount(driver, adjusted), shipped)
     this.#rowsWaiting = this.#sequence - shipped
+    this.#epochs = new EpochBases(driver, isShipping ? { epoch, base: this.#sequence } : null)
+  }
+
+  /** Of the last row that has one. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** Epochs that have rows, in order: the rows of one are those above its base, up to its end. */
+  epochs(): readonly EpochSpan[] {
+    return this.#epochs.spans(this.#sequence)
+  }
+
+  /** Requests that were written one after the other, the first of which has the row after this; or none at hand. */
+  writtenAfter(sequence: number): readonly WrittenRequest[] {
+    const first = this.#written.findIndex((request) => request.sequence > sequence)
+    if (first > 0) this.#written = this.#written.slice(first)
+    if (first === -1) this.#written = []
+    return this.#written[0]?.sequence === sequence + 1 ? this.#written : []
   }
 
   /** Rows that wait for the shipper. */
@@ -84,6 +113,8 @@ export class LedgerBook {
       })
       const groups = this.#counts.take()
       this.#rollups.add(groups, this.#counts.lastNumber)
+      for (const request of this.#adding) this.#written.push(request)
+      if (this.#written.length > WRITTEN_MAX) this.#written = this.#written.slice(-WRITTEN_MAX / 2)
     } catch (error) {
       this.#number = before.number
       this.#sequence = before.sequence
@@ -92,6 +123,7 @@ export class LedgerBook {
       this.#counts.clear()
       throw error
     } finally {
+      this.#adding = []
       this.#balances.clear()
     }
   }
@@ -139,7 +171,7 @@ export class LedgerBook {
   }
 
   /** The same of another instance, which ships it itself. */
-  insertAdjustment(said: AdjustmentRow, nowMs: number, shipment: Shipment | null = null): boolean {
+  insertAdjustment(said: AdjustmentRow, nowMs: number, shipment: ShippedPlace | null = null): boolean {
     const row = this.months.opened(said, nowMs)
     if (!this.#adjustments.insert(row, shipment)) return false
     this.count(countOfAdjustment(row))
@@ -167,7 +199,8 @@ export class LedgerBook {
     this.#rowsWaiting -= rows
   }
 
-  #insertForShipper({ id, timeMs, text, attempts }: EndedRequest, nowMs: number): boolean {
+  #insertForShipper(request: EndedRequest, nowMs: number): boolean {
+    const { id, timeMs, text, attempts } = request
     const rows = attempts.length + 1
     const sequence = this.#sequence + 1
     const { changes } = this.#insertWaiting.run(
@@ -182,6 +215,7 @@ export class LedgerBook {
     )
     if (Number(changes) === 0) return false
     this.#number += 1
+    this.#adding.push({ epoch: this.#epoch, sequence, rows, request })
     this.#sequence += rows
     this.#rowsWaiting += rows
     return true

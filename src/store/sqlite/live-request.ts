@@ -2,8 +2,8 @@
 
 import { assert } from '#core/assert.ts'
 import type { AttemptRow, RequestDetail, RequestRow } from '#core/ledger.ts'
+import type { EndedRequest } from '../shipment.ts'
 import { countOf } from './attempt-counts.ts'
-import type { EndedRequest } from './book.ts'
 import {
   attemptText,
   entryText,

@@ -2,10 +2,12 @@
 
 import type { LedgerBatch, LedgerRow } from '#core/ledger.ts'
 import { parseAdjustment } from '../row-json.ts'
+import { type EndedRequest, rowsOf, SHIPPED_HOURS_MAX, type Shipment } from '../shipment.ts'
 import type { ShippableJournal } from '../shipper.ts'
 import { hourStartMs } from '../usage-report.ts'
-import type { LedgerBook } from './book.ts'
-import type { SqlDriver, SqlStatement } from './driver.ts'
+import { countOf } from './attempt-counts.ts'
+import type { LedgerBook, WrittenRequest } from './book.ts'
+import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
 import { parseEntry } from './entry-text.ts'
 import type { SqliteJournal } from './journal.ts'
 import { number, text } from './row-checks.ts'
@@ -20,37 +22,41 @@ export interface OutboxOptions {
   readonly instance: string
 }
 
+/** What is written under a sequence: a request, or an adjustment as a row. */
+type Written = WrittenRequest | (Omit<WrittenRequest, 'request'> & { readonly row: LedgerRow })
+
 export class LedgerOutbox implements ShippableJournal {
   readonly instance: string
   readonly #book: LedgerBook
   readonly #journal: SqliteJournal
-  readonly #waiting: SqlStatement
   readonly #after: SqlStatement
+  readonly #afterInEpoch: SqlStatement
   readonly #oldest: SqlStatement
-  readonly #shipped: SqlStatement
   readonly #setShipped: SqlStatement
   readonly #pruneRequests: SqlStatement
   readonly #pruneAttempts: SqlStatement
   readonly #setRowsFrom: SqlStatement
+  #shippedSequence: number
+  /** Where the store says that it is just before these rows, whatever lies between. */
+  #joint: { readonly firstSequence: number; readonly previous: number } | null = null
 
   constructor(options: OutboxOptions) {
     const { driver } = options
     this.instance = options.instance
     this.#book = options.book
     this.#journal = options.journal
-    this.#waiting = driver.prepare(`SELECT sequence, epoch, id, time_ms, text, 0 AS adjusts FROM request
-      WHERE sequence > ?1 UNION ALL SELECT sequence, epoch, id, time_ms, text, 1 FROM adjustment WHERE sequence > ?1
-      ORDER BY sequence LIMIT ?2`)
+    // From the request on that the sequence lies in; none has as many rows.
+    const after = (
+      more: string,
+    ): string => `SELECT sequence, epoch, rows, id, time_ms, text, 0 AS adjusts FROM request
+      WHERE sequence > ?1 - 64 AND sequence + rows - 1 > ?1${more} UNION ALL
+      SELECT sequence, epoch, 1, id, time_ms, text, 1 FROM adjustment WHERE sequence > ?1${more}
+      ORDER BY sequence LIMIT ?2`
+    this.#after = driver.prepare(after(''))
+    this.#afterInEpoch = driver.prepare(after(' AND epoch = ?3'))
     this.#oldest = driver.prepare(`SELECT sequence, written_at_ms FROM request WHERE sequence > ?1
       UNION ALL SELECT sequence, written_at_ms FROM adjustment WHERE sequence > ?1 ORDER BY sequence LIMIT 1`)
-    // From the request on that the sequence lies in; none has as many rows.
-    this.#after = driver.prepare(`SELECT sequence, epoch, id, time_ms, text, 0 AS adjusts FROM request
-      WHERE sequence > ?2 - 64 AND epoch = ?1 AND sequence + rows - 1 > ?2
-      UNION ALL SELECT sequence, epoch, id, time_ms, text, 1 FROM adjustment WHERE sequence > ?2 AND epoch = ?1
-      ORDER BY sequence LIMIT ?3`)
-    this.#shipped = driver.prepare(
-      "SELECT CAST(value AS INTEGER) AS value FROM meta WHERE name = 'shipped_sequence'",
-    )
+    this.#shippedSequence = options.book.sequence - options.book.rowsWaiting
     this.#setShipped = driver.prepare(`INSERT INTO meta (name, value) VALUES ('shipped_sequence', ?)
       ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
     this.#pruneRequests = driver.prepare(`DELETE FROM request WHERE number IN (SELECT number FROM request
@@ -66,76 +72,169 @@ export class LedgerOutbox implements ShippableJournal {
     return this.#book.rowsWaiting
   }
 
+  /** The sequence of the last row that there is. */
+  get lastSequence(): number {
+    return this.#book.sequence
+  }
+
   oldestWaitingAtMs(): number | null {
-    const row = this.#oldest.get(this.#shippedSequence())
+    if (this.rowsWaiting === 0) return null
+    const row = this.#oldest.get(this.#shippedSequence)
     return row === undefined ? null : number(row, 'written_at_ms')
   }
 
-  /** Whole requests, of which at least one; so a batch may hold a few rows more than asked for. */
-  unshipped(rowsMax: number): LedgerBatch | null {
+  flush(): void {
     this.#journal.flush()
-    return this.#batchOf(this.#waiting.all(this.#shippedSequence(), rowsMax), rowsMax)
+  }
+
+  /** What waits in the tables; whole requests, of which at least one, so that there may be a few rows more. */
+  unshipped(rowsMax: number): Shipment | null {
+    if (this.rowsWaiting === 0) return null
+    const after = this.#shippedSequence
+    const atHand = this.#book.writtenAfter(after)
+    const found = atHand.length > 0 ? atHand : this.#after.all(after, Math.ceil(rowsMax / 4)).map(writtenOf)
+    const [first] = found
+    if (first === undefined) return null
+    const { epoch, sequence } = first
+    if (!('request' in first)) return this.#rowsShipment(found, (written) => 'row' in written, rowsMax)
+    const hours: number[] = []
+    if (sequence <= after || !addHours(hours, first.request))
+      return this.#rowsShipment(found, (written) => written === first, rowsMax)
+    const requests: EndedRequest[] = []
+    let next = sequence
+    for (const written of found) {
+      if (!('request' in written) || written.epoch !== epoch || written.sequence !== next) break
+      if (!addHours(hours, written.request)) break
+      requests.push(written.request)
+      next += written.rows
+      if (next - sequence >= rowsMax) break
+    }
+    const place = { instance: this.instance, epoch, firstSequence: sequence, last: next - 1 }
+    return { kind: 'requests', ...place, previous: this.#previousOf(epoch, sequence), requests }
   }
 
   /** Rows of an epoch behind a sequence, told before or not; those of the request that it lies in are all among them. */
   rowsAfter(epoch: number, sequence: number, rowsMax: number): LedgerBatch | null {
     this.#journal.flush()
-    return this.#batchOf(this.#after.all(epoch, sequence, rowsMax), rowsMax)
+    const found = this.#afterInEpoch.all(sequence, rowsMax, epoch).map(writtenOf)
+    return this.#batchOf(found, () => true, rowsMax)
   }
 
-  /** The sequence of the last row that there is. */
-  get lastSequence(): number {
-    return this.#shippedSequence() + this.rowsWaiting
+  shipped({ last }: Shipment): void {
+    if (last > this.#shippedSequence) this.#moveTo(last)
   }
 
-  #batchOf(found: ReturnType<SqlStatement['all']>, rowsMax: number): LedgerBatch | null {
-    const first = found[0]
-    if (first === undefined) return null
-    const epoch = number(first, 'epoch')
-    const rows: LedgerRow[] = []
-    for (const row of found) {
-      if (number(row, 'epoch') !== epoch || rows.length >= rowsMax) break
-      if (number(row, 'adjusts') === 1) {
-        rows.push({ kind: 'adjustment', row: parseAdjustment(text(row, 'text')) })
-        continue
+  /**
+   * Goes back, or on, to where the store is. Returns how many rows the store lacks that are no longer here: it gets what
+   * comes after them.
+   */
+  reconcile(marks: ReadonlyMap<number, number>): number {
+    this.#joint = null
+    const before = this.#shippedSequence
+    const markOf = (epoch: number): number => marks.get(epoch) ?? 0
+    const spans = this.#book.epochs()
+    let to = before
+    for (const { epoch, base, end } of spans) {
+      const has = Math.min(end, Math.max(base, markOf(epoch)))
+      if (has < Math.min(end, before)) {
+        to = has
+        break
       }
-      const { request, attempts } = parseEntry(text(row, 'id'), number(row, 'time_ms'), text(row, 'text'))
-      for (const attempt of attempts) rows.push({ kind: 'attempt', row: attempt })
-      rows.push({ kind: 'request', row: request })
+      to = Math.max(to, markOf(epoch) === 0 ? 0 : has)
     }
-    return { instance: this.instance, epoch, firstSequence: number(first, 'sequence'), rows }
-  }
-
-  shipped(batch: LedgerBatch): void {
-    const lastSequence = batch.firstSequence + batch.rows.length - 1
-    const before = this.#shippedSequence()
-    if (lastSequence <= before) return
-    this.#book.transaction(() => {
-      this.#setShipped.run(String(lastSequence))
-      this.#book.shipped(lastSequence - before)
-    })
+    const [next] = this.#after.all(to, 1).map(writtenOf)
+    const first = next?.sequence ?? this.lastSequence + 1
+    if (next !== undefined && first > to) this.#joint = { firstSequence: first, previous: markOf(next.epoch) }
+    let lost = 0
+    for (const { epoch, base, end } of spans)
+      lost += Math.max(0, Math.min(end, first - 1) - Math.max(base, to, markOf(epoch)))
+    this.#moveTo(Math.max(to, first - 1))
+    return lost
   }
 
   /**
    * Deletes requests that ended before this and wait for nothing, and what their attempts count, by whole hours.
-   * Returns how many requests went; counters stay.
+   * `archivedSequence`: rows above it are needed still. Returns how many requests went; counters stay.
    */
-  prune(beforeMs: number, requestsMax: number): number {
+  prune(beforeMs: number, requestsMax: number, archivedSequence = Number.MAX_SAFE_INTEGER): number {
     if (this.rowsWaiting > ROWS_TO_PRUNE_MAX) return 0
     const hourMs = hourStartMs(beforeMs)
     let pruned = 0
     this.#book.transaction(() => {
       // Before anything is gone: from here on counters of those hours are all there is.
       this.#setRowsFrom.run(String(hourMs))
-      const { changes } = this.#pruneRequests.run(beforeMs, this.#shippedSequence(), requestsMax)
+      const upTo = Math.min(this.#shippedSequence, archivedSequence)
+      const { changes } = this.#pruneRequests.run(beforeMs, upTo, requestsMax)
       pruned = Number(changes)
       this.#pruneAttempts.run(hourMs, this.#book.countedNumber, 2 * requestsMax)
     })
     return pruned
   }
 
-  #shippedSequence(): number {
-    const row = this.#shipped.get()
-    return row === undefined ? 0 : number(row, 'value')
+  #moveTo(sequence: number): void {
+    const before = this.#shippedSequence
+    if (sequence === before) return
+    this.#book.transaction(() => {
+      this.#setShipped.run(String(sequence))
+      this.#book.shipped(sequence - before)
+    })
+    this.#shippedSequence = sequence
   }
+
+  #previousOf(epoch: number, firstSequence: number): number {
+    if (this.#joint?.firstSequence === firstSequence) return this.#joint.previous
+    const span = this.#book.epochs().find((known) => known.epoch === epoch)
+    return span !== undefined && firstSequence - 1 <= span.base ? 0 : firstSequence - 1
+  }
+
+  #rowsShipment(
+    found: readonly Written[],
+    isPart: (written: Written) => boolean,
+    rowsMax: number,
+  ): Shipment | null {
+    const batch = this.#batchOf(found, isPart, rowsMax)
+    if (batch === null) return null
+    const { instance, epoch, firstSequence, rows } = batch
+    const previous = this.#previousOf(epoch, firstSequence)
+    const last = firstSequence + rows.length - 1
+    return { kind: 'rows', instance, epoch, previous, firstSequence, last, batch }
+  }
+
+  /** Neighbours of one epoch from the first on, row by row. */
+  #batchOf(
+    found: readonly Written[],
+    isPart: (written: Written) => boolean,
+    rowsMax: number,
+  ): LedgerBatch | null {
+    const [first] = found
+    if (first === undefined) return null
+    const rows: LedgerRow[] = []
+    for (const written of found) {
+      const isNext = written.epoch === first.epoch && written.sequence === first.sequence + rows.length
+      if (!isNext || !isPart(written) || rows.length >= rowsMax) break
+      if ('row' in written) rows.push(written.row)
+      else rows.push(...rowsOf(written.request))
+    }
+    return { instance: this.instance, epoch: first.epoch, firstSequence: first.sequence, rows }
+  }
+}
+
+function writtenOf(row: SqlRow): Written {
+  const place = { epoch: number(row, 'epoch'), sequence: number(row, 'sequence'), rows: number(row, 'rows') }
+  if (number(row, 'adjusts') === 1)
+    return { ...place, row: { kind: 'adjustment', row: parseAdjustment(text(row, 'text')) } }
+  const [id, timeMs, entry] = [text(row, 'id'), number(row, 'time_ms'), text(row, 'text')]
+  const { attempts } = parseEntry(id, timeMs, entry)
+  return { ...place, request: { id, timeMs, text: entry, attempts: attempts.map(countOf) } }
+}
+
+/** Adds the hours of its attempts. False: there would be too many. */
+function addHours(hours: number[], { attempts }: EndedRequest): boolean {
+  for (const { startedAtMs } of attempts) {
+    const hourMs = hourStartMs(startedAtMs)
+    if (hours.includes(hourMs)) continue
+    if (hours.length >= SHIPPED_HOURS_MAX) return false
+    hours.push(hourMs)
+  }
+  return true
 }

@@ -21,6 +21,7 @@ import { migrate } from './migrate.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { LedgerOutbox } from './outbox.ts'
 import { LedgerReader } from './reader.ts'
+import { LedgerRecord } from './record.ts'
 import { type Estimate, recoverOpen } from './recovery.ts'
 import type { ReportJob, ReportOutcome } from './report-job.ts'
 import { assertAdjustment, text } from './row-checks.ts'
@@ -48,6 +49,8 @@ export interface SqliteLedgerOptions {
 export interface SqliteLedger {
   readonly journal: SqliteJournal
   readonly store: LedgerStore
+  /** This file as the ledger of record of a fleet. */
+  readonly record: LedgerRecord
   /** Keys of this file; closed with it. */
   readonly keys: KeyStore
   readonly outbox: LedgerOutbox
@@ -123,7 +126,9 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     schedule: options.schedule,
     reports: options.reports ?? null,
   })
-  const archive = new LedgerArchive(driver, book, () => options.clock.nowMs())
+  const nowMs = (): number => options.clock.nowMs()
+  const archive = new LedgerArchive(driver, book, nowMs)
+  const record = new LedgerRecord({ driver, book, journal, archive, instance, meta, nowMs })
   const adjustments = new AdjustmentTable(driver)
   const deleteUsage = [
     driver.prepare('DELETE FROM usage_hour WHERE hour_ms < ?'),
@@ -154,6 +159,7 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
 
   return {
     journal,
+    record,
     keys: createSqliteKeyStore(driver),
     alerts: createAlertBook(driver),
     outbox,

@@ -7,28 +7,29 @@
 -- KEYS[3] requests: sorted set of positions
 -- KEYS[4] entries: hash request id -> stream entries
 -- KEYS[5] hours: sorted set of hours with counters
--- KEYS[6] hour: counters of the hour in ARGV[6]
+-- KEYS[6] hour: counters of the hour in ARGV[5]
 -- KEYS[7] day: counters of the day of that hour
 -- KEYS[8] balances: hash hour and balance -> thousandths used
 -- KEYS[9] adjustments: hash id -> adjustment as JSON
 -- KEYS[10] adjustment index: sorted set, `t:` and its position, `r:` and its request and position
+-- KEYS[11] meta: hash life, calls
+-- KEYS[12] touched: sorted set of hours by the call that last counted in them
 -- ARGV[1] instance
 -- ARGV[2] epoch
 -- ARGV[3] sequence of the first row
--- ARGV[4] rows kept in the stream
--- ARGV[5] seconds that counters are kept
--- ARGV[6] start of the hour (epoch ms) of all attempts of this call, '' without attempts
--- ARGV[7] hours before this (epoch ms) leave the index
+-- ARGV[4] seconds that counters are kept
+-- ARGV[5] start of the hour (epoch ms) of all attempts of this call, '' without attempts
+-- ARGV[6] hours before this (epoch ms) leave the index
+-- ARGV[7] the row of this epoch before the first one, 0 when there is none
 -- ARGV[8] onwards, 18 a row: kind (attempt | request | adjustment), its id, position ('' for an attempt; for an
 --   adjustment, request id, tab and position), row as JSON, series, then thirteen counts as decimal integers in the
 --   order of MEASURES
--- Returns the number of rows that were new.
+-- Returns {'applied', life}, {'gap', life, mark} when rows before these are missing, {'unfounded'}.
 
 -- One letter before the series makes the field of a counter. Must equal MEASURES in counters.ts.
 local MEASURES = {'q', 'a', 'i', 'h', 'o', 'r', 'c', 'e', 'u', 'd', 'f', 'p', 'j'}
 local FIRST_ROW = 8
 local ROW_PARTS = 18
-local TRIMMED_MAX = 1000
 -- Newest ones that are listed; what they count stays.
 local ADJUSTMENTS_MAX = 100000
 
@@ -49,7 +50,11 @@ local function adjust(id, place, row)
   return true
 end
 
+local life = redis.call('HGET', KEYS[11], 'life')
+if not life then return {'unfounded'} end
 local last = tonumber(redis.call('HGET', KEYS[1], ARGV[2]) or '0')
+local after = tonumber(ARGV[7])
+if last < after then return {'gap', life, last} end
 local sequence = tonumber(ARGV[3]) - 1
 local fresh = 0
 local counted = false
@@ -60,7 +65,7 @@ for at = FIRST_ROW, #ARGV, ROW_PARTS do
     local kind, id, position, row, series = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
     local entry = redis.call('XADD', KEYS[2], '*', 'instance', ARGV[1], 'epoch', ARGV[2],
       'sequence', string.format('%.0f', sequence), 'kind', kind, 'id', id,
-      'position', kind == 'request' and position or '', 'row', row)
+      'position', kind == 'request' and position or '', 'row', row, 'after', string.format('%.0f', after))
     if kind ~= 'adjustment' then
       local entries = redis.call('HGET', KEYS[4], id)
       redis.call('HSET', KEYS[4], id, entries and (entries .. ' ' .. entry) or entry)
@@ -82,36 +87,26 @@ for at = FIRST_ROW, #ARGV, ROW_PARTS do
         local cost = cjson.decode(row).cost
         for _, line in ipairs(type(cost) == 'table' and cost.lines or {}) do
           if line.balance then
-            redis.call('HINCRBY', KEYS[8], ARGV[6] .. ' ' .. line.balance, string.format('%.0f', line.quantity * 1000))
+            redis.call('HINCRBY', KEYS[8], ARGV[5] .. ' ' .. line.balance, string.format('%.0f', line.quantity * 1000))
           end
         end
       end
     end
     fresh = fresh + 1
   end
+  after = sequence
 end
 
-if fresh == 0 then return 0 end
+if fresh == 0 then return {'applied', life} end
 
 redis.call('HSET', KEYS[1], ARGV[2], string.format('%.0f', sequence))
-redis.call('EXPIRE', KEYS[1], ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
 if counted then
-  redis.call('EXPIRE', KEYS[6], ARGV[5])
-  redis.call('EXPIRE', KEYS[7], ARGV[5])
-  redis.call('ZADD', KEYS[5], ARGV[6], ARGV[6])
-  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[7])
+  redis.call('EXPIRE', KEYS[6], ARGV[4])
+  redis.call('EXPIRE', KEYS[7], ARGV[4])
+  redis.call('ZADD', KEYS[5], ARGV[5], ARGV[5])
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[6])
+  redis.call('ZADD', KEYS[12], redis.call('HINCRBY', KEYS[11], 'calls', 1), ARGV[5])
 end
 
-local length = redis.call('XLEN', KEYS[2])
-local excess = math.min(length - tonumber(ARGV[4]), TRIMMED_MAX)
-if excess > 0 then
-  for _, old in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', excess)) do
-    local fields = old[2]
-    -- Field order is that of the XADD above: value 10 is the id, value 12 the position.
-    redis.call('HDEL', KEYS[4], fields[10])
-    if fields[12] ~= '' then redis.call('ZREM', KEYS[3], fields[12]) end
-  end
-  redis.call('XTRIM', KEYS[2], 'MAXLEN', length - excess)
-end
-
-return fresh
+return {'applied', life}
