@@ -151,9 +151,10 @@ test('a batch whose answer was lost is not counted twice when it is sent again',
     )
     .toBe(true)
   write(5)
-  const longer = ledger.outbox.unshipped(500)
-  if (longer === null) throw new Error('nothing to ship')
-  await store.apply(batchOfShipment(longer))
+  for (let next = ledger.outbox.unshipped(500); next !== null; next = ledger.outbox.unshipped(500)) {
+    await store.apply(batchOfShipment(next))
+    ledger.outbox.shipped(next)
+  }
   await expectAllOnce()
 })
 

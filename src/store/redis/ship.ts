@@ -47,8 +47,8 @@ export async function shipRequests(
     entries.push(String(attempts.length + 1), positionOf(timeMs, id), text)
     for (const { startedAtMs, series, totals, balances: uses } of attempts) {
       const hourMs = hourStartMs(startedAtMs)
-      let hour = sums.get(hourMs)
-      if (hour === undefined) sums.set(hourMs, (hour = new Map()))
+      const hour = sums.get(hourMs) ?? new Map<string, RunningTotals>()
+      if (hour.size === 0) sums.set(hourMs, hour)
       const sum = hour.get(series)
       if (sum === undefined) hour.set(series, { ...totals })
       else addInto(sum, totals)
