@@ -22,6 +22,8 @@ export const ERRORS = {
   not_found: { status: 404, type: 'invalid_request_error', retry: false },
   method_not_allowed: { status: 405, type: 'invalid_request_error', retry: false },
   conflict: { status: 409, type: 'invalid_request_error', retry: false },
+  /** Rows that nobody keeps any more. */
+  gone: { status: 410, type: 'invalid_request_error', retry: false },
   request_timeout: { status: 408, type: 'invalid_request_error', retry: false },
   request_too_large: { status: 413, type: 'invalid_request_error', retry: false },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', retry: false },

@@ -264,7 +264,7 @@ export interface BalanceUsed {
 
 /** Why a report is not made, in words for who asked. */
 export class ReportError extends Error {
-  readonly reason: 'unsupported' | 'too_large' | 'too_slow' | 'busy'
+  readonly reason: 'unsupported' | 'too_large' | 'too_slow' | 'busy' | 'gone'
 
   constructor(reason: ReportError['reason'], message: string) {
     super(message)

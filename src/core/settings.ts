@@ -37,6 +37,10 @@ export interface Settings {
     readonly retentionMs: number
     /** What an answered request survives: the death of the process, or the loss of power too. */
     readonly durability: 'process' | 'power'
+    /** Whether this instance keeps the rows of a fleet; auto: where no other one does. */
+    readonly archive: 'auto' | 'on' | 'off'
+    /** Rows stay in Redis this long, and until the archive has them. */
+    readonly redisRowsMs: number
   }
   /** The pepper of key digests; null: one that was made once and is kept beside the store. */
   readonly secret: string | null

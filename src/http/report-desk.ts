@@ -97,5 +97,6 @@ function failureOf(cause: unknown): GatewayError {
   const { reason, message } = cause
   if (reason === 'busy') return new GatewayError('overloaded', message, { cause, retryAfterMs: 1_000 })
   if (reason === 'too_slow') return new GatewayError('overloaded', message, { cause, shouldRetry: false })
+  if (reason === 'gone') return new GatewayError('gone', message, { cause, param: 'from' })
   return new GatewayError('invalid_request', message, { cause, param: 'group_by' })
 }

@@ -2,7 +2,6 @@
 
 import type { Template } from './expand.ts'
 import { allowedAt, settingNames, settingValues } from './json-schema.ts'
-import { isLaterKey } from './later.ts'
 import { describe, describeSecret, formatPath, listNames, type Path, type Report } from './problems.ts'
 
 /** What is read of a zod issue. */
@@ -29,8 +28,6 @@ const SECRET_SETTINGS: ReadonlySet<unknown> = new Set([
   'secret',
 ])
 
-const NOT_YET = 'not supported yet'
-
 export function reportIssue(issue: Issue, found: Found, report: Report): void {
   if (issue.code === 'unrecognized_keys') reportKeys(issue, report)
   else {
@@ -48,16 +45,12 @@ function reportKeys(issue: Issue, report: Report): void {
   const known = settingNames(issue.path)
   for (const key of issue.keys ?? []) {
     const path = formatPath([...issue.path, key])
-    if (isLaterKey(issue.path, key)) {
-      report.add(path, { message: NOT_YET, found: key, allowed: listNames(known) })
-    } else {
-      report.add(path, {
-        message: 'unknown setting',
-        found: key,
-        allowed: listNames(known),
-        nearest: report.nearest(key, known),
-      })
-    }
+    report.add(path, {
+      message: 'unknown setting',
+      found: key,
+      allowed: listNames(known),
+      nearest: report.nearest(key, known),
+    })
   }
 }
 

@@ -272,6 +272,17 @@ export const configSchema = z.strictObject({
         .enum(['process', 'power'])
         .default('process')
         .describe('What an answered request survives: the death of the process, or the loss of power too.'),
+      archive: z
+        .enum(['auto', 'on', 'off'])
+        .default('auto')
+        .describe(
+          'With Redis: whether this instance keeps all rows of the fleet in its own file. auto: one that is free does.',
+        ),
+      redis_rows: z
+        .string()
+        .regex(/^[1-9]\d{0,4}[smhd]$/)
+        .default('1h')
+        .describe('How long rows stay in Redis, such as 30m or 1h, and until the archive has them.'),
     })
     .prefault({}),
   secret: z

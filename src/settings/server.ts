@@ -12,6 +12,7 @@ import { configSchema } from './schema.ts'
 import { type Scope, templateAt } from './scope.ts'
 
 const DAY_MS = 86_400_000
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: DAY_MS }
 
 export type Base = Pick<Settings, 'server' | 'admin' | 'metrics' | 'store' | 'timeZone' | 'ledger' | 'secret'>
 
@@ -51,6 +52,8 @@ export function readBase(scope: Scope, env: Environment): Base {
     ledger: {
       retentionMs: Number.parseInt(ledger.retention, 10) * DAY_MS,
       durability: ledger.durability,
+      archive: ledger.archive,
+      redisRowsMs: Number.parseInt(ledger.redis_rows, 10) * (UNIT_MS[ledger.redis_rows.at(-1) ?? ''] ?? 1),
     },
     secret: readSecret(scope, secret),
   }

@@ -91,6 +91,8 @@ class ShippingLoop implements Shipper {
   #running: Promise<void> = Promise.resolve()
   /** Of the store, when its marks were last looked at; null: they must be. */
   #life: string | null = null
+  /** A store that never had one has lost nothing. */
+  #hadLife = false
   /** One after the other. */
   #gaps = 0
   #lookedAtMs = Number.NEGATIVE_INFINITY
@@ -202,6 +204,7 @@ class ShippingLoop implements Shipper {
     this.#lookedAtMs = nowMs
     this.#life = life
     if (life === null) return false
+    this.#hadLife = true
     const lost = journal.reconcile(marks)
     if (lost > 0) onLost?.(lost)
     return true
@@ -209,8 +212,10 @@ class ShippingLoop implements Shipper {
 
   async #unfounded(): Promise<Outcome> {
     this.#life = null
-    this.#isUp = false
-    this.#error = new StoreUnavailableError('the ledger in Redis has lost what it had and is written anew')
+    if (this.#hadLife) {
+      this.#isUp = false
+      this.#error = new StoreUnavailableError('the ledger in Redis has lost what it had and is written anew')
+    }
     await this.#options.found()
     return 'unfounded'
   }

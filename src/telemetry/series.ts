@@ -1,7 +1,8 @@
 // Number slots by label set, bounded, and how a scrape reads them. What is counted is decided in prometheus.ts.
 
 import { METRIC_SERIES_MAX } from '#core/limits.ts'
-import { LABEL_CHARS_MAX, type MetricDefinition, OTHER } from './names.ts'
+import type { MetricDefinition } from './ledger-names.ts'
+import { LABEL_CHARS_MAX, OTHER } from './names.ts'
 
 /** One sample as prom-client's registry prints it. */
 interface Sample {

@@ -4,7 +4,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Log } from '#core/telemetry.ts'
-import { type NodeLedger, openLedger } from '#runtime/node/ledger.ts'
+import { openLedger } from '#runtime/node/ledger.ts'
+import type { NodeLedger } from '#runtime/node/node-ledger.ts'
 import { openNodeSqlite } from '#runtime/node/sqlite.ts'
 import { createMetrics } from '#telemetry/prometheus.ts'
 import { eventually } from '../support/gateway.ts'
@@ -36,7 +37,7 @@ const file = (): string => join(folder.path, 'sluice.db')
 function open(durability: 'process' | 'power' = 'process'): NodeLedger {
   const say = (event: string): void => void events.push(event)
   const log: Log = { debug: say, info: say, warn: say, error: say }
-  const settings = { retentionMs: 86_400_000, durability }
+  const settings = { retentionMs: 86_400_000, durability, archive: 'auto', redisRowsMs: 3_600_000 } as const
   const options = { url: `sqlite:${file()}`, journalPath: join(folder.path, 'log', 'journal.db'), settings }
   ledger = openLedger({ ...options, metrics, log })
   ledger.recover((row) => row)

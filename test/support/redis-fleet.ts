@@ -1,11 +1,16 @@
 // Gateways that share one Redis, over an upstream that answers "ok".
 
+import { cpSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { answer } from './chat-bytes.ts'
 import { type ChildGateway, type LocalGateway, startChildGateway, startLocalGateway } from './gateway.ts'
 import { configOf } from './gateway-config.ts'
 import { type RawUpstream, startRawUpstream } from './raw-upstream.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 import { temporaryFolder } from './sqlite-ledger.ts'
+
+/** Where a server keeps its log of commands. */
+const AOF = 'appendonlydir'
 
 export interface RedisFleet {
   readonly upstream: RawUpstream
@@ -17,6 +22,10 @@ export interface RedisFleet {
   readonly startChild: (folder?: string, over?: object) => Promise<ChildGateway>
   /** Starts a Redis that was stopped, where it was. */
   readonly restart: () => Promise<void>
+  /** The server dies, and one that has nothing takes its place. */
+  readonly restartEmpty: () => Promise<void>
+  /** Keeps what Redis has now. Returns how to kill it and bring that back, as after a fail-over with a lag. */
+  readonly snapshot: () => Promise<() => Promise<void>>
   readonly close: () => Promise<void>
 }
 
@@ -44,6 +53,20 @@ export async function openRedisFleet(): Promise<RedisFleet> {
       kept(await startChildGateway({ ...options(over), ...(path === undefined ? {} : { folder: path }) })),
     async restart() {
       redis = await startRedis({ ...keeping, port: Number(new URL(redis.url).port) })
+    },
+    async restartEmpty() {
+      await redis.kill()
+      rmSync(join(folder.path, AOF), { recursive: true, force: true })
+      redis = await startRedis({ ...keeping, port: Number(new URL(redis.url).port) })
+    },
+    async snapshot() {
+      cpSync(join(folder.path, AOF), join(folder.path, 'kept'), { recursive: true })
+      return async () => {
+        await redis.kill()
+        rmSync(join(folder.path, AOF), { recursive: true, force: true })
+        renameSync(join(folder.path, 'kept'), join(folder.path, AOF))
+        redis = await startRedis({ ...keeping, port: Number(new URL(redis.url).port) })
+      }
     },
     async close() {
       redis.resume()

@@ -129,7 +129,7 @@ export function liveOf(
     },
     admin: { token: null },
     metrics: { public: false },
-    ledger: { retentionMs: 86_400_000, durability: 'process' },
+    ledger: { retentionMs: 86_400_000, durability: 'process', archive: 'off', redisRowsMs: 3_600_000 },
     store: 'memory:',
     secret: null,
     currency: 'CNY',

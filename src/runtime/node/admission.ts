@@ -14,7 +14,7 @@ import { LeaseKeeper } from '#store/admission/lease-keeper.ts'
 import type { LeaseLine } from '#store/admission/lease-line.ts'
 import { tagOf } from '#store/admission/lease-words.ts'
 import { type BudgetBooks, openBudgetBooks, SpentReader } from './budgets.ts'
-import type { LedgerFleet, NodeLedger } from './ledger.ts'
+import type { LedgerFleet, NodeLedger } from './node-ledger.ts'
 import { clock } from './system.ts'
 
 /** What is lent outlives the longest attempt by this much. */

@@ -53,6 +53,8 @@ export const KEYS = {
   founders: `${TAG}:founders`,
   /** Hash: instance, mode, rows_from_ms of the archive. TTL 10 s, renewed. Written by archive. */
   archive: `${TAG}:archive`,
+  /** String: the instance that archived last. TTL a day. */
+  archiveKnown: `${TAG}:archive:known`,
   /** String: an instance that is told to archive and waits for it. TTL 10 s. Written by archive. */
   archiveWanted: `${TAG}:archive:wanted`,
   /** Hash: `INSTANCE:EPOCH` → last row that the archive has. TTL 400 days. */

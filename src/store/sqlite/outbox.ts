@@ -2,7 +2,7 @@
 
 import type { LedgerBatch, LedgerRow } from '#core/ledger.ts'
 import { parseAdjustment } from '../row-json.ts'
-import { type EndedRequest, rowsOf, SHIPPED_HOURS_MAX, type Shipment } from '../shipment.ts'
+import { type EndedRequest, rowsOf, SHIPPED_HOURS_MAX, type Shipment, sessionName } from '../shipment.ts'
 import type { ShippableJournal } from '../shipper.ts'
 import { hourStartMs } from '../usage-report.ts'
 import { countOf } from './attempt-counts.ts'
@@ -75,6 +75,11 @@ export class LedgerOutbox implements ShippableJournal {
   /** The sequence of the last row that there is. */
   get lastSequence(): number {
     return this.#book.sequence
+  }
+
+  /** Those that rows here belong to. */
+  sessions(): readonly string[] {
+    return this.#book.epochs().map(({ epoch }) => sessionName(this.instance, epoch))
   }
 
   oldestWaitingAtMs(): number | null {
@@ -161,12 +166,12 @@ export class LedgerOutbox implements ShippableJournal {
     const hourMs = hourStartMs(beforeMs)
     let pruned = 0
     this.#book.transaction(() => {
-      // Before anything is gone: from here on counters of those hours are all there is.
-      this.#setRowsFrom.run(String(hourMs))
       const upTo = Math.min(this.#shippedSequence, archivedSequence)
       const { changes } = this.#pruneRequests.run(beforeMs, upTo, requestsMax)
       pruned = Number(changes)
-      this.#pruneAttempts.run(hourMs, this.#book.countedNumber, 2 * requestsMax)
+      const counts = this.#pruneAttempts.run(hourMs, this.#book.countedNumber, 2 * requestsMax)
+      // From here on counters of those hours are all there is.
+      if (pruned > 0 || Number(counts.changes) > 0) this.#setRowsFrom.run(String(hourMs))
     })
     return pruned
   }

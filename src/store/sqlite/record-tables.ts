@@ -106,8 +106,8 @@ export function adoptSnapshot(
 const SUMS = COUNTS.map((name) => `sum(${name})`).join(', ')
 /** The coarse views of usage_hour, anew. */
 const ROLL_UP = `
-INSERT INTO name (text) SELECT json_extract(text, '$[0]') FROM series UNION SELECT json_extract(text, '$[1]')
-  FROM series UNION SELECT json_extract(text, '$[2]') FROM series ON CONFLICT DO NOTHING;
+INSERT OR IGNORE INTO name (text) SELECT json_extract(text, '$[0]') FROM series UNION SELECT json_extract(text, '$[1]')
+  FROM series UNION SELECT json_extract(text, '$[2]') FROM series;
 INSERT INTO rollup_hour (hour_ms, model, target, ${COUNTS_LIST}) SELECT u.hour_ms, m.id, t.id, ${SUMS}
   FROM usage_hour AS u JOIN series AS s ON s.id = u.series
   JOIN name AS m ON m.text = json_extract(s.text, '$[1]') JOIN name AS t ON t.text = json_extract(s.text, '$[2]')

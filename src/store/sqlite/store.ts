@@ -203,10 +203,13 @@ export function openSqliteLedger(driver: SqlDriver, options: SqliteLedgerOptions
     checkpointed: (segment) => log.drop(segment),
     checkpoint: () => driver.exec('PRAGMA wal_checkpoint(PASSIVE)'),
     prune: (beforeMs, requestsMax) => outbox.prune(beforeMs, requestsMax),
-    pruneUsage: (beforeMs) =>
+    pruneUsage(beforeMs) {
+      // Counters of a ledger of record stay.
+      if (record.position !== null) return
       driver.transaction(() => {
         for (const statement of deleteUsage) statement.run(beforeMs)
-      }),
+      })
+    },
     wasInterrupted,
     get rowsFromMs() {
       return Number(meta.read('rows_from_ms') ?? '0')

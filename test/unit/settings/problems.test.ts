@@ -580,10 +580,16 @@ const CASES: readonly Case[] = [
     says: ['process | power', 'did you mean "power"?'],
   },
   {
-    name: 'a later setting of the ledger',
-    text: config({ ledger: { archive: 'auto' } }),
+    name: 'an archive that there is not',
+    text: config({ ledger: { archive: 'maybe' } }),
     path: 'ledger.archive',
-    says: ['not supported yet'],
+    says: ['auto | on | off'],
+  },
+  {
+    name: 'rows that stay without a unit',
+    text: config({ ledger: { redis_rows: '3600' } }),
+    path: 'ledger.redis_rows',
+    says: ['3600'],
   },
   {
     name: 'a host with a port',

@@ -28,6 +28,7 @@ const CALLS: Readonly<Record<string, (name: string) => readonly string[]>> = {
     KEYS.touched,
   ],
   archive: () => [KEYS.archive, KEYS.archiveWanted, KEYS.meta],
+  disown: () => [KEYS.meta],
   follow: () => [KEYS.meta, KEYS.rows],
   refound: (name) => [KEYS.founding, KEYS.meta, KEYS.applied(name)],
   ship: (name) => [
