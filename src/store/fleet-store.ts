@@ -66,9 +66,10 @@ class FleetStore implements LedgerStore {
       checkRowsFrom(query, ownRowsFromMs())
       return own.usage(query, onProgress)
     }
-    if ((await presence()) === 'none') {
-      // Rounded to hours, as stores of sums do.
-      if (!needsUsers(query)) return shared.usage(query, onProgress)
+    const archive = await presence()
+    // Rounded to hours, as stores of sums do.
+    if (archive !== 'there' && !needsUsers(query)) return shared.usage(query, onProgress)
+    if (archive === 'none') {
       throw new ReportError(
         'unsupported',
         'users are in the rows of an archive only, and no instance archives: set ledger.archive to auto or on',

@@ -13,7 +13,7 @@ import { Founder, type SpentReading } from '#store/admission/founding.ts'
 import { LeaseKeeper } from '#store/admission/lease-keeper.ts'
 import type { LeaseLine } from '#store/admission/lease-line.ts'
 import { tagOf } from '#store/admission/lease-words.ts'
-import { type BudgetBooks, openBudgetBooks, SpentReader } from './budgets.ts'
+import { askedOf, type BudgetBooks, datedAmounts, openBudgetBooks, SpentReader } from './budgets.ts'
 import type { LedgerFleet, NodeLedger } from './node-ledger.ts'
 import { clock } from './system.ts'
 
@@ -111,12 +111,21 @@ function openFounder(options: AdmissionOptions, fleet: LedgerFleet): Founder {
   })
 }
 
-/** Marks first: what is applied meanwhile is told again, and so counts rather twice than not at all, until it is compared. */
+/** The ledger of record's word, of one moment, where there is one. */
 async function spentOf(
   { store }: NodeLedger,
-  { marks }: LedgerFleet,
+  { marks, spent }: LedgerFleet,
   budgets: readonly Scope[],
 ): Promise<SpentReading> {
+  const nowMs = clock.nowMs()
+  const exact = await spent(askedOf(budgets, nowMs)).catch(() => null)
+  if (exact !== null) {
+    const amounts = budgets.map(
+      ({ id }, index) => [id, datedAmounts(exact.sums[index] ?? [], nowMs)] as const,
+    )
+    return { marks: exact.marks, amounts: new Map(amounts) }
+  }
+  // Marks first: what is applied meanwhile is told again, and so counts rather twice than not at all, until it is compared.
   const read = await marks()
   const reader = new SpentReader(store)
   const amounts = await Promise.all(budgets.map(async (scope) => [scope.id, await reader.of(scope)] as const))

@@ -3,6 +3,7 @@
 
 import type { BudgetPeriod, Scope, ScopeKind } from '#core/admission.ts'
 import type { LedgerStore, UsageGroup, UsageReport } from '#core/ledger.ts'
+import type { SpentAsked, SpentSum } from '#core/spent.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import type { DatedAmount } from '#store/admission/budget-meter.ts'
 import type { AdmissionDesk } from '#store/admission/desk.ts'
@@ -95,6 +96,23 @@ const GROUPS: Readonly<Record<ScopeKind, UsageGroup>> = {
   organisation: 'tag:organisation',
   provider: 'target',
   target: 'target',
+}
+
+/** What a ledger of record is asked for these budgets. */
+export function askedOf(scopes: readonly Scope[], nowMs: number): readonly SpentAsked[] {
+  return scopes.map(({ kind, name, budget }) => {
+    const startMs = budget === null ? nowMs : periodAt(budget.period, nowMs).startMs
+    const fromMs = Number.isFinite(startMs) ? startMs : null
+    return { kind, name, fromMs, byHour: budget?.period.kind === 'rolling' }
+  })
+}
+
+/** Within its hour an amount may have been spent at the end. */
+export function datedAmounts(sums: readonly SpentSum[], nowMs: number): readonly DatedAmount[] {
+  return sums.map(({ hourMs, amountNano }) => ({
+    amountNano,
+    atMs: hourMs === null ? nowMs : Math.min(nowMs, hourMs + HOUR_MS - 1),
+  }))
 }
 
 /** Asks the ledger once per period, however many purses have it. */

@@ -3,7 +3,7 @@
 import type { Reconcile } from '#core/bill.ts'
 import type { Rerate } from '#core/rerate.ts'
 import type { Live } from '#pipeline/live.ts'
-import type { NodeLedger } from './ledger.ts'
+import type { NodeLedger } from './node-ledger.ts'
 import { reconcileLedger } from './reconcile.ts'
 import { type RerateOptions, rerateLedger } from './rerate.ts'
 import { clock } from './system.ts'

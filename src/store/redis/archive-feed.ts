@@ -9,7 +9,7 @@ import { readMarks, readSnapshot, readTogether } from './standing.ts'
 import { type Entry, fieldOf } from './stream.ts'
 
 /** Renewed five times in it. */
-export const ARCHIVE_MS = 10_000
+const ARCHIVE_MS = 10_000
 const DAY_SECONDS = 86_400
 /** Who archived is remembered, so that rows that it has are not called gone while it is away. */
 const KNOWN_SECONDS = DAY_SECONDS

@@ -8,7 +8,7 @@ import type { RedisConnection } from './connection.ts'
 import { KEYS } from './keys.ts'
 
 /** An archive that has said nothing for so long is waited for no more. */
-export const ARCHIVE_WAIT_MS = 24 * 3_600_000
+const ARCHIVE_WAIT_MS = 24 * 3_600_000
 /** Entries that go in one call; the server does nothing else meanwhile. */
 const TRIMMED_AT_ONCE = 1_000
 const LOOK_MS = 5_000
