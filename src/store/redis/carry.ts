@@ -8,9 +8,10 @@ import { addTotals, dayStartMs, listOfTotals, NO_TOTALS, seriesText } from '../u
 import { parseBalances } from './balances.ts'
 import type { RedisConnection } from './connection.ts'
 import { MEASURES, parseCounters } from './counters.ts'
-import { COUNTERS_TTL_SECONDS, KEYS } from './keys.ts'
+import { COUNTERS_KEPT_DAYS, KEYS } from './keys.ts'
 
 const FIELDS_AT_ONCE = 5_000
+const COUNTERS_TTL_SECONDS = COUNTERS_KEPT_DAYS * 86_400
 
 /** Names of instances that have this Redis at the moment. */
 export async function runningInstances(connection: RedisConnection): Promise<readonly string[]> {
