@@ -116,7 +116,9 @@ test('fault 77: a replica takes over from a master that dies, and rows go on', {
     /master_repl_offset:(\d+)/.exec(await sendRedisCommand(url, 'INFO replication'))?.[1]
   const replica = redis.replicas[redis.masters.indexOf(dead)]
   if (replica === undefined) throw new Error('each has one')
-  await expect.poll(async () => (await offset(dead.url)) === (await offset(replica.url))).toBe(true)
+  await expect
+    .poll(async () => (await offset(dead.url)) === (await offset(replica.url)), { timeout: 20_000 })
+    .toBe(true)
   await dead.kill()
   rows.write(60)
   await rows.until((state) => !state.isUp, 'it is noticed')

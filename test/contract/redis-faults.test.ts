@@ -232,7 +232,7 @@ test('fault 78: the name of an instance runs out by the clock of Redis, whatever
   expect(answers.at(-1)).toMatchObject({ label: 'machine a' })
   expect(answers.at(-1)?.leftMs).toBeGreaterThan(0)
   await tell('PEXPIRE {sluice}:instance:one 1')
-  await expect.poll(() => second.mayShip()).toBe(true)
+  await expect.poll(() => second.mayShip(), { timeout: 10_000 }).toBe(true)
   expect(await first.mayShip()).toBe(false)
   // Only who has it gives it back.
   await first.release()
