@@ -70,6 +70,7 @@ export class FleetDesk extends AdmissionDesk {
   override keep(scopes: Iterable<Scope>): void {
     const kept = [...scopes]
     super.keep(kept.filter((scope) => this.lentMeterOf(scope).tag === tagOf(scope)))
+    this.#keeper.keep(new Set(kept.map(tagOf)))
   }
 
   /** As its last request knew it; null: it was not met here. */

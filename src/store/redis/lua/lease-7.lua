@@ -239,8 +239,5 @@ local instances = redis.call('ZCOUNT', KEYS[4], now - PLACES, '+inf')
 local answer = cjson.encode({outcome = 'lent', now = now, life = life, instances = instances,
   gap = isGap and mark or nil, scopes = scopes})
 redis.call('HSET', KEYS[5], session, whole(ask.sequence) .. ' ' .. answer)
-if ask.leaves then
-  free(session, false)
-  redis.call('ZREM', KEYS[4], session)
-end
+if ask.leaves then leave(session) end
 return answer
