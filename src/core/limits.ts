@@ -85,5 +85,7 @@ export const RERATED_AT_ONCE_MAX = 100_000
 /** A provider's bill: a month of a busy account by request is some ten MB. */
 export const BILL_BYTES_MAX = 64 * 1024 * 1024
 export const BILL_LINES_MAX = 500_000
+/** Attempts that one is compared with: about half a GB while that is done. */
+export const RECONCILED_ATTEMPTS_MAX = 1_000_000
 /** Bodies of the admin API; a key with all its lists is far smaller. */
 export const ADMIN_BODY_BYTES_MAX = 256 * 1024

@@ -9,6 +9,7 @@ import {
   type Reconciliation,
   type Tolerance,
 } from '#core/bill.ts'
+import { RECONCILED_ATTEMPTS_MAX } from '#core/limits.ts'
 import type { Pico } from '#core/money.ts'
 import { startOfMonthMs } from '#core/months.ts'
 import type { PastRequest } from '#core/rerate.ts'
@@ -85,6 +86,8 @@ export class ReconcileRun {
       const isIn = charge.startedAtMs >= this.fromMs && charge.startedAtMs < this.toMs
       if (!isIn && !this.#byRequest.has(charge.upstreamId ?? '')) continue
       this.#attempts++
+      if (this.#attempts > RECONCILED_ATTEMPTS_MAX)
+        throw new BillError(`more than ${RECONCILED_ATTEMPTS_MAX} attempts of ours: ask for fewer days`)
       this.#checkCurrency(past)
       this.#ownGroup(charge).charges.push(charge)
     }

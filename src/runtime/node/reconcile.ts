@@ -8,7 +8,7 @@ import type { Settings } from '#core/settings.ts'
 import { type ReconcileJob, ReconcileRun } from '#pricing/reconcile/reconcile.ts'
 import { storedRows } from '#store/past-rows.ts'
 import type { SqlDriver } from '#store/sqlite/driver.ts'
-import { pastRows } from '#store/sqlite/past-rows.ts'
+import { pastRows, rowsFrom } from '#store/sqlite/past-rows.ts'
 
 /** Requests so long before and after the bill's span may have attempts in it, or be named by it. */
 const AROUND_MS = 36 * 3_600_000
@@ -20,6 +20,12 @@ export function reconcileFile(
   onProgress: ReportProgress,
 ): Reconciliation {
   const run = new ReconcileRun(job)
+  const rowsFromMs = rowsFrom(driver)
+  // What is only known as a sum would be missing, request by request.
+  if (run.fromMs < rowsFromMs)
+    throw new BillError(
+      `rows before ${new Date(rowsFromMs).toISOString()} are gone (ledger.retention), and the bill begins at ${new Date(run.fromMs).toISOString()}: ask for the days since`,
+    )
   const startMs = run.fromMs - AROUND_MS
   const lengthMs = run.toMs + AROUND_MS - startMs
   for (const past of pastRows(driver, startMs, startMs + lengthMs)) {

@@ -14,6 +14,14 @@ export interface PastRow extends RequestDetail {
   readonly adjustments: readonly AdjustmentRow[]
 }
 
+/** Rows of hours before this instant may have been deleted; 0: none have. */
+export function rowsFrom(driver: SqlDriver): number {
+  const row = driver
+    .prepare("SELECT CAST(value AS INTEGER) AS value FROM meta WHERE name = 'rows_from_ms'")
+    .get()
+  return row === undefined ? 0 : number(row, 'value')
+}
+
 /** `fromMs` and `toMs`: half-open, of the request's own time. */
 export function* pastRows(driver: SqlDriver, fromMs: number, toMs: number): Generator<PastRow> {
   const page =

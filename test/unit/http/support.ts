@@ -3,6 +3,7 @@
 import type { AlertBook } from '#core/alerts.ts'
 import { makeSecret } from '#core/key-secret.ts'
 import type { LedgerRow, LedgerStore } from '#core/ledger.ts'
+import type { Rerate } from '#core/rerate.ts'
 import { createApp } from '#http/app.ts'
 import type { Deps } from '#pipeline/context.ts'
 import { KeyDesk } from '#pipeline/key-desk.ts'
@@ -27,6 +28,7 @@ interface Options {
   readonly store?: LedgerStore
   readonly isReady?: boolean
   readonly closedMonths?: ReadonlySet<string>
+  readonly rerate?: Rerate
   readonly storeTrouble?: { readonly fault: string; readonly isFull: boolean }
   readonly alerts?: AlertBook
   /** Absent: the machine's clock. */
@@ -113,9 +115,11 @@ export async function openApp(options: Options = {}): Promise<Asker> {
     reconcile: async () => {
       throw new Error('no bills here')
     },
-    rerate: async () => {
-      throw new Error('no prices here')
-    },
+    rerate:
+      options.rerate ??
+      (async () => {
+        throw new Error('no prices here')
+      }),
     inference: (_context, api) => new Response(`inference ${api}`),
     isReady: () => options.isReady ?? true,
     storeTrouble: () => options.storeTrouble ?? null,
