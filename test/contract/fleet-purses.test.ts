@@ -1,6 +1,7 @@
 // Leases and charges of several instances against a small model, with replies that get lost, crashes, and a Redis that
 // forgets: what is spent and what is lent never exceed the amount, and in the end each purse says what its rows say.
 
+import { setTimeout as wait } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Scope } from '#core/admission.ts'
@@ -59,6 +60,8 @@ function scopesWith(amount: bigint): { key: Scope; team: Scope; target: Scope } 
   }
 }
 
+const WAITED_MS = 10
+
 type Step = readonly [kind: number, instance: number, size: number]
 
 describe.each([
@@ -85,17 +88,22 @@ describe.each([
             port: lossy(port, () => isLossy && losses.next().value === 0),
           }
           const instances = ['a', 'b', 'c'].map((name) => new FleetInstance(name, parts))
+          const beginnings: Promise<boolean>[] = []
           let total = 0n
           for (const [kind, at, size] of steps) {
             const instance = instances[at]
             if (instance === undefined) continue
             const cost = BigInt(size) * unit
-            if (kind < 5) await instance.begin([key, team], [target], claimOf(cost))
-            else if (kind < 8) instance.end(cost, KEY)
+            if (kind < 5) {
+              const begun = instance.begin([key, team], [target], claimOf(cost))
+              beginnings.push(begun)
+              // Some wait for what others may give back; meanwhile the rest goes on.
+              await Promise.race([begun, wait(WAITED_MS)])
+            } else if (kind < 8) instance.end(cost, KEY)
             else if (kind === 8) await instance.ship(size)
             else if (kind === 9) instance.turn()
             else if (kind === 10) instance.crash(KEY)
-            else await new Promise((resolve) => setTimeout(resolve, size))
+            else await wait(size)
             for (const [tag, scope] of [
               ['org:', key],
               ['org:', team],
@@ -106,6 +114,7 @@ describe.each([
               expect(spent + lent).toBeLessThanOrEqual(scope.budget?.amountNano ?? 0n)
             }
           }
+          await Promise.all(beginnings)
           isLossy = false
           for (const instance of instances) {
             while (instance.running > 0) instance.end(unit, KEY)

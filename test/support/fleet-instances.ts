@@ -47,6 +47,7 @@ export interface FleetParts {
   readonly ledger: RowLedger
   readonly scopes: () => readonly Scope[]
   readonly denies?: boolean
+  readonly keptMs?: number
 }
 
 /** What a dead process would still say is not heard. */
@@ -118,7 +119,7 @@ export class FleetInstance {
       session,
       port,
       clock: realClock,
-      keptMs: () => 60_000,
+      keptMs: () => this.#parts.keptMs ?? 60_000,
       denies: () => this.#parts.denies === true,
       succeeds: () => this.#shipped >= this.#leftBehind,
       found: (tag, more) => founder.found(tag, more),
@@ -170,6 +171,12 @@ export class FleetInstance {
     this.#book(cost, fields)
     held.grant.settle(cost as Nano, 1)
     held.grant.close()
+  }
+
+  /** The process dies, and nobody starts it again. */
+  die(): void {
+    this.#life.isOver = true
+    this.#running = []
   }
 
   /** The process dies; the next one books what was open as what it may have cost at most. */

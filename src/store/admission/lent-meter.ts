@@ -33,6 +33,9 @@ interface LentTaken extends Taken {
 /** Whether it is worth waiting: for an answer to this wish, for what others have idle, or not. */
 export type Worth = 'enough' | 'ask' | 'others' | 'no'
 
+/** Each instance has spoken anew after so long. */
+const OTHERS_TURN_MS = 250
+
 /** A claim of nothing needs something left in its purse. */
 const leastOf = (costNano: bigint): bigint => (costNano > 0n ? costNano : 1n)
 
@@ -100,11 +103,13 @@ export class LentMeter extends ScopeMeter {
   }
 
   #worth({ limit, allowed }: Refusal, claim: Claim, now: Moment, sinceMs: number): Worth {
+    // What others have idle was said in their last turn, and by now there may be more.
+    const isYoung = now.tickMs - sinceMs < OTHERS_TURN_MS
     if (limit === 'concurrency') {
       const { view } = this.#places
       if (view === null || view.atTickMs < sinceMs) return 'ask'
       if (this.running + 1 + view.lent <= Number(allowed)) return 'ask'
-      return view.idle > 0 ? 'others' : 'no'
+      return view.idle > 0 || (isYoung && view.lent > 0) ? 'others' : 'no'
     }
     if (limit === 'budget') {
       const { view } = this.money
@@ -112,7 +117,8 @@ export class LentMeter extends ScopeMeter {
       const least = leastOf(claim.costNano)
       const near = view.roomNano + this.money.freeNano(this.heldNano)
       if (near >= least) return 'ask'
-      return view.idleNano > 0n && near + view.idleNano >= least ? 'others' : 'no'
+      const hoped = isYoung ? view.lentNano : view.idleNano
+      return hoped > 0n && near + hoped >= least ? 'others' : 'no'
     }
     const rate = limit === 'rpm' ? this.#requests : this.#tokens
     const asked = limit === 'rpm' ? 1 : claim.tokens

@@ -153,7 +153,7 @@ local function lendMoney(id, budget, isQuiet)
   local lent = minus(sum('b', id), positive(mine))
   local idle = minus(sum('i', id), positive(big(budget.idle)))
   return {state = isQuiet and 'quiet' or 'lent', granted = text(granted), spent = text(spent), lent = text(lent),
-    idle = text(idle), hungry = hungry('b', id, lacks and isLess(big('0'), idle))}
+    idle = text(idle), hungry = hungry('b', id, lacks and isLess(big('0'), lent))}
 end
 
 local function lendPlaces(id, places, isQuiet)
@@ -168,7 +168,7 @@ local function lendPlaces(id, places, isQuiet)
   local lent = tonumber(text(sum('c', id))) - mine - granted
   local idle = tonumber(text(sum('j', id))) - places.idle
   return {state = isQuiet and 'quiet' or 'lent', granted = granted, lent = lent, idle = idle,
-    hungry = hungry('c', id, lacks and idle > 0)}
+    hungry = hungry('c', id, lacks and lent > 0)}
 end
 
 local function lendRate(ring, rate, isQuiet)
