@@ -54,7 +54,7 @@ test('seed 36: two replicas, one limit of requests', async () => {
 test('seed 36: two replicas, one strict budget, usable to the last request that fits', async () => {
   const gateways = await startMany(2, { max_budget: '0.003', budget_mode: 'strict' })
   let answers: ClientAnswer[] = []
-  for (let round = 0; round < 40 && countOf(answers, 402) === 0; round += 1)
+  for (let round = 0; round < 60 && countOf(answers, 402) === 0; round += 1)
     answers = await Promise.all([gateways[round % 2]?.chat({ max_tokens: 20 }) as Promise<ClientAnswer>])
   expect(answers[0]?.status, answers[0]?.text).toBe(402)
   expect(answers[0]?.error.message).toContain('of 0.003 CNY spent')

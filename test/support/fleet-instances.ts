@@ -129,7 +129,11 @@ export class FleetInstance {
     this.desk = new FleetDesk(realClock, this.keeper)
     const { desk, keeper } = this
     const charges = new ChargeSender({
-      journal: { rowsAfter: (epoch, sequence, rowsMax) => this.#rowsAfter(epoch, sequence, rowsMax) },
+      journal: {
+        lastSequence: 0,
+        rowsWaiting: 0,
+        rowsAfter: (epoch, sequence, rowsMax) => this.#rowsAfter(epoch, sequence, rowsMax),
+      },
       epoch: this.#epoch,
       budgets: () => new Map(scopes().flatMap((scope) => (scope.budget === null ? [] : [[scope.id, scope]]))),
       metScope: (id) => desk.metScope(id),

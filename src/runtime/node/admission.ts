@@ -162,6 +162,7 @@ function fleetBooks(
     setInterval(() => {
       metrics.admission(desk.state)
       charges.notice()
+      void charges.catchUp().catch(() => undefined)
     }, TICK_MS),
     setInterval(() => void heal(), HEAL_MS),
   ]

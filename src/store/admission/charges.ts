@@ -17,6 +17,8 @@ const AGAIN_ROWS_MAX = 200
 
 /** The journal, for rows that were told before. */
 export interface ToldRows {
+  readonly lastSequence: number
+  readonly rowsWaiting: number
   /** Rows of an epoch behind a sequence, from the beginning of a request on; null: there are none. */
   rowsAfter(epoch: number, sequence: number, rowsMax: number): LedgerBatch | null
 }
@@ -89,12 +91,33 @@ export class ChargeSender {
     return this.#told > 0 && (this.#uncharged.has(id) || this.#uncharged.size >= UNCHARGED_MAX)
   }
 
+  /** Tells rows that the ledger has from elsewhere, so that nobody ships them. */
+  async catchUp(): Promise<void> {
+    const { journal } = this.#options
+    const shipped = journal.lastSequence - journal.rowsWaiting
+    if (shipped > this.#told) await this.#inTurn(() => this.#catchUpTo(shipped))
+  }
+
   /** A tag has told a mark below what was believed. */
   tellAgain(line: LeaseLine, session: string, mark: number): Promise<void> {
     return this.#inTurn(() => this.#again(line, session, mark, Number.POSITIVE_INFINITY))
   }
 
   async #tell(batch: LedgerBatch): Promise<void> {
+    if (batch.epoch === this.#options.epoch) await this.#catchUpTo(batch.firstSequence - 1)
+    await this.#tellRows(batch)
+  }
+
+  async #catchUpTo(last: number): Promise<void> {
+    const { journal, epoch } = this.#options
+    while (this.#told < last) {
+      const batch = journal.rowsAfter(epoch, this.#told, AGAIN_ROWS_MAX)
+      if (batch === null || batch.firstSequence > last) return
+      await this.#tellRows({ ...batch, rows: batch.rows.slice(0, last - batch.firstSequence + 1) })
+    }
+  }
+
+  async #tellRows(batch: LedgerBatch): Promise<void> {
     const session = sessionOf(batch.instance, batch.epoch)
     const last = lastOf(batch)
     this.notice()
@@ -131,6 +154,7 @@ export class ChargeSender {
   ): Promise<void> {
     for (;;) {
       const mark = line.mark(session)
+      if (mark !== undefined && epoch === this.#options.epoch) this.#drawCounted(line, rows, mark)
       const fresh = rows.filter(({ sequence }) => mark === undefined || sequence > mark)
       if (fresh.length === 0) return
       const previous = mark ?? before
@@ -139,6 +163,20 @@ export class ChargeSender {
       if (gap === null) return
       await this.#again(line, session, gap, before)
     }
+  }
+
+  /** What a founding has counted leaves the lease here; the next word of the line says so. */
+  #drawCounted(line: LeaseLine, rows: readonly Told[], mark: number): void {
+    const drawnUpTo = this.#drawn.get(line.tag) ?? 0
+    for (const { sequence, row, scopes } of rows) {
+      if (sequence <= drawnUpTo || sequence > mark || row.usageSource === 'recovered') continue
+      for (const scope of scopes) {
+        const meter = this.#options.meterOf(scope)
+        meter.money.drawn(meter.money.drawOf(row.cost?.amountNano ?? 0n))
+        line.touch(meter, false)
+      }
+    }
+    this.#drawn.set(line.tag, Math.max(drawnUpTo, mark))
   }
 
   /** Rows behind a mark up to `until`, told from the journal. */
@@ -226,7 +264,7 @@ export class ChargeSender {
       heard: ({ outcome }) => {
         if (outcome !== 'applied' && outcome !== 'duplicate') return
         for (const [meter, amountNano] of draws) meter.money.drawn(amountNano)
-        if (draws.size > 0) this.#drawn.set(tag, last)
+        if (isOwn) this.#drawn.set(tag, Math.max(this.#drawn.get(tag) ?? 0, last))
       },
       reply: null,
     }

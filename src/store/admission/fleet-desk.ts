@@ -53,7 +53,9 @@ export class FleetDesk extends AdmissionDesk {
       const tag = tagOf(scope)
       const meters = byTag.get(tag) ?? []
       if (meters.length === 0) byTag.set(tag, meters)
-      meters.push(this.lentMeterOf(scope))
+      const meter = this.lentMeterOf(scope)
+      meter.scope = scope
+      meters.push(meter)
     }
     await Promise.all(Array.from(byTag, ([tag, meters]) => this.#refreshTag(tag, meters)))
   }
