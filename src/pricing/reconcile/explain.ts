@@ -93,10 +93,10 @@ function compare(
     // Our contract on their amounts; where nothing of ours is priced there is none.
     const due = ownGross - ownFree
     const expected = due === 0n ? ownOff : (ownOff * (gross - free)) / due
+    // What is dearer than quantities and prices come to is no discount.
+    const kind = theirs > gross - free + allowance ? 'amount' : 'discount'
     if (beyond(off - expected, allowance))
-      causes.push(
-        causeOf('discount', -(off - expected), null, shareOf(theirs, gross - free), shareOf(ours, due)),
-      )
+      causes.push(causeOf(kind, -(off - expected), null, shareOf(theirs, gross - free), shareOf(ours, due)))
     scale(causes, ownOff - expected)
   }
   const rest = theirs - ours - sumOf(causes, ({ amount }) => amount)

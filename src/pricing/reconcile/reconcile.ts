@@ -104,7 +104,7 @@ export class ReconcileRun {
       theirs += explained.theirs
       ours += explained.ours
       const difference = explained.theirs - explained.ours
-      if (difference === 0n) continue
+      if (difference === 0n && explained.causes.every(({ kind }) => kind !== 'tokens')) continue
       const isWithin = isTolerated(explained, difference, tolerance)
       if (isWithin) within++
       else exceeding++
@@ -234,11 +234,13 @@ function isTolerated(
   difference: bigint,
   tolerance: Tolerance,
 ): boolean {
-  const size = difference < 0n ? -difference : difference
+  // Other quantities are a difference, also where the amounts do not follow them.
+  const size = causes.reduce(
+    (most, { kind, amount }) => (kind === 'tokens' ? larger(most, sizeOf(amount)) : most),
+    sizeOf(difference),
+  )
   if (size <= allowance && causes.every(({ kind }) => kind === 'rounding')) return true
-  const whole = theirs < 0n ? -theirs : theirs
-  const relative = (whole * tolerance.relativeMicro) / MICRO
-  return size <= (relative > tolerance.absolute ? relative : tolerance.absolute)
+  return size <= larger((sizeOf(theirs) * tolerance.relativeMicro) / MICRO, tolerance.absolute)
 }
 
 function gather(findings: Map<string, Finding>, { model, period }: Group, cause: Cause): void {
@@ -261,8 +263,16 @@ function gather(findings: Map<string, Finding>, { model, period }: Group, cause:
   })
 }
 
+function sizeOf(amount: bigint): bigint {
+  return amount < 0n ? -amount : amount
+}
+
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
+
 function compareSizes(a: bigint, b: bigint): number {
-  const [left, right] = [a < 0n ? -a : a, b < 0n ? -b : b]
+  const [left, right] = [sizeOf(a), sizeOf(b)]
   return left < right ? -1 : left > right ? 1 : 0
 }
 

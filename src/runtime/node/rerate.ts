@@ -17,7 +17,7 @@ import { quotasOf } from './balances.ts'
 import type { PriceList } from './price-lists.ts'
 
 /** Written in one transaction, which keeps the event loop for a few milliseconds. */
-const WRITTEN_AT_ONCE = 500
+const WRITTEN_AT_ONCE = 200
 /** An attempt begins so long after its request at most: waits, retries and deadlines are minutes. */
 const ATTEMPT_AFTER_MS = 6 * 3_600_000
 

@@ -253,6 +253,25 @@ describe('what is planted', () => {
       expect([cause.kind, cause.item === 'cached_input' ? 'b' : cause.requests[0]]).toEqual(['tokens', 'b'])
   })
 
+  test('other tokens are a difference, also where the amount does not follow them', () => {
+    const lines = billText(billedLines([sold('a')], false)).split('\r\n')
+    const odd = lines.map((line) => line.replace(',0.3,千tokens', ',900.3,千tokens')).join('\r\n')
+    const found = reconcile(odd, [soldRow(sold('a'))])
+    expect([found.exceeding, found.difference]).toEqual([1, 0n])
+    expect(found.differences[0]?.causes).toMatchObject([
+      { kind: 'tokens', item: 'output', theirs: '900300', ours: '300' },
+      { kind: 'discount' },
+    ])
+  })
+
+  test('more than quantities and prices come to has no name', () => {
+    const text = billText(billedLines([sold('a')], false)).replace(',0.0006,CNY', ',0.5006,CNY')
+    const found = reconcile(text, [soldRow(sold('a'))])
+    expect(found.differences[0]?.causes.map(({ kind, amount }) => [kind, formatPico(amount)])).toEqual([
+      ['amount', '0.5'],
+    ])
+  })
+
   test('estimates are suspected first, and a booked correction is part of what is ours', () => {
     const day = [sold('a'), sold('b', { estimated: true }), sold('c')]
     const lines = billedLines(day, false).map((line) => ({ ...line, quantity: line.quantity + 5 }))
