@@ -94,9 +94,13 @@ function compare(
     const due = ownGross - ownFree
     const expected = due === 0n ? ownOff : (ownOff * (gross - free)) / due
     // What is dearer than quantities and prices come to is no discount.
-    const kind = theirs > gross - free + allowance ? 'amount' : 'discount'
-    if (beyond(off - expected, allowance))
-      causes.push(causeOf(kind, -(off - expected), null, shareOf(theirs, gross - free), shareOf(ours, due)))
+    if (beyond(off - expected, allowance)) {
+      const isDearer = theirs > gross - free + allowance
+      const shares = isDearer
+        ? ([null, null] as const)
+        : ([shareOf(theirs, gross - free), shareOf(ours, due)] as const)
+      causes.push(causeOf(isDearer ? 'amount' : 'discount', -(off - expected), null, ...shares))
+    }
     scale(causes, ownOff - expected)
   }
   const rest = theirs - ours - sumOf(causes, ({ amount }) => amount)

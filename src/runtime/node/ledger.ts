@@ -19,6 +19,7 @@ import {
   makeName,
   type NodeLedger,
   type OpenedLedger,
+  pastOnThread,
   troubleOf,
 } from './node-ledger.ts'
 import { withRedis } from './redis-ledger.ts'
@@ -136,14 +137,7 @@ function alone(opened: OpenedLedger, options: LedgerOptions): NodeLedger {
     fleet: null,
     corrections: correctionsOf(ledger, ledger.store),
     alerts: { book: ledger.alerts, fleet: null },
-    rerate(work, onProgress) {
-      ledger.journal.flush()
-      return opened.reports.rerate(work, onProgress)
-    },
-    reconcile(job, onProgress) {
-      ledger.journal.flush()
-      return opened.reports.reconcile(job, onProgress)
-    },
+    ...pastOnThread(opened),
     recover: opened.recover,
     async close() {
       clearInterval(timer)

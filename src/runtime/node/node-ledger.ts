@@ -105,3 +105,20 @@ export function correctionsOf(ledger: SqliteLedger, { months }: LedgerStore): Co
     closedMonths: async () => new Set((await months?.list())?.map(({ month }) => month)),
   }
 }
+
+/** Work on past rows of the file, which has all that the journal said before it begins. */
+export function pastOnThread({
+  ledger,
+  reports,
+}: Pick<OpenedLedger, 'ledger' | 'reports'>): Pick<Reports, 'rerate' | 'reconcile'> {
+  return {
+    rerate(work, onProgress) {
+      ledger.journal.flush()
+      return reports.rerate(work, onProgress)
+    },
+    reconcile(job, onProgress) {
+      ledger.journal.flush()
+      return reports.reconcile(job, onProgress)
+    },
+  }
+}

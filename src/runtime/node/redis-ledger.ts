@@ -18,6 +18,7 @@ import {
   makeName,
   type NodeLedger,
   type OpenedLedger,
+  pastOnThread,
   troubleOf,
 } from './node-ledger.ts'
 import { careForRedis, claimInstance } from './redis-care.ts'
@@ -91,6 +92,7 @@ export function withRedis(opened: OpenedLedger, options: LedgerOptions): NodeLed
       else options.log.error('store.down', { rows_waiting: state.rowsWaiting, message: String(state.error) })
     },
   })
+  const onThread = pastOnThread(opened)
   return {
     journal: ledger.journal,
     store: createFleetStore({
@@ -125,8 +127,13 @@ export function withRedis(opened: OpenedLedger, options: LedgerOptions): NodeLed
     },
     corrections: correctionsOf(ledger, store),
     alerts: { book: ledger.alerts, fleet: createRedisAlerts(connection, instance) },
-    rerate: null,
-    reconcile: null,
+    // The ledger of record is a file; others ask it for one request after the other.
+    get rerate() {
+      return archive.isCurrent() ? onThread.rerate : null
+    },
+    get reconcile() {
+      return archive.isCurrent() ? onThread.reconcile : null
+    },
     recover: opened.recover,
     describe: `redis, journal ${options.journalPath ?? JOURNAL_PATH}`,
     trouble: () => troubleOf(ledger),
