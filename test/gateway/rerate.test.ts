@@ -4,10 +4,17 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { answer } from '../support/chat-bytes.ts'
-import { ADMIN_TOKEN, type ChildGateway, startChildGateway, startSluice } from '../support/gateway.ts'
+import {
+  ADMIN_TOKEN,
+  type ChildGateway,
+  eventually,
+  startChildGateway,
+  startSluice,
+} from '../support/gateway.ts'
 import { configOf, priceOf } from '../support/gateway-config.ts'
 import { ask } from '../support/http-client.ts'
 import { type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
+import { startRedis } from '../support/redis-server.ts'
 
 type Json = Record<string, unknown>
 
@@ -31,9 +38,10 @@ const OLD = { 'up/*': priceOf('2', '8') }
 /** The input was half as dear, and the model without a price has one. */
 const NEW = { 'up/*': priceOf('1', '8'), 'bare/y': priceOf('10', '10') }
 
-async function start(folder?: string): Promise<ChildGateway> {
+async function start(folder?: string, env: Readonly<Record<string, string>> = {}): Promise<ChildGateway> {
   const gateway = await startChildGateway({
     config: config(OLD),
+    env,
     ...(folder === undefined ? {} : { folder }),
   })
   onTestFinished(() => gateway.close())
@@ -109,6 +117,30 @@ test('a running gateway says what would change, writes it when told to, and then
     difference: '0.002',
   })
   expect(((await gateway.admin('/usage'))['total'] as Json)['adjustments']).toBe('0.011')
+})
+
+test('with Redis each instance sees what another one has written, and adds nothing to it', async () => {
+  const redis = await startRedis()
+  onTestFinished(() => redis.stop())
+  const [one, two] = [
+    await start(undefined, { SLUICE_STORE: redis.url }),
+    await start(undefined, { SLUICE_STORE: redis.url }),
+  ]
+  await served(one)
+  await served(two)
+  await eventually(async () => (await rerate(two, {}))['attempts'] === 6, 'both see all attempts')
+  const body = { prices: NEW, apply: true, author: 'mei', reason: 'list' }
+  expect(await rerate(two, body)).toMatchObject({ applied: 6, changed: 6, difference: '0.018' })
+  await eventually(
+    async () => ((await one.admin('/usage'))['total'] as Json)['adjustments'] === '0.018',
+    'the other instance counts the adjustments',
+  )
+  await eventually(
+    async () => (await rerate(one, { ...body, apply: false }))['changed'] === 0,
+    'nothing is left',
+  )
+  expect(await rerate(two, body)).toMatchObject({ applied: 0, changed: 0 })
+  expect(((await two.admin('/usage'))['total'] as Json)['adjustments']).toBe('0.018')
 })
 
 test.each([
