@@ -45,7 +45,7 @@ export const KEYS = {
   alertsDelivered: `${TAG}:alerts:delivered`,
   /** Hash: life (a name that a flushed server has no more), calls, archived, archived_at_ms, rows_from_ms, rows_unarchived. No TTL. Written by apply, ship, trim, archive, refound. */
   meta: `${TAG}:meta`,
-  /** Sorted set: hour by the number of the call that last counted in it. No TTL, trimmed with the hours by age. Written by apply, ship. */
+  /** Sorted set: hour by the number of the call that last counted in it. No TTL, the newest 10,000. Written by apply, ship. */
   touched: `${TAG}:touched`,
   /** String: who writes a ledger anew. TTL 15 s. */
   founding: `${TAG}:founding`,

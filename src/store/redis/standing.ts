@@ -15,9 +15,9 @@ import { KEYS } from './keys.ts'
 
 /** Hashes read in one go, so that the server does not keep others waiting. */
 const HASHES_PER_READ = 64
-/** Hours that may be counted in while a snapshot is read; more are read once more. */
+/** Hours that are read again and again while others count in them; more are done with once. */
 const TOUCHED_MAX = 48
-const SNAPSHOT_TRIES = 10
+const SNAPSHOT_TRIES = 100
 const ADJUSTMENTS_AT_ONCE = 1_000
 
 type Fields = Record<string, string>
@@ -60,26 +60,23 @@ export async function readSnapshot(connection: RedisConnection): Promise<LedgerS
   for (let tries = 0; tries < SNAPSHOT_TRIES; tries++) {
     const touched = await touchedSince(connection, call)
     const instances = await connection.run((redis) => redis.zrange(KEYS.instances, '0', '-1'))
-    const isLast = touched.length <= TOUCHED_MAX
-    // Nothing comes between these.
-    const [now, balances, ...rest] = await readTogether(
-      connection,
-      (pipeline) => {
-        pipeline.hget(KEYS.meta, 'calls')
-        pipeline.hgetall(KEYS.balances)
-        pipeline.zrangebyscore(KEYS.touched, `(${call}`, '+inf')
-        for (const instance of instances) pipeline.hgetall(KEYS.applied(instance))
-        for (const hourMs of touched) pipeline.hgetall(KEYS.hour(hourMs))
-      },
-      isLast,
-    )
-    const [moved, ...hashes] = rest as [string[], ...Fields[]]
+    const [before, balances, ...hashes] = await readTogether(connection, (pipeline) => {
+      pipeline.hget(KEYS.meta, 'calls')
+      pipeline.hgetall(KEYS.balances)
+      for (const instance of instances) pipeline.hgetall(KEYS.applied(instance))
+      for (const hourMs of touched) pipeline.hgetall(KEYS.hour(hourMs))
+      pipeline.zrangebyscore(KEYS.touched, `(${call}`, '+inf')
+      pipeline.hget(KEYS.meta, 'calls')
+    })
+    const after = hashes.pop()
+    const moved = hashes.pop() as string[]
     for (const [index, hourMs] of touched.entries())
-      sums.set(hourMs, sumsOf(hashes[instances.length + index] ?? {}))
-    if (isLast && moved.every((hour) => touched.includes(Number(hour)))) {
+      sums.set(hourMs, sumsOf((hashes[instances.length + index] ?? {}) as Fields))
+    // Nothing was applied between these.
+    if (before === after && moved.every((hour) => touched.includes(Number(hour)))) {
       return {
         hours: sums,
-        marks: marksOf(instances, hashes),
+        marks: marksOf(instances, hashes as Fields[]),
         balances: parseBalances(balances as Fields).map(({ id, hourMs, quantity }) => ({
           id,
           hourMs,
@@ -88,7 +85,7 @@ export async function readSnapshot(connection: RedisConnection): Promise<LedgerS
         adjustments,
       }
     }
-    call = isLast ? call : Number(now ?? 0)
+    if (touched.length > TOUCHED_MAX) call = Number(before ?? 0)
   }
   throw new Error('the ledger in Redis moves too fast to be read as a whole')
 }
@@ -132,14 +129,13 @@ function marksOf(instances: readonly string[], hashes: readonly Fields[]): Reado
   return marks
 }
 
-/** Sends commands together, `atomic`: with nothing between them; the first that fails fails all. */
+/** Sends commands together; the first that fails fails all. */
 export async function readTogether(
   connection: RedisConnection,
   fill: (pipeline: ChainableCommander) => void,
-  atomic = false,
 ): Promise<unknown[]> {
   return connection.run(async (redis) => {
-    const pipeline = atomic ? redis.multi() : redis.pipeline()
+    const pipeline = redis.pipeline()
     fill(pipeline)
     const replies = (await pipeline.exec()) ?? []
     return replies.map(([error, reply]) => {

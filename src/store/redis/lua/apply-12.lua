@@ -101,12 +101,13 @@ if fresh == 0 then return {'applied', life} end
 
 redis.call('HSET', KEYS[1], ARGV[2], string.format('%.0f', sequence))
 redis.call('EXPIRE', KEYS[1], ARGV[4])
+local call = redis.call('HINCRBY', KEYS[11], 'calls', 1)
 if counted then
   redis.call('EXPIRE', KEYS[6], ARGV[4])
   redis.call('EXPIRE', KEYS[7], ARGV[4])
   redis.call('ZADD', KEYS[5], ARGV[5], ARGV[5])
   redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. ARGV[6])
-  redis.call('ZADD', KEYS[12], redis.call('HINCRBY', KEYS[11], 'calls', 1), ARGV[5])
+  redis.call('ZADD', KEYS[12], call, ARGV[5])
 end
 
 return {'applied', life}

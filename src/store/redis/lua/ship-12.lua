@@ -30,6 +30,8 @@
 -- One letter before the series makes the field of a counter. Must equal MEASURES in counters.ts.
 local MEASURES = {'q', 'a', 'i', 'h', 'o', 'r', 'c', 'e', 'u', 'd', 'f', 'p', 'j'}
 local SUM_PARTS = 15
+-- Hours of a year and more.
+local TOUCHED_MAX = 10000
 -- A position is the time in so many digits, a colon and the id.
 local ID_AT = 17
 
@@ -93,5 +95,6 @@ if ARGV[9] ~= '' then
   redis.call('ZADD', KEYS[7], call, ARGV[9])
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', '(' .. ARGV[7])
+redis.call('ZREMRANGEBYRANK', KEYS[7], 0, -TOUCHED_MAX)
 
 return {'applied', life, redis.call('XLEN', KEYS[3])}
