@@ -48,6 +48,8 @@ export class ArchiveKeeper {
   /** Of the ledger whose marks were compared with ours. */
   #checkedLife: string | null = null
   #retryMs = 0
+  #following: Promise<void> = Promise.resolve()
+  #next: Promise<void> | null = null
   #told: ReadonlyMap<string, number> = new Map()
 
   constructor(options: ArchiveKeeperOptions) {
@@ -59,6 +61,11 @@ export class ArchiveKeeper {
     const { clock } = this.#options
     const isChecked = this.#checkedLife !== null && clock.monotonicMs() - this.#followedAtMs < CURRENT_MS
     return this.#isHolder && isChecked
+  }
+
+  /** Reads what others have shipped by now, where it is the ledger of record. @throws StoreUnavailableError */
+  async catchUp(): Promise<void> {
+    if (this.#isHolder && !this.#isStopped) await this.#follow()
   }
 
   start(): void {
@@ -113,7 +120,18 @@ export class ArchiveKeeper {
     this.#told = marks
   }
 
-  async #follow(): Promise<void> {
+  /** One at a time: those who come meanwhile wait for one more. */
+  #follow(): Promise<void> {
+    this.#next ??= this.#following.then(() => {
+      this.#next = null
+      return this.#followNow()
+    })
+    const next = this.#next
+    this.#following = next.catch(() => undefined)
+    return next
+  }
+
+  async #followNow(): Promise<void> {
     const { clock, feed, record, found } = this.#options
     const isDue = clock.monotonicMs() - this.#checkedAtMs > CHECK_MS
     // Before the stream: what it ends with has at least these.

@@ -32,6 +32,8 @@ export interface FleetStoreOptions {
   /** This instance's journal; the ledger of record too, while `isArchive`. */
   readonly own: LedgerStore
   readonly isArchive: () => boolean
+  /** The archive on this instance reads what others have shipped by now. */
+  readonly catchUp: () => Promise<void>
   /** Epoch ms: all requests that began since are listed in the shared store, in the archive on this instance. */
   readonly sharedFromMs: () => Promise<number>
   readonly ownFromMs: () => number
@@ -60,10 +62,11 @@ class FleetStore implements LedgerStore {
   balances: LedgerStore['balances'] = () => this.#options.shared.balances()
 
   async usage(query: UsageQuery, onProgress?: ReportProgress): Promise<UsageReport> {
-    const { shared, own, isArchive, ownRowsFromMs, presence } = this.#options
+    const { shared, own, isArchive, catchUp, ownRowsFromMs, presence } = this.#options
     if (!wantsRows(query)) return shared.usage(query, onProgress)
     if (isArchive()) {
       checkRowsFrom(query, ownRowsFromMs())
+      await catchUp()
       return own.usage(query, onProgress)
     }
     const archive = await presence()
@@ -123,6 +126,7 @@ class FleetStore implements LedgerStore {
   }
 
   async #ownRequests(query: RequestQuery): Promise<RequestPage> {
+    await this.#options.catchUp()
     const page = await this.#options.own.requests(query)
     return withinBound(page, query, this.#options.ownFromMs(), 'archive')
   }

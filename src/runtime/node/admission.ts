@@ -118,7 +118,7 @@ async function spentOf(
   budgets: readonly Scope[],
 ): Promise<SpentReading> {
   const nowMs = clock.nowMs()
-  const exact = await spent(askedOf(budgets, nowMs)).catch(() => null)
+  const exact = await spent(askedOf(budgets, nowMs))
   if (exact !== null) {
     const amounts = budgets.map(
       ({ id }, index) => [id, datedAmounts(exact.sums[index] ?? [], nowMs)] as const,

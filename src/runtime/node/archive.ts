@@ -36,11 +36,13 @@ export interface ArchiveOptions extends Pick<LedgerOptions, 'settings' | 'metric
 export interface NodeArchive {
   /** This instance is the ledger of record, and knows all that was shipped until lately. */
   readonly isCurrent: () => boolean
+  /** Reads what others have shipped by now. */
+  readonly catchUp: () => Promise<void>
   /** What of the journal's shipped rows may go. */
   readonly keep: () => { readonly beforeMs: number; readonly archivedSequence: number }
   /** @throws StoreUnavailableError when nobody answers in time */
   readonly ask: (question: ArchiveQuestion, waitMs: number) => Promise<unknown>
-  /** null: nobody archives. @throws StoreUnavailableError */
+  /** null: no archive says it, and what Redis counts is all there is. @throws StoreUnavailableError */
   readonly spent: (asked: readonly SpentAsked[]) => Promise<SpentSnapshot | null>
   /** Requests that run, here and elsewhere. */
   readonly running: () => Promise<readonly RequestDetail[]>
@@ -48,7 +50,7 @@ export interface NodeArchive {
 }
 
 export function openArchive(options: ArchiveOptions): NodeArchive {
-  const { ledger, connection, feed, settings, log } = options
+  const { ledger, connection, feed, store, founder, settings, log } = options
   const { record, journal, outbox } = ledger
   const mailbox = new Mailbox(connection, clock)
   const board = new RunningBoard(connection, ledger.instance)
@@ -75,6 +77,9 @@ export function openArchive(options: ArchiveOptions): NodeArchive {
     readAnswer(await mailbox.ask(writeWords(question), waitMs))
   return {
     isCurrent: () => keeper?.isCurrent === true,
+    catchUp: async () => {
+      await keeper?.catchUp()
+    },
     keep() {
       const nowMs = clock.nowMs()
       const all = Number.MAX_SAFE_INTEGER
@@ -87,10 +92,18 @@ export function openArchive(options: ArchiveOptions): NodeArchive {
     ask,
     async spent(asked) {
       if (keeper?.isCurrent === true) return record.spent(asked)
-      const presence = await feed.presence()
-      if (presence === 'none') return null
-      if (presence === 'away') throw new StoreUnavailableError('the archive is away')
-      return (await ask({ kind: 'spent', asked }, SPENT_MS)) as SpentSnapshot
+      // A store that was emptied counts nothing: that is not nothing spent.
+      if ((await store.standing(ledger.instance)).life === null) {
+        founder.found().catch(() => undefined)
+        throw new StoreUnavailableError('the ledger in Redis is written anew')
+      }
+      if ((await feed.presence()) !== 'there') return null
+      try {
+        return (await ask({ kind: 'spent', asked }, SPENT_MS)) as SpentSnapshot
+      } catch (error) {
+        log.debug('archive.unasked', { message: String(error) })
+        return null
+      }
     },
     running: async () => [...journal.running(), ...(await board.others())],
     async close() {
@@ -142,6 +155,7 @@ async function answered(
   question: ArchiveQuestion,
 ): Promise<unknown> {
   if (!keeper.isCurrent) throw new StoreUnavailableError('the archive is catching up')
+  await keeper.catchUp()
   const { store, record } = ledger
   switch (question.kind) {
     case 'usage':

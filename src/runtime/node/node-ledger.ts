@@ -53,7 +53,7 @@ export interface LedgerFleet {
   readonly purses: PursePort
   /** By session: the last row that the ledger has. */
   readonly marks: () => Promise<ReadonlyMap<string, number>>
-  /** What the ledger of record says; null: nobody archives, and what the store counts is all there is. */
+  /** What the ledger of record says; null: no archive says it, and what the store counts is all there is. */
   readonly spent: (...asked: Parameters<SpentSource['spent']>) => Promise<SpentSnapshot | null>
   /** Where rows are charged, before the store has them; none leaves before this is said. */
   chargeTo(charge: (batch: LedgerBatch) => Promise<void>): void

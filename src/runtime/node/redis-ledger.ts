@@ -99,6 +99,7 @@ export function withRedis(opened: OpenedLedger, options: LedgerOptions): NodeLed
       shared: store,
       own: ledger.store,
       isArchive: archive.isCurrent,
+      catchUp: archive.catchUp,
       sharedFromMs: () => feed.requestsFromMs(),
       ownFromMs: () => ledger.record.requestsFromMs,
       ownRowsFromMs: () => ledger.record.rowsFromMs,
