@@ -3,6 +3,7 @@
 import type { UsageTotals } from '#core/ledger.ts'
 import { BalanceSums } from '../balance-uses.ts'
 import { parseAdjustment } from '../row-json.ts'
+import type { AttemptCount } from '../shipment.ts'
 import type { LedgerSnapshot } from '../snapshot.ts'
 import { addInto, hourStartMs, listOfTotals, NO_TOTALS, type RunningTotals } from '../usage-report.ts'
 import { AdjustmentTable } from './adjustments.ts'
@@ -15,12 +16,6 @@ import { number, text, totalsOfCounter } from './row-checks.ts'
 import { TextNumbers } from './text-numbers.ts'
 
 type Sums = Map<number, Map<string, RunningTotals>>
-
-/** Rows of this instance that a snapshot does not count. */
-export interface OwnBeyond {
-  readonly hours: Sums
-  readonly balances: BalanceSums
-}
 
 export function readSnapshotTables(driver: SqlDriver): Omit<LedgerSnapshot, 'marks'> {
   const hours = new Map<number, Map<string, UsageTotals>>()
@@ -44,40 +39,32 @@ export function readSnapshotTables(driver: SqlDriver): Omit<LedgerSnapshot, 'mar
   }
 }
 
-/** Sums the rows of this instance's epochs behind their marks. */
-export function ownBeyond(
+/** What the rows of this instance's epochs behind their marks count. */
+export function ownCounts(
   driver: SqlDriver,
   epochs: readonly EpochSpan[],
   markOf: (epoch: number) => number,
-): OwnBeyond {
-  const hours: Sums = new Map()
-  const balances = new BalanceSums()
+): readonly AttemptCount[] {
   const requests = driver.prepare(`SELECT sequence, id, time_ms, text FROM request
     WHERE sequence > ?1 - 64 AND sequence + rows - 1 > ?1 AND epoch = ?2`)
   const adjustments = driver.prepare('SELECT text FROM adjustment WHERE sequence > ? AND epoch = ?')
-  for (const { epoch, base, end } of epochs) {
+  return epochs.flatMap(({ epoch, base, end }) => {
     const mark = Math.max(base, markOf(epoch))
-    if (mark >= end) continue
-    const counts = requests.all(mark, epoch).flatMap((row) => {
-      const { attempts } = parseEntry(text(row, 'id'), number(row, 'time_ms'), text(row, 'text'))
-      return attempts.filter((_, index) => number(row, 'sequence') + index > mark).map(countOf)
+    if (mark >= end) return []
+    const attempts = requests.all(mark, epoch).flatMap((row) => {
+      const detail = parseEntry(text(row, 'id'), number(row, 'time_ms'), text(row, 'text'))
+      return detail.attempts.filter((_, index) => number(row, 'sequence') + index > mark).map(countOf)
     })
-    for (const row of adjustments.all(mark, epoch))
-      counts.push(countOfAdjustment(parseAdjustment(text(row, 'text'))))
-    for (const { startedAtMs, series, totals, balances: uses } of counts) {
-      const hourMs = hourStartMs(startedAtMs)
-      addSum(hours, hourMs, series, totals)
-      for (const use of uses) balances.add(hourMs, use)
-    }
-  }
-  return { hours, balances }
+    const rows = adjustments.all(mark, epoch).map((row) => parseAdjustment(text(row, 'text')))
+    return [...attempts, ...rows.map(countOfAdjustment)]
+  })
 }
 
 /** Inside a transaction, with nothing that waits to be counted. */
 export function adoptSnapshot(
   driver: SqlDriver,
   snapshot: LedgerSnapshot,
-  own: OwnBeyond,
+  own: readonly AttemptCount[],
   others: readonly (readonly [session: string, sequence: number])[],
 ): void {
   for (const table of ['usage_hour', 'rollup_hour', 'rollup_day', 'balance_use', 'applied'])
@@ -85,15 +72,20 @@ export function adoptSnapshot(
   const series = new TextNumbers(driver, 'series')
   const add = driver.prepare(`INSERT INTO usage_hour (hour_ms, series, ${COUNTS_LIST})
     VALUES (?, ?, ${COUNTS_PLACES})`)
-  const sums: Sums = own.hours
+  const sums: Sums = new Map()
+  const balances = new BalanceSums()
+  for (const { startedAtMs, series: name, totals, balances: uses } of own) {
+    addSum(sums, hourStartMs(startedAtMs), name, totals)
+    for (const use of uses) balances.add(hourStartMs(startedAtMs), use)
+  }
   for (const [hourMs, hour] of snapshot.hours)
     for (const [name, totals] of hour) addSum(sums, hourMs, name, totals)
   for (const [hourMs, hour] of sums)
     for (const [name, totals] of hour) add.run(hourMs, series.of(name), ...listOfTotals(totals))
   driver.exec(ROLL_UP)
-  for (const use of snapshot.balances) own.balances.add(use.hourMs, use)
+  for (const use of snapshot.balances) balances.add(use.hourMs, use)
   const addUse = driver.prepare('INSERT INTO balance_use (id, hour_ms, milli) VALUES (?, ?, ?)')
-  for (const { id, hourMs, milli } of own.balances.entries()) addUse.run(id, hourMs, milli)
+  for (const { id, hourMs, milli } of balances.entries()) addUse.run(id, hourMs, milli)
   const adjustments = new AdjustmentTable(driver)
   for (const row of snapshot.adjustments) adjustments.insert(row, null)
   const apply = driver.prepare('INSERT INTO applied (instance, epoch, sequence) VALUES (?, ?, ?)')

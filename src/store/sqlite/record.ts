@@ -2,19 +2,20 @@
 // which come through its journal. It follows the stream, takes over what another ledger counts, and gives both away.
 
 import type { LedgerRow, UsageGroup, UsageQuery } from '#core/ledger.ts'
+import type { Nano } from '#core/money.ts'
 import type { SpentAsked, SpentSnapshot, SpentSum } from '#core/spent.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { parseAdjustment, parseAttempt, parseRequest } from '../row-json.ts'
-import { sessionName } from '../shipment.ts'
+import { type AttemptCount, sessionName } from '../shipment.ts'
 import type { LedgerSnapshot } from '../snapshot.ts'
-import { HOUR_MS, hourStartMs, UsageReportBuilder } from '../usage-report.ts'
+import { HOUR_MS, hourStartMs, NO_TOTALS, parseSeries, UsageReportBuilder } from '../usage-report.ts'
 import type { LedgerArchive } from './archive.ts'
 import { countOf } from './attempt-counts.ts'
 import type { LedgerBook } from './book.ts'
 import type { SqlDriver } from './driver.ts'
 import { parseEntry } from './entry-text.ts'
 import type { SqliteJournal } from './journal.ts'
-import { adoptSnapshot, ownBeyond, readSnapshotTables } from './record-tables.ts'
+import { adoptSnapshot, ownCounts, readSnapshotTables } from './record-tables.ts'
 import { number, text } from './row-checks.ts'
 import { UsageTables } from './usage-tables.ts'
 
@@ -127,7 +128,7 @@ export class LedgerRecord {
   adopt(snapshot: LedgerSnapshot, position: StreamPosition, requestsFromMs: number): void {
     const { driver, book, instance, meta, archive, nowMs } = this.#options
     this.#settle()
-    const own = ownBeyond(
+    const own = ownCounts(
       driver,
       book.epochs(),
       (epoch) => snapshot.marks.get(sessionName(instance, epoch)) ?? 0,
@@ -144,17 +145,29 @@ export class LedgerRecord {
     archive.forget()
   }
 
-  /** @throws StoreUnavailableError while the disk is ill */
+  /**
+   * Of what was shipped: who holds money for rows that wait gives it up when it tells them.
+   * @throws StoreUnavailableError while the disk is ill
+   */
   spent(asked: readonly SpentAsked[]): SpentSnapshot {
+    const { driver, book, instance } = this.#options
     this.#settle()
+    const shipped = book.sequence - book.rowsWaiting
+    const waiting = ownCounts(driver, book.epochs(), () => shipped)
+    const marks = new Map(this.marks())
+    for (const { epoch, base, end } of book.epochs()) {
+      const mark = Math.min(end, shipped)
+      if (mark > base) marks.set(sessionName(instance, epoch), mark)
+      else marks.delete(sessionName(instance, epoch))
+    }
     const reports = new Map<string, ReadonlyMap<string, readonly SpentSum[]>>()
     const sums = asked.map(({ kind, name, fromMs, byHour }) => {
       const query = `${kind} ${fromMs} ${byHour}`
-      const known = reports.get(query) ?? this.#spentBy(SPENT_GROUPS[kind], fromMs, byHour)
+      const known = reports.get(query) ?? this.#spentBy(SPENT_GROUPS[kind], fromMs, byHour, waiting)
       reports.set(query, known)
       return known.get(name) ?? []
     })
-    return { marks: this.marks(), sums }
+    return { marks, sums }
   }
 
   /** Brings the tables up to what the marks say. */
@@ -168,6 +181,7 @@ export class LedgerRecord {
     group: UsageGroup,
     fromMs: number | null,
     byHour: boolean,
+    waiting: readonly AttemptCount[],
   ): ReadonlyMap<string, readonly SpentSum[]> {
     const isWhole = fromMs === null || fromMs >= this.rowsFromMs
     const query: UsageQuery = {
@@ -178,6 +192,10 @@ export class LedgerRecord {
     }
     const builder = new UsageReportBuilder(query)
     for (const part of this.#tables.plan(query)) this.#tables.read(part, query, builder)
+    for (const { startedAtMs, series, totals } of waiting) {
+      if (query.fromMs !== null && startedAtMs < query.fromMs) continue
+      builder.add(parseSeries(series), startedAtMs, { ...NO_TOTALS, costNano: -totals.costNano as Nano })
+    }
     const byName = new Map<string, SpentSum[]>()
     for (const { group: names, bucketMs, costNano } of builder.report().rows) {
       const [name = ''] = names
