@@ -148,6 +148,8 @@ export interface LedgerBatch {
   readonly epoch: number
   readonly firstSequence: number
   readonly rows: readonly LedgerRow[]
+  /** The sequence of its last row, where it is known without a look at them. */
+  readonly last?: number
 }
 
 /** `team` and `organisation` are tags of a row, `provider` is the first part of its target. */

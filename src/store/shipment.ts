@@ -66,11 +66,21 @@ export function sessionName(instance: string, epoch: number): string {
   return `${instance}:${epoch}`
 }
 
-/** Its rows, one by one. */
+/** Its rows, one by one; they are read from their texts when somebody asks for them. */
 export function batchOfShipment(shipment: Shipment): LedgerBatch {
-  if (shipment.kind === 'rows') return shipment.batch
-  const { instance, epoch, firstSequence, requests } = shipment
-  return { instance, epoch, firstSequence, rows: requests.flatMap(rowsOf) }
+  const { instance, epoch, firstSequence, last } = shipment
+  if (shipment.kind === 'rows') return { ...shipment.batch, last }
+  let rows: readonly LedgerRow[] | null = null
+  return {
+    instance,
+    epoch,
+    firstSequence,
+    last,
+    get rows() {
+      rows ??= shipment.requests.flatMap(rowsOf)
+      return rows
+    },
+  }
 }
 
 /** Its attempts, then itself. */

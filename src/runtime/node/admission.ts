@@ -87,7 +87,7 @@ function openFleet(options: AdmissionOptions, fleet: LedgerFleet): NodeAdmission
   })
   fleet.chargeTo(async (batch) => {
     await charges.tell(batch)
-    epochs.told(batch.firstSequence + batch.rows.length - 1)
+    epochs.told(batch.last ?? batch.firstSequence + batch.rows.length - 1)
   })
   fleet.whenShipped(() => keeper.close(LEAVE_MS))
   keeper.start()

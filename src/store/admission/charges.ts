@@ -337,6 +337,6 @@ function withNano([scope, period, from, , width, length]: ChargeItem, nano: bigi
   return [scope, period, from, String(nano), width, length]
 }
 
-function lastOf({ firstSequence, rows }: LedgerBatch): number {
-  return firstSequence + rows.length - 1
+function lastOf(batch: LedgerBatch): number {
+  return batch.last ?? batch.firstSequence + batch.rows.length - 1
 }
