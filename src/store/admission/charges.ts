@@ -68,7 +68,7 @@ export class ChargeSender {
   }
 
   /**
-   * Looks for budgets that have come, or have another period, since rows were told without them: their purses are written
+   * Looks for budgets that have come, or have another period or owner, since rows were told without them: their purses are written
    * anew, and the rows told again.
    */
   notice(): void {
@@ -79,7 +79,7 @@ export class ChargeSender {
     const tags = new Set<string>()
     for (const [id, scope] of budgets) {
       const old = before.get(id)
-      const isLate = old === undefined ? this.#wasUncharged(id) : periodOf(old) !== periodOf(scope)
+      const isLate = old === undefined ? this.#wasUncharged(id) : purseOf(old) !== purseOf(scope)
       if (isLate) tags.add(tagOf(scope))
       this.#uncharged.delete(id)
     }
@@ -323,8 +323,9 @@ function scopeIdsOf(row: AttemptRow): readonly string[] {
   ]
 }
 
-function periodOf({ budget }: Scope): string {
-  return budget === null ? '' : periodText(budget.period)
+/** Where its purse lies, and of which periods it is. */
+function purseOf(scope: Scope): string {
+  return `${tagOf(scope)} ${scope.budget === null ? '' : periodText(scope.budget.period)}`
 }
 
 function itemOf(scope: Scope, budget: Budget, atMs: number): ChargeItem {
