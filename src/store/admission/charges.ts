@@ -53,6 +53,7 @@ export class ChargeSender {
   readonly #drawn = new Map<string, number>()
   /** Scopes of rows that were told when they had no budget. */
   readonly #uncharged = new Set<string>()
+  #hasUnread = false
   #known: ReadonlyMap<string, Scope> = new Map()
   /** The last row of this epoch that was told. */
   #told = 0
@@ -88,7 +89,8 @@ export class ChargeSender {
   }
 
   #wasUncharged(id: string): boolean {
-    return this.#told > 0 && (this.#uncharged.has(id) || this.#uncharged.size >= UNCHARGED_MAX)
+    if (this.#told === 0) return false
+    return this.#hasUnread || this.#uncharged.has(id) || this.#uncharged.size >= UNCHARGED_MAX
   }
 
   /** Tells rows that the ledger has from elsewhere, so that nobody ships them. */
@@ -273,6 +275,11 @@ export class ChargeSender {
   /** Attempts of a batch by the tags whose budgets they count in. */
   #byTag(batch: LedgerBatch): ReadonlyMap<string, Told[]> {
     const byTag = new Map<string, Told[]>()
+    if (this.#known.size === 0) {
+      // Rows are not even read; whichever budget comes is late.
+      this.#hasUnread = true
+      return byTag
+    }
     for (const [index, entry] of batch.rows.entries()) {
       if (entry.kind !== 'attempt') continue
       const scopes = this.#scopesOf(entry.row)
