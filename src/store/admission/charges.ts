@@ -9,6 +9,7 @@ import type { LentMeter } from './lent-meter.ts'
 import { ringOf, startText } from './lent-money.ts'
 import type { Charge } from './line-words.ts'
 import { periodAt, periodText } from './periods.ts'
+import { purseOf, scopeIdsOf } from './row-scopes.ts'
 
 /** Scopes without a budget that are remembered, in case that one comes; more count as all. */
 const UNCHARGED_MAX = 100_000
@@ -316,23 +317,6 @@ export class ChargeSender {
 
 export function sessionOf(instance: string, epoch: number): string {
   return `${instance}:${epoch}`
-}
-
-/** As the ledger groups them: key, team and organisation by its tags, target and its provider. */
-function scopeIdsOf(row: AttemptRow): readonly string[] {
-  const { team, organisation } = row.tags
-  return [
-    `key:${row.key}`,
-    ...(team === undefined ? [] : [`team:${team}`]),
-    ...(organisation === undefined ? [] : [`organisation:${organisation}`]),
-    `provider:${row.target.slice(0, Math.max(0, row.target.indexOf('/')))}`,
-    `target:${row.target}`,
-  ]
-}
-
-/** Where its purse lies, and of which periods it is. */
-function purseOf(scope: Scope): string {
-  return `${tagOf(scope)} ${scope.budget === null ? '' : periodText(scope.budget.period)}`
 }
 
 function itemOf(scope: Scope, budget: Budget, atMs: number): ChargeItem {
