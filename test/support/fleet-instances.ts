@@ -123,7 +123,7 @@ export class FleetInstance {
       denies: () => this.#parts.denies === true,
       succeeds: () => this.#shipped >= this.#leftBehind,
       found: (tag, more) => founder.found(tag, more),
-      onGap: (line, mark) => void charges.tellAgain(line, session, mark).catch(() => undefined),
+      onGap: (line) => void charges.tellAgain(line, session).catch(() => undefined),
       onLost: () => {},
     })
     this.desk = new FleetDesk(realClock, this.keeper)

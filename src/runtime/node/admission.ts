@@ -68,9 +68,9 @@ function openFleet(options: AdmissionOptions, fleet: LedgerFleet): NodeAdmission
     denies: () => live().settings.onStoreLoss === 'deny',
     succeeds: () => epochs.areTold,
     found,
-    onGap: (line, mark) =>
+    onGap: (line) =>
       void charges
-        .tellAgain(line, session, mark)
+        .tellAgain(line, session)
         .catch((error: unknown) => log.warn('charges.untold', { tag: line.tag, message: String(error) })),
     onLost: (line, isLost, error) => lost.note(line, isLost, error),
   })

@@ -85,7 +85,7 @@ export class ChargeSender {
       if (isLate) tags.add(tagOf(scope))
       this.#uncharged.delete(id)
     }
-    for (const tag of this.#tags()) this.#options.lineOf(tag).looked(this.#told)
+    for (const tag of this.#tags()) this.#options.lineOf(tag).marks.looked(this.#told)
     for (const tag of tags) void this.#options.found(tag)
   }
 
@@ -102,8 +102,8 @@ export class ChargeSender {
   }
 
   /** A tag has told a mark below what was believed. */
-  tellAgain(line: LeaseLine, session: string, mark: number): Promise<void> {
-    return this.#inTurn(() => this.#again(line, session, mark, Number.POSITIVE_INFINITY))
+  tellAgain(line: LeaseLine, session: string): Promise<void> {
+    return this.#inTurn(() => this.#catchUp(line, session, Number.POSITIVE_INFINITY))
   }
 
   async #tell(batch: LedgerBatch): Promise<void> {
@@ -129,7 +129,7 @@ export class ChargeSender {
     const results = await Promise.allSettled(
       Array.from(byTag, async ([tag, rows]) => {
         const line = this.#options.lineOf(tag)
-        await this.#finish(tag, line, session)
+        await this.#finish(tag, line)
         await this.#say(line, session, batch.epoch, rows, batch.firstSequence - 1, last)
       }),
     )
@@ -137,14 +137,14 @@ export class ChargeSender {
     if (failed !== undefined) throw failed.reason
     if (batch.epoch !== this.#options.epoch) return
     this.#told = Math.max(this.#told, last)
-    for (const tag of this.#tags()) this.#options.lineOf(tag).looked(last)
+    for (const tag of this.#tags()) this.#options.lineOf(tag).marks.looked(last)
   }
 
   /** What was sent and not answered is sent again as it was. */
-  async #finish(tag: string, line: LeaseLine, session: string): Promise<void> {
+  async #finish(tag: string, line: LeaseLine): Promise<void> {
     const unanswered = this.#unanswered.get(tag)
     if (unanswered === undefined) return
-    await this.#send(line, unanswered, session)
+    await this.#send(line, unanswered)
   }
 
   async #say(
@@ -156,15 +156,21 @@ export class ChargeSender {
     last: number,
   ): Promise<void> {
     for (;;) {
-      const mark = line.mark(session)
+      await this.#catchUp(line, session, before)
+      const mark = line.marks.of(session)
       if (mark !== undefined && epoch === this.#options.epoch) this.#drawCounted(line, rows, mark)
       const fresh = rows.filter(({ sequence }) => mark === undefined || sequence > mark)
       if (fresh.length === 0) return
       const previous = mark ?? before
       const sent = this.#message(line.tag, session, epoch, fresh, previous, last, mark === undefined)
-      const gap = await this.#send(line, sent, session)
-      if (gap === null) return
-      await this.#again(line, session, gap, before)
+      if (await this.#send(line, sent)) return
+    }
+  }
+
+  /** A tag that has lost rows is told them first, up to `until`: its mark alone does not say that some are missing. */
+  async #catchUp(line: LeaseLine, session: string, until: number): Promise<void> {
+    while (line.marks.isBehind(session)) {
+      if (await this.#again(line, session, line.marks.of(session) ?? 0, until)) line.marks.caughtUp(session)
     }
   }
 
@@ -182,13 +188,13 @@ export class ChargeSender {
     this.#drawn.set(line.tag, Math.max(drawnUpTo, mark))
   }
 
-  /** Rows behind a mark up to `until`, told from the journal. */
-  async #again(line: LeaseLine, session: string, from: number, until: number): Promise<void> {
+  /** Rows behind a mark up to `until`, told from the journal. False: the tag has lost some meanwhile. */
+  async #again(line: LeaseLine, session: string, from: number, until: number): Promise<boolean> {
     const epoch = Number(session.slice(session.lastIndexOf(':') + 1))
     let mark = from
     while (mark < until) {
       const batch = this.#options.journal.rowsAfter(epoch, mark, AGAIN_ROWS_MAX)
-      if (batch === null) return
+      if (batch === null) return true
       if (batch.firstSequence > mark + 1 && mark > 0)
         this.#options.onMissing(line.tag, batch.firstSequence - mark - 1)
       const last = Math.min(until, lastOf(batch))
@@ -196,26 +202,26 @@ export class ChargeSender {
         ({ sequence }) => sequence > mark && sequence <= last,
       )
       if (rows.length > 0) {
-        const previous = line.mark(session) ?? mark
+        const previous = line.marks.of(session) ?? mark
         const sent = this.#message(line.tag, session, epoch, rows, previous, last, false)
-        if ((await this.#send(line, sent, session)) !== null) return
+        if (!(await this.#send(line, sent))) return false
       }
       mark = last
     }
+    return true
   }
 
-  /** null: the tag has it; else its mark, which is below what was believed. @throws when it is not told */
-  async #send(line: LeaseLine, sent: Charge, session: string): Promise<number | null> {
+  /** False: the tag has lost rows before these. @throws when it is not told */
+  async #send(line: LeaseLine, sent: Charge): Promise<boolean> {
     const { tag } = line
     this.#unanswered.set(tag, sent)
-    const reply = await line.charge(sent)
+    const { outcome } = await line.charge(sent)
     this.#unanswered.delete(tag)
-    if (reply.outcome === 'unfounded') {
+    if (outcome === 'unfounded') {
       await this.#options.found(tag)
       throw new Error(`what was spent in ${tag} is being read`)
     }
-    if (reply.outcome === 'gap') return sent.ask.session === session ? reply.mark : null
-    return null
+    return outcome !== 'gap'
   }
 
   #message(

@@ -3,9 +3,10 @@
 
 import type { Scope } from '#core/admission.ts'
 import type { Timer } from '#core/ports.ts'
-import type { ChargeReply, LeaseAsk, LeaseReply, MarkMove } from './lease-words.ts'
+import type { ChargeReply, LeaseAsk, LeaseReply, ScopeReply } from './lease-words.ts'
 import type { LentMeter, MeterLine } from './lent-meter.ts'
 import { afterBusy, type Charge, type LineOptions, Waiters } from './line-words.ts'
+import { ToldMarks } from './told-marks.ts'
 
 /** A request waits for an answer no longer. */
 const ANSWER_MS = 250
@@ -54,14 +55,12 @@ export class LeaseLine implements MeterLine {
   #retry: Timer | null = null
   #offsetMs = 0
   #hasSucceeded = false
-  /** By session: the last row that was told here. */
-  readonly #marks = new Map<string, number>()
-  /** The last row of this session that was looked at, or did not concern this tag. */
-  #looked = 0
+  readonly marks: ToldMarks
   instances = 1
 
   constructor(options: LineOptions) {
     this.tag = options.tag
+    this.marks = new ToldMarks(options.session)
     this.#options = options
   }
 
@@ -129,16 +128,6 @@ export class LeaseLine implements MeterLine {
     return this.#next()
   }
 
-  /** Rows up to `last` were looked at, and none of them behind the mark concerns this tag. */
-  looked(last: number): void {
-    this.#looked = Math.max(this.#looked, last)
-  }
-
-  /** undefined: nothing was told yet. */
-  mark(session: string): number | undefined {
-    return this.#marks.get(session)
-  }
-
   /** An answer that does not come leaves it open, and the same must be sent again. */
   charge(charge: Charge): Promise<ChargeReply> {
     return this.#inTurn(() => this.#deliver(charge))
@@ -151,10 +140,8 @@ export class LeaseLine implements MeterLine {
     const reply = await this.#watched(() => this.#options.port.charge(this.tag, ask))
     this.#openCharge = null
     charge.reply = reply
-    if (reply.outcome !== 'unfounded') {
-      this.#marks.set(ask.session, reply.mark)
-      if (reply.outcome !== 'gap' && ask.session === this.#options.session) this.looked(reply.mark)
-    }
+    if (reply.outcome === 'gap') this.marks.fellBehind(ask.session, reply.mark)
+    else if (reply.outcome !== 'unfounded') this.marks.told(ask.session, reply.mark)
     charge.heard(reply)
     return reply
   }
@@ -253,10 +240,7 @@ export class LeaseLine implements MeterLine {
     const moment = { nowMs: clock.nowMs(), tickMs: clock.monotonicMs() }
     this.#unansweredMeters = meters
     this.#sequence += 1
-    const mark = this.#marks.get(session)
-    // Said again where it has not moved: a tag that lost what it knew does not say so by itself.
-    const move: MarkMove | null =
-      this.#looked > 0 ? [mark ?? this.#looked, Math.max(mark ?? 0, this.#looked), mark === undefined] : null
+    const move = this.marks.move()
     return {
       session,
       sequence: this.#sequence,
@@ -286,9 +270,11 @@ export class LeaseLine implements MeterLine {
     if (ask.succeeds) this.#hasSucceeded = true
     this.instances = Math.max(1, reply.instances)
     if (ask.mark !== undefined) {
-      const mark = reply.gap === undefined ? ask.mark[1] : Number(reply.gap)
-      this.#marks.set(ask.session, mark)
-      if (reply.gap !== undefined) onGap(this, mark)
+      if (reply.gap === undefined) this.marks.told(ask.session, ask.mark[1])
+      else {
+        this.marks.fellBehind(ask.session, Number(reply.gap))
+        onGap(this)
+      }
     }
     const tickMs = clock.monotonicMs()
     const unseeded: Scope[] = []
@@ -301,7 +287,10 @@ export class LeaseLine implements MeterLine {
       return this.#found(unseeded)
     }
     this.#foundings = 0
-    return true
+    if (!reply.scopes.some(isQuiet)) return true
+    // Nothing is lent for a while: who waits must not ask again at once.
+    this.#retryMs = 0
+    return false
   }
 
   /** What was written and is not there is not asked for again at once. */
@@ -343,4 +332,8 @@ export class LeaseLine implements MeterLine {
     this.#talk = next.catch(() => undefined)
     return next
   }
+}
+
+function isQuiet({ budget, rpm, tpm, places }: ScopeReply): boolean {
+  return [budget, rpm, tpm, places].some((said) => said?.state === 'quiet')
 }

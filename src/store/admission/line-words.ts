@@ -17,8 +17,8 @@ export interface LineOptions {
   readonly succeeds: () => boolean
   /** Somebody must say what was spent in this tag, of these too where the configuration does not have them yet. False: it cannot be said for now. */
   readonly found: (tag: string, scopes: readonly Scope[]) => Promise<boolean>
-  /** Rows behind this mark must be told again. */
-  readonly onGap: (line: LeaseLine, mark: number) => void
+  /** Rows behind its mark must be told again. */
+  readonly onGap: (line: LeaseLine) => void
   readonly onLost: (line: LeaseLine, isLost: boolean, error: unknown) => void
 }
 
