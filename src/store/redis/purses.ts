@@ -47,7 +47,10 @@ export function createRedisPurses(options: RedisConnectionOptions): PursePort {
     async lease(tag, ask: LeaseAsk): Promise<LeaseReply> {
       const { purse, lent, index, seen, answers, windows, marks } = PURSE_KEYS(tag)
       const keys = [purse, lent, index, seen, answers, windows, marks]
-      return JSON.parse(String(await connection.script('lease-7', keys, [JSON.stringify(ask)]))) as LeaseReply
+      const text = String(await connection.script('lease-7', keys, [JSON.stringify(ask)]))
+      const reply = JSON.parse(text) as LeaseReply
+      // Lua has one table for both, and writes an empty list as an object.
+      return reply.outcome === 'lent' && !Array.isArray(reply.scopes) ? { ...reply, scopes: [] } : reply
     },
     async charge(tag, ask: ChargeAsk): Promise<ChargeReply> {
       const { purse, lent, index, seen, windows, marks } = PURSE_KEYS(tag)
