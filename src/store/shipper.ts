@@ -178,7 +178,11 @@ class ShippingLoop implements Shipper {
     if (mayShip !== undefined && !(await mayShip())) return 'withheld'
     if (!(await this.#isInPlace())) return this.#unfounded()
     const shipment = journal.unshipped(this.#options.batchRowsMax ?? BATCH_ROWS_MAX)
-    if (shipment === null) return 'empty'
+    if (shipment === null) {
+      // Those that it counts are gone.
+      if (journal.rowsWaiting > 0) this.#life = null
+      return 'empty'
+    }
     if (charges !== undefined) await charges(batchOfShipment(shipment))
     const outcome = await store.ship(shipment)
     if (outcome.kind === 'unfounded') return this.#unfounded()

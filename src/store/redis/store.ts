@@ -62,6 +62,8 @@ class RedisStore implements RedisLedgerStore {
   readonly #close: () => void
   readonly #shipping: ShipOptions
   readonly #trimmer: StreamTrimmer
+  /** Instances that are listed, and in which life of the ledger. */
+  readonly #known = new Map<string, string>()
 
   constructor(options: RedisStoreOptions) {
     const { connection, close } = accessRedis(options)
@@ -87,12 +89,24 @@ class RedisStore implements RedisLedgerStore {
   }
 
   async ship(shipment: Shipment): Promise<ShipOutcome> {
+    await this.#isKnown(shipment.instance)
     const outcome =
       shipment.kind === 'requests'
         ? await shipRequests(this.#shipping, shipment)
         : await shipRows(this.#shipping, shipment.batch, shipment.previous)
+    const life = outcome.kind === 'unfounded' ? null : outcome.life
+    const knownLife = this.#known.get(shipment.instance)
+    if (life === null || (knownLife !== undefined && knownLife !== life))
+      this.#known.delete(shipment.instance)
+    else this.#known.set(shipment.instance, life)
     await this.#trimmer.shipped(outcome.entries ?? 0)
     return outcome
+  }
+
+  /** Marks of an instance that is not listed would be overlooked. */
+  async #isKnown(instance: string): Promise<void> {
+    if (this.#known.has(instance)) return
+    await this.#connection.run((redis) => redis.zadd(KEYS.instances, 0, instance))
   }
 
   standing(instance: string): Promise<Standing> {
