@@ -47,7 +47,8 @@ export class TtftModel {
     this.#aMs = prior.ttftMs
     this.#bMs = prior.msPer1kInput
     this.#scratch = new Float64Array(this.level.weights.length)
-    for (const thousands of [0, 4]) this.#fit(thousands, prior.ttftMs + prior.msPer1kInput * thousands, 0.5)
+    for (const thousands of [0, 4])
+      this.#fit(thousands, Math.log(prior.ttftMs + prior.msPer1kInput * thousands), 0.5)
   }
 
   /** It is its own answers that the estimates come from, not what is typical of others. */
@@ -171,32 +172,32 @@ export class TtftModel {
   /** The shape is learnt once it is known what had been cached; `level` is the one at the answer. */
   learn(uncachedTokens: number, inFlight: number, ttftMs: number, level: number): void {
     const log = Math.log(Math.max(ttftMs, 1))
-    // In a slow spell an answer says little about the usual.
-    const trust = Math.exp(-2 * level * level)
+    // In a slow spell an answer says little about the usual; what is quick all the time is so by itself.
+    const slow = Math.max(0, level)
+    const trust = Math.exp(-2 * slow * slow)
     const load = inFlight / LOAD_UNIT
     const residual = log - this.logUsual(uncachedTokens, inFlight) - level
     this.samples++
     if (this.samples > WARM_UP) this.noise.learn(residual, trust, this.samples)
-    const clipped = Math.max(-0.7, Math.min(0.7, residual))
+    const rest = clipped(residual)
     const loadTimes = 1 + this.#loadFactor * load * load
-    this.#fit(
-      uncachedTokens / 1000,
-      Math.exp(log - level * 0.9 - this.#loadOffsets.at(loadPlace(inFlight))) / loadTimes,
-      trust,
-    )
+    const logIdle =
+      log - level * LEVEL_SHARE - this.#loadOffsets.at(loadPlace(inFlight)) - Math.log(loadTimes)
+    this.#fit(uncachedTokens / 1000, logIdle, trust)
     this.#loadFactor = Math.min(
       30,
-      Math.max(0, this.#loadFactor + (0.05 * trust * clipped * load * load) / loadTimes),
+      Math.max(0, this.#loadFactor + (0.05 * trust * rest * load * load) / loadTimes),
     )
-    this.#lengthOffsets.learn(lengthPlace(uncachedTokens), clipped, trust)
-    this.#loadOffsets.learn(loadPlace(inFlight), clipped, trust)
+    this.#lengthOffsets.learn(lengthPlace(uncachedTokens), rest, trust)
+    this.#loadOffsets.learn(loadPlace(inFlight), rest, trust)
   }
 
-  #fit(thousands: number, ms: number, trust: number): void {
+  #fit(thousands: number, logMs: number, trust: number): void {
     const usual = this.#aMs + this.#bMs * thousands
     const one = 1 / usual
     const slope = thousands / usual
-    const ratio = Math.min(ms / usual, 3)
+    // The logarithm's own middle: a mean of times lies above it, and against that the level would seem ever lower.
+    const ratio = 1 + clipped(logMs - Math.log(usual))
     this.#s11 = this.#s11 * KEPT + trust * one * one
     this.#s12 = this.#s12 * KEPT + trust * one * slope
     this.#s22 = this.#s22 * KEPT + trust * slope * slope
@@ -208,6 +209,13 @@ export class TtftModel {
     this.#bMs = bMs
     this.#aMs = Math.max(20, (this.#r1 - this.#s12 * bMs) / this.#s11)
   }
+}
+
+/** Of a level, so much is taken for one; the rest is a usual time that has changed. */
+const LEVEL_SHARE = 0.9
+
+function clipped(residual: number): number {
+  return Math.max(-0.7, Math.min(0.7, residual))
 }
 
 /** So many answers teach the usual time alone; a level against a guess would be none. */

@@ -86,6 +86,19 @@ describe('time to first token', () => {
     }
   })
 
+  test('what is usual stays what it is, though loads and lengths vary and times straggle upwards', () => {
+    const model = new TtftModel(DEFAULT_PRIOR)
+    for (let index = 0; index < 3_000; index++) {
+      const tokens = Math.floor(100 + random.unit() ** 3 * 8_000)
+      const inFlight = Math.floor(random.unit() * 12)
+      const straggles = random.unit() < 0.012 ? 3 + 5 * random.unit() : 1
+      const medianMs = (550 + tokens * 0.08) * (1 + (inFlight / 18) ** 2)
+      answer(model, tokens, inFlight, medianMs * Math.exp(0.3 * gauss()) * straggles, START + index * 600)
+    }
+    expect(Math.exp(model.logUsual(1_000, 0)) / 630).toBeGreaterThan(0.7)
+    expect(Math.exp(model.logUsual(1_000, 0)) / 630).toBeLessThan(1.4)
+  })
+
   test('one straggler is no slow-down, three in a row are; one quick answer ends it', () => {
     const model = trained(() => 500)
     const chance = (atMs: number): number =>

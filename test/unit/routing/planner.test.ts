@@ -112,12 +112,18 @@ describe('the order', () => {
   ])(
     'sort: $sort finds the quickest, though the first one is quicker than a guess',
     ({ sort, of, others }) => {
+      const slower = ({ ttftMs, tokensPerSecond = 60 }: { ttftMs: number; tokensPerSecond?: number }) => ({
+        ttftMs: ttftMs * 1.1,
+        tokensPerSecond: tokensPerSecond / 1.1,
+      })
       const pool = ['a', 'b', 'c'].map((id) => target(id))
       const policy = { ...QUICK, sort, slo: { ...QUICK.slo, ttftMs: null, tpotMs: null } }
       const play = new Play(pool, policy)
       const tries = new Map<string, number>()
       for (let round = 0; round < 100; round++) {
-        const { target: id = '' } = play.run((asked) => (asked === 'c' ? of : others))
+        const { target: id = '' } = play.run((asked) =>
+          asked === 'c' ? of : asked === 'b' ? slower(others) : others,
+        )
         tries.set(id, (tries.get(id) ?? 0) + 1)
       }
       expect(play.decide().order[0]).toBe('c')
