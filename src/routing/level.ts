@@ -101,6 +101,15 @@ export class LevelFilter {
     for (let bin = 0; bin < BINS; bin++) weights[bin] = (weights[bin] ?? 0) / total
   }
 
+  /** That it hangs has become so many times as likely. */
+  suspectHang(times: number): void {
+    const { weights } = this
+    const hung = (weights[HANG_BIN] ?? 0) * times
+    const total = 1 - (weights[HANG_BIN] ?? 0) + hung
+    for (let bin = 0; bin < HANG_BIN; bin++) weights[bin] = (weights[bin] ?? 0) / total
+    weights[HANG_BIN] = hung / total
+  }
+
   mean(): number {
     return meanLevel(this.weights)
   }

@@ -4,7 +4,7 @@ import type { PolicySettings } from '#core/settings.ts'
 import { chooseAccount } from './account.ts'
 import type { Allowance } from './allowance.ts'
 import type { Call } from './call.ts'
-import { blankCandidate, type Candidate, type Exclusion } from './candidate.ts'
+import { blankCandidate, type Candidate, type Exclusion, timeoutMsOf } from './candidate.ts'
 import type { PlannerRequest, PlannerTarget, Quote } from './request.ts'
 import type { TargetState } from './target-state.ts'
 import type { Targets } from './targets.ts'
@@ -25,6 +25,8 @@ const QUOTA_PATIENCE_MS = 120_000
 const EJECTED_PATIENCE_MS = 30_000
 const WAIT_MS_MAX = 2_000
 const WAIT_MS_MIN = 5
+/** Of the timeout. */
+const PROBE_SHARE = 0.5
 
 export function sift(into: Sifted, call: Call, targets: Targets, retries: Allowance, nowMs: number): void {
   const { usable, pool } = into
@@ -114,12 +116,23 @@ function passingExclusion(
     candidate.waitMs = breaker.state === 'open' ? breaker.untilMs - nowMs : WAIT_MS_MAX
     return 'breaker_open'
   }
+  if (breaker.state === 'half_open' && !isTelling(candidate, request)) {
+    candidate.waitMs = WAIT_MS_MAX
+    return 'breaker_open'
+  }
   const { account } = candidate
   const waitMs = account.waitMs(request, nowMs)
   if (waitMs <= 0) return null
   candidate.waitMs = waitMs
   if (nowMs < account.ejectedUntilMs) return 'breaker_open'
-  return account.isCoolingDown(nowMs) ? 'cooling_down' : 'quota'
+  // What is larger than the limit itself does not fit after a cooldown either.
+  return account.isCoolingDown(nowMs) && waitMs < Number.POSITIVE_INFINITY ? 'cooling_down' : 'quota'
+}
+
+/** A single probe is to tell soon how the target is: a prompt that usually takes most of the timeout would not. */
+function isTelling({ target, state }: Candidate, request: PlannerRequest): boolean {
+  const logUsual = state.ttft(target.isThinking).logUsual(request.inputTokens, state.inFlight)
+  return !request.isStreamed || Math.exp(logUsual) < PROBE_SHARE * timeoutMsOf(request, target.isThinking)
 }
 
 function isWell(state: TargetState, nowMs: number): boolean {

@@ -72,6 +72,10 @@ export interface TargetStatus {
   readonly accounts: readonly { readonly id: string | null; readonly inFlight: number }[]
 }
 
+/** Of the requests in an outage, about so many fail at once. */
+const OUTAGE_FAILURES = 0.5
+/** A timeout that a well target would run into this often says nothing of it. */
+const OWN_SILENCE = 0.1
 /** Below this share of its time, what the cache may save does not matter to the shape. */
 const CACHE_MATTERS_SHARE = 0.05
 
@@ -245,7 +249,12 @@ export class TargetState {
       this.#breaker = onNeutral(this.#breaker)
       return
     }
+    if (isOwnSilence(attempt, kind, nowMs)) {
+      this.#breaker = onNeutral(this.#breaker)
+      return
+    }
     this.#failedSentAtMs = Math.max(this.#failedSentAtMs, attempt.sentAtMs)
+    this.#suspectHang(attempt, kind, nowMs)
     this.failures.observe(true, nowMs)
     this.#breaker = onFailure(this.breaker(nowMs), kind, rules, nowMs, retryAfterMs)
   }
@@ -254,6 +263,12 @@ export class TargetState {
     attempt.ttft.gaveUp(attempt, nowMs)
     this.#ended(attempt, 0, nowMs)
     this.#breaker = onNeutral(this.#breaker)
+  }
+
+  /** In an outage some requests fail at once while others hang: each kind speaks for the other. */
+  #suspectHang({ ttft, answered }: Attempt, kind: FailureKind, nowMs: number): void {
+    if (answered || (kind !== 'server' && kind !== 'connection')) return
+    ttft.suspectHang(Math.max(1, OUTAGE_FAILURES / this.failures.expected(nowMs)), nowMs)
   }
 
   #ended(attempt: Attempt, outputTokens: number, nowMs: number): void {
@@ -271,6 +286,12 @@ export class TargetState {
     const uncached = Math.max(0, attempt.inputTokens - cachedTokens)
     attempt.ttft.learn(uncached, attempt.inFlightBefore, ttftMs, attempt.levelAtAnswer)
   }
+}
+
+/** A prompt so long that a target which is well might have been as silent: its size is to blame. */
+function isOwnSilence(attempt: Attempt, kind: FailureKind, nowMs: number): boolean {
+  const { ttft, isStreamed, hasBytes } = attempt
+  return kind === 'timeout' && isStreamed && !hasBytes && ttft.usualSilence(attempt, nowMs) > OWN_SILENCE
 }
 
 function cooldownsOf(account: AccountState, nowMs: number): readonly Cooldown[] {

@@ -140,6 +140,18 @@ export class TtftModel {
     this.noLongerWaits(request)
   }
 
+  /** P(no answer by then, though the target is as quick as usual). */
+  usualSilence(request: Waiting, nowMs: number): number {
+    return 1 - this.noise.cdf(Math.log(Math.max(nowMs - request.sentAtMs, 1)) - request.logUsualMiss)
+  }
+
+  /** Something else than silence says that it may hang; so many times as likely as before. */
+  suspectHang(times: number, nowMs: number): void {
+    this.level.advance(nowMs)
+    this.level.suspectHang(times)
+    this.#scratchAtMs = Number.NaN
+  }
+
   /** Something that was sent there is overdue: what it is like will soon be known without asking. */
   isOverdue(nowMs: number): boolean {
     return this.#waiting.some(
