@@ -1,8 +1,10 @@
-// Which target to try though it does not look best: a cheaper one that, were it as it usually is, would be chosen, one
-// that nobody has asked for long, and one that was ejected and had been the best.
+// Which target to try though it does not look best: a cheaper one, or one that was ejected and had been the best, when
+// what is known of it is old enough and what could be saved there is enough to pay for the try.
 
 import type { Sort } from '#core/settings.ts'
 import { type Candidate, costOf } from './candidate.ts'
+import { RETURN_MS } from './level.ts'
+import { HORIZON_MS, LURE_MS } from './lure.ts'
 
 /** So much cheaper, or nothing is won. */
 const CHEAPER = 0.97
@@ -10,43 +12,62 @@ const GAP_MS_MIN = 5_000
 const GAP_MS_MAX = 30_000
 /** A target that is due is tried with this probability by each request that could. */
 export const EXPLORE_CHANCE = 0.5
-const FORGOTTEN_MS = 60_000
+/** What is usual of a target may have changed for good, too; once in about so long. */
+const USUAL_MS = 1_200_000
 /** What was the best choice not longer ago is missed while it is ejected, whatever it costs. */
 const MISSED_MS = 1_200_000
 /** Failures of a target that is well. */
 const USUAL_FAILURES = 0.005
 
-/** null: none is due. `candidates` are in order, the first of them the present choice. */
+/**
+ * The target whose try gains most; null: none is worth what it costs. A try gains what requests would save there as long
+ * as news of it stays good, times the chance that it is now as it usually is, or better than it ever was.
+ * `candidates` are in order, the first of them the present choice.
+ */
 export function findExploration(
   candidates: readonly Candidate[],
   worth: number,
   barMs: number,
+  costOfTry: (candidate: Candidate) => number,
   nowMs: number,
 ): Candidate | null {
   const choice = candidates[0]
   if (choice === undefined) return null
   let found: Candidate | null = null
-  let most = choice.utility
+  let most = 0
   for (const candidate of candidates) {
     if (candidate === choice || candidate.rank !== choice.rank) continue
     const { state } = candidate
-    const ttft = state.ttft(candidate.target.isThinking)
-    const waitMs = state.nextProbeAtMs - nowMs
-    if (state.exploring > 0 || (waitMs > 0 && waitMs <= GAP_MS_MAX)) continue
-    if (ttft.isOverdue(nowMs)) continue
     const isCheaper = costOf(candidate) < CHEAPER * costOf(choice)
     const isMissed = nowMs - state.chosenAtMs <= MISSED_MS && state.breaker(nowMs).state === 'half_open'
     if (!isCheaper && !isMissed) continue
-    // Of what has not been heard for long, the usual may have changed, too.
-    const isForgotten = nowMs - state.sentAtMs >= FORGOTTEN_MS
-    const inTime = isForgotten ? 1 : ttft.usualChance(candidate.logUsualMiss, barMs)
-    const utility =
-      worth * inTime * candidate.tpotChance * (1 - USUAL_FAILURES) - costOf(candidate) - candidate.roomCost
-    if (utility <= most) continue
-    most = utility
+    const ttft = state.ttft(candidate.target.isThinking)
+    const inTime = ttft.usualChance(candidate.logUsualMiss, barMs)
+    const quick = worth * candidate.tpotChance * (1 - USUAL_FAILURES)
+    const paid = costOf(candidate) + candidate.roomCost + choice.utility
+    state.lure.add(quick * inTime - paid, nowMs)
+    state.hope.add(quick - paid, nowMs)
+    if (quick - paid <= 0 || !isDue(candidate, nowMs)) continue
+    const answers = (1 - candidate.failureChance) * (1 - candidate.refusalChance)
+    const quietMs = nowMs - state.sentAtMs
+    const isUsual = answers * (ttft.isKnown ? 1 - Math.exp(-quietMs / RETURN_MS) : ttft.asUsualChance(nowMs))
+    const hasChanged = 1 - Math.exp(-quietMs / USUAL_MS)
+    const savings = isUsual * state.lure.now(nowMs) + hasChanged * state.hope.now(nowMs)
+    const gain = (savings * HORIZON_MS) / LURE_MS - costOfTry(candidate)
+    if (gain <= most) continue
+    most = gain
     found = candidate
   }
   return found
+}
+
+function isDue({ state, target }: Candidate, nowMs: number): boolean {
+  const waitMs = state.nextProbeAtMs - nowMs
+  if (state.exploring > 0 || (waitMs > 0 && waitMs <= GAP_MS_MAX)) return false
+  // What is sent there for itself tells as much.
+  const quietMs = nowMs - state.sentAtMs
+  if (quietMs >= 0 && quietMs < GAP_MS_MIN) return false
+  return !state.ttft(target.isThinking).isOverdue(nowMs)
 }
 
 /** One that has hardly answered is tried further while it seems so near to the quickest. */

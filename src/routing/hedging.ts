@@ -29,6 +29,25 @@ export function hedgeAfterMs(
   return hedgeTimeMs(hedging, second, chanceIn, barMs)
 }
 
+/** What is lost by asking `tried` first, book currency; where a hedge may save it, `choice` is asked in time. */
+export function costOfTry(
+  call: Call,
+  tried: Candidate,
+  choice: Candidate,
+  barMs: number,
+  nowMs: number,
+): number {
+  const loss = choice.utility - tried.utility
+  const atMs = hedgeAfterMs(call, [tried, choice], barMs, nowMs)
+  if (atMs === null) return loss
+  const ttft = choice.state.ttft(choice.target.isThinking)
+  const sure = choice.tpotChance * (1 - choice.failureChance) * (1 - choice.refusalChance)
+  const rescue = sure * ttft.chance(ttft.levelNow(nowMs), choice.logUsualMiss, barMs - atMs)
+  const missed = call.worth * (choice.chance - tried.chance - (1 - tried.chance) * rescue)
+  const paid = tried.chance * (costOf(tried) - costOf(choice)) + (1 - tried.chance) * tried.inputCost
+  return Math.min(loss, Math.max(0, missed + paid))
+}
+
 /** What the running attempt is expected to cost. */
 interface RunningCost {
   readonly outputTokens: number

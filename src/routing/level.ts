@@ -14,12 +14,14 @@ const HANG_BIN = BINS - 1
 const LEVELS = Float64Array.from({ length: BINS }, (_, bin) =>
   bin === HANG_BIN ? Number.POSITIVE_INFINITY : (bin - ZERO_BIN) * STEP,
 )
+/** Up to a third slower than usual. */
+const USUAL_BINS = 2
 const SLOWEST = (HANG_BIN - ZERO_BIN) * STEP
 
 /** Drift of a factor whose spread is about 0.22 over five minutes (ROUTING.md 2c). */
 const DRIFT_PER_MS = 3.2e-7
 /** A level is forgotten in about this time: slow-downs and outages last minutes. */
-const RETURN_MS = 300_000
+export const RETURN_MS = 300_000
 /** Shares of time in which targets are slow or hang; jumps there come at this over RETURN_MS. */
 const SLOW_SHARE = 0.06
 const HANG_SHARE = 0.02
@@ -141,6 +143,13 @@ export function chanceBelow(weights: Float64Array, x: number, noise: Noise): num
 /** P(it takes requests and never answers). */
 export function hangShare(weights: Float64Array): number {
   return weights[HANG_BIN] ?? 0
+}
+
+/** P(no slower than usual, to what noise allows). */
+export function asUsual(weights: Float64Array): number {
+  let sum = 0
+  for (let bin = 0; bin <= ZERO_BIN + USUAL_BINS; bin++) sum += weights[bin] ?? 0
+  return sum
 }
 
 /** P(level > x): what noise does to that matters little far from the usual. */

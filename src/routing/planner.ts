@@ -10,7 +10,7 @@ import { type Call, Calls, noteSpent, openCall, runningAt, ttftBarMs } from './c
 import { blankCandidate, type Candidate, estimate, estimateUsual } from './candidate.ts'
 import { type Explanation, explain } from './explain.ts'
 import { chosen, EXPLORE_CHANCE, explored, findExploration, findUnknown } from './explore.ts'
-import { bestHedge, hedgeAfterMs, runningCost } from './hedging.ts'
+import { bestHedge, costOfTry, hedgeAfterMs, runningCost } from './hedging.ts'
 import { learnRoom } from './learn-room.ts'
 import { type PolicyBook, PolicyBooks } from './policy-book.ts'
 import type { PlannerDecision, PlannerRequest, PlannerTarget } from './request.ts'
@@ -274,7 +274,8 @@ export class Planner {
       else this.#tryFirst(call, book, usable, unknown, nowMs)
       return 1
     }
-    const found = findExploration(usable, call.worth, barMs, nowMs)
+    const costOf = (candidate: Candidate): number => costOfTry(call, candidate, choice, barMs, nowMs)
+    const found = findExploration(usable, call.worth, barMs, costOf, nowMs)
     if (found === null || this.#random() >= EXPLORE_CHANCE) {
       chosen(choice, nowMs)
       return found === null ? 1 : 1 - EXPLORE_CHANCE

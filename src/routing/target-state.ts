@@ -15,6 +15,7 @@ import {
 } from './breaker.ts'
 import { wasSetBack } from './clock.ts'
 import { meanLevel } from './level.ts'
+import { Lure } from './lure.ts'
 import { Odds } from './odds.ts'
 import type { Expected } from './prefixes.ts'
 import type { Fullness } from './quota.ts'
@@ -94,6 +95,9 @@ export class TargetState {
   chosenAtMs = Number.NEGATIVE_INFINITY
   nextProbeAtMs = Number.NEGATIVE_INFINITY
   probeGapMs = 0
+  /** What requests would save there, were it as usual, and were it as quick as can be. */
+  readonly lure = new Lure()
+  readonly hope = new Lure()
   #breaker: BreakerState = CLOSED
   /** When the youngest request that has failed was sent. */
   #failedSentAtMs = Number.NEGATIVE_INFINITY

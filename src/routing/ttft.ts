@@ -1,7 +1,7 @@
 // Time to first token of one target: (a + b · uncached prompt tokens) × load × how slow it is now × noise.
 
 import { wasSetBack } from './clock.ts'
-import { chanceBelow, hangShare, LevelFilter, massAbove, meanLevel, weighSilence } from './level.ts'
+import { asUsual, chanceBelow, hangShare, LevelFilter, massAbove, meanLevel, weighSilence } from './level.ts'
 import { Noise } from './noise.ts'
 
 /** What a catalogue or experience says of a target before it has answered. */
@@ -138,6 +138,11 @@ export class TtftModel {
       weighSilence(this.level.weights, logRatio, this.noise)
     }
     this.noLongerWaits(request)
+  }
+
+  /** P(it is as quick as usual now). */
+  asUsualChance(nowMs: number): number {
+    return asUsual(this.levelNow(nowMs))
   }
 
   /** P(no answer by then, though the target is as quick as usual). */

@@ -423,6 +423,19 @@ describe('exploration', () => {
     expect(shareOf(play, 30, 's/sure', behave)).toBeGreaterThan(0.5)
   })
 
+  test.each([
+    { saving: 'next to nothing', input: 1.9, most: 4 },
+    { saving: 'much', input: 0.2, most: 20 },
+  ])('tries a slow target the less the less it would save: $saving', ({ input, most }) => {
+    const slow = target('a/cheap', { quote: flatQuote(input, input, 4 * input) })
+    const play = new Play([slow, target('b/dear', { quote: flatQuote(2, 2, 8) })])
+    for (let index = 0; index < 20; index++) play.run(slowed)
+    let tries = 0
+    for (let index = 0; index < 400; index++) if (play.run(slowed).decision.explore) tries++
+    expect(tries).toBeLessThanOrEqual(most)
+    if (most > 4) expect(tries).toBeGreaterThan(8)
+  })
+
   test('can be switched off', () => {
     const play = new Play(both, { ...QUICK, explore: { maxShare: 0 } })
     for (let index = 0; index < 200; index++) expect(play.run(slowed).decision.propensity).toBe(1)
