@@ -111,8 +111,9 @@ function reasonOf(
   hasExplored: boolean,
 ): string {
   const [first] = usable
+  if (candidate === first && hasExplored) return 'explored'
   if (!call.meetsSlo) return 'slo_missed'
-  if (candidate === first) return hasExplored ? 'explored' : FIRST[by]
+  if (candidate === first) return FIRST[by]
   if (first !== undefined && candidate.precedence > first.precedence) return 'order'
   if (first !== undefined && candidate.rank > first.rank)
     return candidate.rank - first.rank >= 2 ? 'slo_missed' : 'not_preferred'

@@ -2,9 +2,11 @@
 // what is known of it is old enough and what could be saved there is enough to pay for the try.
 
 import type { Sort } from '#core/settings.ts'
+import type { Call } from './call.ts'
 import { type Candidate, costOf } from './candidate.ts'
 import { RETURN_MS } from './level.ts'
 import { HORIZON_MS, LURE_MS } from './lure.ts'
+import type { Sifted } from './sift.ts'
 
 /** So much cheaper, or nothing is won. */
 const CHEAPER = 0.97
@@ -59,6 +61,27 @@ export function findExploration(
     found = candidate
   }
   return found
+}
+
+/**
+ * Where nothing is likely to be in time, and requests are refused rather than answered late: a single one finds out
+ * whether a target has become quick. False: none is due.
+ */
+export function probe(call: Call, { usable, pool }: Sifted, nowMs: number): boolean {
+  if (call.attempts > 0 || !call.request.isStreamed) return false
+  let found: Candidate | null = null
+  for (const candidate of pool) {
+    if (candidate.exclusion !== 'slo') continue
+    if (candidate.state.exploring > 0) return false
+    if (!isDue(candidate, nowMs)) continue
+    if (found === null || candidate.utility > found.utility) found = candidate
+  }
+  if (found === null) return false
+  found.exclusion = null
+  usable.push(found)
+  call.exploring = found.target.id
+  explored(found, nowMs)
+  return true
 }
 
 function isDue({ state, target }: Candidate, nowMs: number): boolean {

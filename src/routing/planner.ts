@@ -9,7 +9,7 @@ import type { BreakerState } from './breaker.ts'
 import { type Call, Calls, noteSpent, openCall, runningAt, ttftBarMs } from './call.ts'
 import { blankCandidate, type Candidate, estimate, estimateUsual } from './candidate.ts'
 import { type Explanation, explain } from './explain.ts'
-import { chosen, EXPLORE_CHANCE, explored, findExploration, findUnknown } from './explore.ts'
+import { chosen, EXPLORE_CHANCE, explored, findExploration, findUnknown, probe } from './explore.ts'
 import { bestHedge, costOfTry, hedgeAfterMs, runningCost } from './hedging.ts'
 import { learnRoom } from './learn-room.ts'
 import { type PolicyBook, PolicyBooks } from './policy-book.ts'
@@ -56,9 +56,11 @@ export class Planner {
     }
     this.#estimate(call, book, barMs, nowMs)
     if (call.attempts === 0) book.requested(policy, usable)
-    if (!this.#rank(call, book, barMs, nowMs)) return this.#refuse(call, book, null, nowMs)
+    if (!this.#rank(call, book, barMs, nowMs) && !probe(call, this.#sifted, nowMs))
+      return this.#refuse(call, book, null, nowMs)
     if (call.attempts === 0) learnRoom(this.#sifted, request, call.worth, barMs, nowMs)
-    const explored = call.attempts > 0 ? 1 : this.#explore(call, book, usable, barMs, nowMs)
+    const isGiven = call.attempts > 0 || call.exploring !== null
+    const explored = isGiven ? 1 : this.#explore(call, book, usable, barMs, nowMs)
     if (call.attempts === 0) {
       call.promised = usable[0]?.chance ?? 0
       // Other sorts do not weigh it, so that what they choose says nothing of what it should be.

@@ -1,7 +1,7 @@
 // What single requests at a doubtful target tell of it: which of them may be a probe, and what their silence says.
 
 import { describe, expect, test } from 'vitest'
-import { flatQuote, Play, target } from './planner-driver.ts'
+import { flatQuote, Play, QUICK, target } from './planner-driver.ts'
 
 const cheap = target('a/cheap', { quote: flatQuote(0.2, 0.05, 0.6) })
 const dear = target('b/dear', { quote: flatQuote(2, 0.4, 8) })
@@ -75,5 +75,51 @@ describe('a failure at once and silence speak for the same outage', () => {
 
   test('so that both together weigh more than either', () => {
     expect(doubtOf(1)).toBeGreaterThan(1.1 * doubtOf(0))
+  })
+})
+
+describe('where nothing in time is to be refused', () => {
+  const late = { ttftMs: 4_000 }
+  const strict = { ...QUICK, onNoCandidate: 'reject' as const, explore: { maxShare: 0 } }
+  const sorts = ['value', 'latency', 'price'] as const
+
+  test.each(sorts)('sort: %s goes on asking, one request at a time and rarely', (sort) => {
+    const play = new Play([cheap, dear], { ...strict, sort })
+    for (let round = 0; round < 20; round++) play.run(() => late)
+    let served = 0
+    for (let round = 0; round < 600; round++) if (play.run(() => late, {}, 500).target !== undefined) served++
+    expect(served).toBeGreaterThan(5)
+    expect(served).toBeLessThanOrEqual(30)
+  })
+
+  test('a probe says that it is one, and no other is sent beside it', () => {
+    const play = new Play([cheap, dear], strict)
+    for (let round = 0; round < 20; round++) play.run(() => late)
+    play.nowMs += 60_000
+    const probe = play.request()
+    const decision = play.planner.decide(probe, play.nowMs)
+    expect(decision).toMatchObject({ explore: true, propensity: 1 })
+    expect(decision.order).toHaveLength(1)
+    const [chosen = ''] = decision.order
+    expect(play.planner.explainLast(play.nowMs)).toMatchObject({
+      explored: true,
+      sloRelaxed: true,
+      candidates: [{ target: chosen, reason: 'explored' }],
+    })
+    play.planner.attemptStarted(probe.id, chosen, null, play.nowMs)
+    for (let second = 0; second < 60; second++)
+      expect(play.planner.decide(play.request(), play.nowMs + second * 1_000).order).toEqual([])
+    play.planner.failed(probe.id, chosen, 'server', null, play.nowMs + 60_000)
+    expect(play.planner.decide({ ...probe, tried: [chosen] }, play.nowMs + 60_000).order).toEqual([])
+  })
+
+  test.each(sorts)('sort: %s finds out within two minutes that a target has recovered', (sort) => {
+    const play = new Play([cheap, dear], { ...strict, sort })
+    for (let round = 0; round < 40; round++) play.run(() => quick)
+    for (let round = 0; round < 600; round++) play.run(() => late, {}, 500)
+    for (let round = 0; round < 60; round++) play.run(() => quick)
+    let served = 0
+    for (let round = 0; round < 20; round++) if (play.run(() => quick).target !== undefined) served++
+    expect(served).toBe(20)
   })
 })
