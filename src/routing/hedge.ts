@@ -6,6 +6,8 @@ import type { TtftModel } from './ttft.ts'
 
 /** Of the second target's expected time, so much is left for it when it is asked. */
 const LEFT = [1.15, 1.5, 2, 2.8]
+/** One that has not been heard has what is typical for an expected time: it may well be twice as quick. */
+const LEFT_TYPICAL = [0.4, 0.6, 0.85, 1.15, 1.5, 2]
 /** Of requests whose first target would have been in time, the second is quicker in about so many. */
 const OVERTAKES = 0.15
 /** A hedge is to earn so many times what it costs: what it is expected to save is less sure than its price. */
@@ -92,7 +94,8 @@ export function hedgeTimeMs(
 ): number | null {
   let time: number | null = null
   let most = Number.NEGATIVE_INFINITY
-  for (const times of LEFT) {
+  const { isKnown } = second.state.ttft(second.target.isThinking)
+  for (const times of isKnown ? LEFT : LEFT_TYPICAL) {
     const leftMs = times * second.ttftMs
     const atMs = barMs - leftMs
     if (atMs <= 0) break

@@ -368,6 +368,26 @@ describe('hedging', () => {
     expect(play.planner.hedge(id, play.nowMs)).toBeNull()
   })
 
+  test.each([
+    {
+      name: 'goes to one that has never been asked, where that may be quick enough',
+      value: 0.05,
+      hedged: 'b/new',
+    },
+    { name: 'stays off where so doubtful a rescue does not pay', value: 0.0005, hedged: undefined },
+  ])('$name', ({ value, hedged }) => {
+    const slo = { ...hedging.slo, ttftMs: 800, value }
+    const play = new Play([cheap, target('b/new')], { ...hedging, slo, explore: { maxShare: 0 } })
+    for (let round = 0; round < 20; round++) play.run(() => ({ ttftMs: 250 }))
+    const request = play.request()
+    const { order, hedgeAfterMs } = play.planner.decide(request, play.nowMs)
+    expect(order).toEqual(['a/cheap', 'b/new'])
+    play.planner.attemptStarted(request.id, 'a/cheap', null, play.nowMs)
+    expect(play.planner.hedge(request.id, play.nowMs + (hedgeAfterMs ?? 400))?.target).toBe(hedged)
+    // What is expected of it is said to be nobody's answers.
+    expect(play.planner.explainLast(play.nowMs).candidates[1]).toMatchObject({ target: 'b/new', samples: 0 })
+  })
+
   test('is not worth it early, where a miss is worth little, or after an answer', () => {
     const early = late()
     expect(early.play.planner.hedge(early.id, early.play.nowMs + 10)).toBeNull()
