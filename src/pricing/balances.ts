@@ -105,9 +105,25 @@ function usable(balances: readonly Balance[], atMs: number): readonly Balance[] 
     .toSorted((a, b) => (a.validity.toMs === b.validity.toMs ? 0 : a.validity.toMs - b.validity.toMs))
 }
 
-/** Whether something is left that pays for more of an item. */
-export function holdsFor(balances: readonly Balance[], item: CostItem, atMs: number): boolean {
-  return balances.some(
-    ({ unit, remaining, validity }) => remaining > 0 && COVERED[unit].has(item) && holdsAt(validity, atMs),
-  )
+/** Tokens of a request by what they cost. */
+export interface TokenParts {
+  input: number
+  cached: number
+  output: number
+}
+
+/** Takes off what balances pay, in the order of bills. */
+export function payTokens(parts: TokenParts, balances: readonly Balance[], atMs: number): void {
+  for (const { unit, remaining } of usable(balances, atMs)) {
+    let left = remaining
+    const pay = (tokens: number): number => {
+      const paid = Math.min(left, tokens)
+      left -= paid
+      return tokens - paid
+    }
+    if (!COVERED[unit].has('input')) continue
+    parts.input = pay(parts.input)
+    parts.cached = pay(parts.cached)
+    if (COVERED[unit].has('output')) parts.output = pay(parts.output)
+  }
 }

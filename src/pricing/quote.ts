@@ -2,7 +2,7 @@
 // read into floats once a second of the clock that is passed in.
 
 import type { Micro } from '#core/money.ts'
-import { type Balance, holdsFor } from './balances.ts'
+import { type Balance, payTokens } from './balances.ts'
 import { priceAt } from './catalogue.ts'
 import { holdsAt } from './instants.ts'
 import { type Price, type Tier, tiersAt, type UnitPrice } from './price.ts'
@@ -13,14 +13,14 @@ export interface QuoteSource {
   readonly rateOf: (currency: string, atMs: number) => Micro | null
   readonly bookCurrency: string
   readonly isThinking: boolean
-  /** What is left of free quotas and packages: while it lasts, a request costs nothing more. */
+  /** What is left of free quotas and packages: it pays before anything is billed. */
   readonly balances: (price: Price, atMs: number) => readonly Balance[]
 }
 
 export interface Quote {
   /** Book currency; NaN: not known. */
   readonly cost: (atMs: number, inputTokens: number, cachedTokens: number, outputTokens: number) => number
-  /** Per million tokens. */
+  /** Per million tokens, on average over the request's, of which balances may pay some. */
   readonly inputPrice: (atMs: number, inputTokens: number, outputTokens: number) => number
   readonly outputPrice: (atMs: number, inputTokens: number, outputTokens: number) => number
 }
@@ -38,16 +38,17 @@ const MILLION = 1_000_000
 const KEPT_MS = 1_000
 
 export function createQuote(source: QuoteSource): Quote {
-  // A balance may be used up at any moment: then nothing is kept.
   let keptSecond = Number.NaN
+  let price: Price | null = null
   let rows: readonly Row[] = []
+  let hasBalances = false
   const rowFor = (atMs: number, inputTokens: number, outputTokens: number): Row | undefined => {
     const second = Math.floor(atMs / KEPT_MS)
     if (second !== keptSecond) {
-      const price = priceAt(source.prices, atMs)
-      const balances = price === null ? NO_BALANCES : source.balances(price, atMs)
-      keptSecond = balances.length === 0 ? second : Number.NaN
-      rows = readRows(source, price, balances, atMs)
+      price = priceAt(source.prices, atMs)
+      keptSecond = second
+      rows = readRows(source, price, atMs)
+      hasBalances = price !== null && source.balances(price, atMs).length > 0
     }
     for (const row of rows) {
       if (inputTokens <= row.inputTokensMax && outputTokens <= row.outputTokensMax) return row
@@ -55,43 +56,51 @@ export function createQuote(source: QuoteSource): Quote {
     // Past the last limit no row speaks of the request; the last one's price is taken, as in bills.
     return rows.at(-1)
   }
+  const costBy = (row: Row, atMs: number, input: number, cached: number, output: number): number => {
+    if (!hasBalances || price === null) return input * row.input + cached * row.cached + output * row.output
+    // A balance may be used up at any moment: it is asked for each request, and what it does not cover is billed.
+    const parts = { input, cached, output }
+    payTokens(parts, source.balances(price, atMs), atMs)
+    return parts.input * row.input + parts.cached * row.cached + parts.output * row.output
+  }
   return {
     cost(atMs, inputTokens, cachedTokens, outputTokens) {
       const row = rowFor(atMs, inputTokens, outputTokens)
       if (row === undefined) return Number.NaN
-      return (inputTokens - cachedTokens) * row.input + cachedTokens * row.cached + outputTokens * row.output
+      return costBy(row, atMs, inputTokens - cachedTokens, cachedTokens, outputTokens)
     },
-    inputPrice: (atMs, inputTokens, outputTokens) =>
-      (rowFor(atMs, inputTokens, outputTokens)?.input ?? Number.NaN) * MILLION,
-    outputPrice: (atMs, inputTokens, outputTokens) =>
-      (rowFor(atMs, inputTokens, outputTokens)?.output ?? Number.NaN) * MILLION,
+    inputPrice(atMs, inputTokens, outputTokens) {
+      const row = rowFor(atMs, inputTokens, outputTokens)
+      if (row === undefined) return Number.NaN
+      const tokens = Math.max(1, inputTokens)
+      return (hasBalances ? costBy(row, atMs, tokens, 0, 0) / tokens : row.input) * MILLION
+    },
+    outputPrice(atMs, inputTokens, outputTokens) {
+      const row = rowFor(atMs, inputTokens, outputTokens)
+      if (row === undefined) return Number.NaN
+      if (!hasBalances) return row.output * MILLION
+      const tokens = Math.max(1, outputTokens)
+      const whole = costBy(row, atMs, inputTokens, 0, tokens)
+      return ((whole - costBy(row, atMs, inputTokens, 0, 0)) / tokens) * MILLION
+    },
   }
 }
 
-const NO_BALANCES: readonly Balance[] = []
-
-function readRows(
-  source: QuoteSource,
-  price: Price | null,
-  balances: readonly Balance[],
-  atMs: number,
-): readonly Row[] {
+function readRows(source: QuoteSource, price: Price | null, atMs: number): readonly Row[] {
   if (price === null || price.unit !== 'per_million_tokens') return []
   const rate = source.rateOf(price.currency, atMs)
   if (rate === null && price.currency !== source.bookCurrency) return []
   const exchange = rate === null ? 1 : Number(rate) / MILLION
   const share = Number(price.discounts.find((discount) => holdsAt(discount.validity, atMs))?.share ?? MILLION)
   const factor = (exchange * share) / MILLION
-  const isInputFree = holdsFor(balances, 'input', atMs)
-  const isOutputFree = holdsFor(balances, 'output', atMs)
   return tiersAt(price, atMs)
     .filter((tier) => tier.when === null)
     .map((tier) => ({
       inputTokensMax: tier.inputTokensMax,
       outputTokensMax: tier.outputTokensMax,
-      input: isInputFree ? 0 : perToken(tier.input, factor),
-      cached: isInputFree ? 0 : perToken(tier.cachedInput, factor),
-      output: isOutputFree ? 0 : perToken(outputOf(tier, source.isThinking), factor),
+      input: perToken(tier.input, factor),
+      cached: perToken(tier.cachedInput, factor),
+      output: perToken(outputOf(tier, source.isThinking), factor),
     }))
 }
 

@@ -4,7 +4,7 @@ import type { Micro } from '#core/money.ts'
 import type { PriceEntry } from '#core/price.ts'
 import { readPrice } from '#pricing/price.ts'
 import { createQuote, type QuoteSource } from '#pricing/quote.ts'
-import { estimateNano } from '#pricing/rate.ts'
+import { estimateNano, rateCovered } from '#pricing/rate.ts'
 
 const ENTRY: PriceEntry = {
   model: 'm',
@@ -71,13 +71,66 @@ test('is not a number where the price is not known', () => {
   expect(quoteOf({}, { unit: 'per_call' }).cost(AT, 1, 0, 1)).toBeNaN()
 })
 
-test('what a balance pays costs nothing, until it is used up', () => {
-  const validity = { fromMs: 0, toMs: Number.POSITIVE_INFINITY }
-  let remaining = 10
-  const balances = () => [{ id: 'b', kind: 'package', unit: 'input_tokens', remaining, validity } as const]
-  const quote = quoteOf({ balances })
+const ALWAYS = { fromMs: 0, toMs: Number.POSITIVE_INFINITY }
+const FLAT: Partial<PriceEntry> = {
+  currency: 'CNY',
+  tiers: [{ input: '1', cached_input: '0.2', output: '4' }],
+  time_bands: [],
+  discounts: [],
+}
+
+test('what a balance pays costs nothing, what it does not cover is priced', () => {
+  let remaining = 1_000
+  const balances = () => [
+    { id: 'b', kind: 'package', unit: 'input_tokens', remaining, validity: ALWAYS } as const,
+  ]
+  const quote = quoteOf({ balances, rateOf: () => null }, FLAT)
   expect(quote.cost(AT, 1_000, 0, 0)).toBe(0)
-  expect(quote.cost(AT, 1_000, 0, 100)).toBeGreaterThan(0)
+  expect(quote.cost(AT, 1_000, 0, 100)).toBeCloseTo(400 / 1e6, 12)
+  expect(quote.inputPrice(AT, 1_000, 0)).toBe(0)
+  remaining = 250
+  expect(quote.cost(AT, 1_000, 0, 100)).toBeCloseTo((750 + 400) / 1e6, 12)
+  expect(quote.cost(AT, 1_000, 900, 0)).toBeCloseTo(((900 - 150) * 0.2) / 1e6, 12)
+  expect(quote.inputPrice(AT, 1_000, 0)).toBeCloseTo(0.75)
+  expect(quote.outputPrice(AT, 1_000, 100)).toBeCloseTo(4)
   remaining = 0
-  expect(quote.cost(AT, 1_000, 0, 0)).toBeGreaterThan(0)
+  expect(quote.cost(AT, 1_000, 0, 0)).toBeCloseTo(1_000 / 1e6, 12)
+})
+
+test('agrees with the bill of a request that balances pay in part', () => {
+  const price = readPrice({ ...ENTRY, ...FLAT, discounts: [{ discount: '0.85' }] }, 'v')
+  fc.assert(
+    fc.property(
+      fc.nat(5_000),
+      fc.nat(5_000),
+      fc.nat(2_000),
+      fc.array(
+        fc.record({
+          unit: fc.constantFrom('tokens', 'input_tokens'),
+          remaining: fc.nat(4_000),
+          days: fc.nat(9),
+        }),
+      ),
+      (fresh, cached, output, drawn) => {
+        const balances = drawn.map(({ unit, remaining, days }, index) => ({
+          id: `b${index}`,
+          kind: 'free_quota' as const,
+          unit: unit as 'tokens' | 'input_tokens',
+          remaining,
+          validity: { fromMs: 0, toMs: AT + days * 86_400_000 },
+        }))
+        const quote = quoteOf({ prices: [price], rateOf: () => null, balances: () => balances })
+        const usage = {
+          inputTokens: fresh + cached,
+          cachedInputTokens: cached,
+          cacheWriteTokens: 0,
+          outputTokens: output,
+          reasoningTokens: 0,
+        }
+        const terms = { thinking: false, atMs: AT, currency: 'CNY', fx: new Map() }
+        const billed = rateCovered(price, usage, terms, balances).cost?.amountNano
+        expect(quote.cost(AT, fresh + cached, cached, output) * 1e9).toBeCloseTo(Number(billed), -1)
+      },
+    ),
+  )
 })
