@@ -1,9 +1,11 @@
 // Which prompt prefixes an upstream has seen, and how often its cache then had them.
 
+import { Recent } from './recent.ts'
+
 /** Of the prompt, that each prefix is longer than the one before. */
 const PREFIX_TOKENS = 512
 /** Each names a whole prefix; the oldest are forgotten. */
-const PREFIXES_MAX = 20_000
+const PREFIXES_KEPT = 20_000
 /** Ages of the last use, each with a hit rate of its own: caches forget. */
 const AGES_MS = [60_000, 180_000, 600_000, 1_800_000, Number.POSITIVE_INFINITY]
 const PRIOR_RATE = 0.5
@@ -20,9 +22,9 @@ export interface Expected {
 export const UNSEEN: Expected = { tokens: 0, ageMs: 0 }
 
 export class PrefixLog {
-  readonly #seenAtMs = new Map<string | number, number>()
+  readonly #seenAtMs = new Recent<string | number, number>(PREFIXES_KEPT)
   /** Where prompts name no prefixes: the length of a session's last one. */
-  readonly #sessions = new Map<string, { readonly tokens: number; readonly atMs: number }>()
+  readonly #sessions = new Recent<string, { readonly tokens: number; readonly atMs: number }>(PREFIXES_KEPT)
   readonly #hits = new Float64Array(AGES_MS.length)
   readonly #asked = new Float64Array(AGES_MS.length)
 
@@ -54,9 +56,7 @@ export class PrefixLog {
   }
 
   sentSession(session: string, inputTokens: number, nowMs: number): void {
-    this.#sessions.delete(session)
     this.#sessions.set(session, { tokens: inputTokens, atMs: nowMs })
-    dropOldest(this.#sessions)
   }
 
   hitRate(ageMs: number): number {
@@ -65,12 +65,7 @@ export class PrefixLog {
   }
 
   sent(prefixes: readonly (string | number)[], nowMs: number): void {
-    for (const prefix of prefixes) {
-      // Again at the end: a map keeps the order in which keys came.
-      this.#seenAtMs.delete(prefix)
-      this.#seenAtMs.set(prefix, nowMs)
-    }
-    dropOldest(this.#seenAtMs)
+    for (const prefix of prefixes) this.#seenAtMs.set(prefix, nowMs)
   }
 
   learn(expected: Expected, cachedTokens: number): void {
@@ -78,13 +73,6 @@ export class PrefixLog {
     const bin = binOf(expected.ageMs)
     this.#hits[bin] = (this.#hits[bin] ?? 0) * KEPT + Math.min(1, cachedTokens / expected.tokens)
     this.#asked[bin] = (this.#asked[bin] ?? 0) * KEPT + 1
-  }
-}
-
-function dropOldest(map: Map<unknown, unknown>): void {
-  while (map.size > PREFIXES_MAX) {
-    const [first] = map.keys()
-    map.delete(first)
   }
 }
 

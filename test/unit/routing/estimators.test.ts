@@ -4,6 +4,7 @@ import { normalCdf, normalDensity } from '#routing/normal.ts'
 import { Odds } from '#routing/odds.ts'
 import { OutputLength } from '#routing/output-length.ts'
 import { PrefixLog } from '#routing/prefixes.ts'
+import { Recent } from '#routing/recent.ts'
 import { SpeedModel } from '#routing/speed.ts'
 import { DEFAULT_PRIOR, TtftModel, type Waiting } from '#routing/ttft.ts'
 import { Worth } from '#routing/worth.ts'
@@ -245,6 +246,19 @@ test('answers are as long as those to prompts of that length', () => {
 })
 
 describe('prefixes', () => {
+  test('what came last is kept, what came long before is forgotten', () => {
+    const recent = new Recent<number, number>(100)
+    for (let key = 0; key < 1_000; key++) {
+      recent.set(key, key)
+      recent.set(0, key)
+    }
+    for (let key = 901; key < 1_000; key++) expect(recent.get(key)).toBe(key)
+    expect(recent.get(0)).toBe(999)
+    let kept = 0
+    for (let key = 0; key < 1_000; key++) if (recent.has(key)) kept++
+    expect(kept).toBeLessThanOrEqual(200)
+  })
+
   test('the longest that was sent counts, by its age', () => {
     const log = new PrefixLog()
     log.sent(['a', 'b', 'c'], START)
