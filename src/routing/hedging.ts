@@ -2,7 +2,7 @@
 
 import { type Call, ttftBarMs } from './call.ts'
 import { type Candidate, costOf, estimate, known, timeoutMsOf } from './candidate.ts'
-import { hedgeGain, hedgeTimeMs, openHedging, silentChance } from './hedge.ts'
+import { type Hedging, hedgeGain, hedgeTimeMs, openHedging, silentChance } from './hedge.ts'
 import type { PolicyBook } from './policy-book.ts'
 import type { Attempt } from './target-state.ts'
 
@@ -18,14 +18,30 @@ export function hedgeAfterMs(
   if (!policy.hedge.enabled || !isStreamed || call.isHedged) return null
   if (first === undefined || second === undefined || barMs === Number.POSITIVE_INFINITY) return null
   const ttft = first.state.ttft(first.target.isThinking)
-  const other = second.state.ttft(second.target.isThinking)
-  const level = other.levelNow(nowMs)
-  const sure = second.tpotChance * (1 - second.failureChance) * (1 - second.refusalChance)
-  const chanceIn = (ms: number): number => sure * other.chance(level, second.logUsualMiss, ms)
   const { hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance } = first
   const attempt = { ttft, hitShare, logUsualHit, logUsualMiss, inputCost, cost, failureChance }
   const timeoutMs = timeoutMsOf(call.request, first.target.isThinking)
   const hedging = openHedging(attempt, ttft.levelNow(nowMs), call.worth, barMs, timeoutMs, usable)
+  // The time is set for one that is known: for another it would be later, and that one might be the better by then.
+  const known = firstKnown(usable)
+  const timeMs = known === null ? null : timeFor(hedging, known, barMs, nowMs)
+  return timeMs === null && known !== second ? timeFor(hedging, second, barMs, nowMs) : timeMs
+}
+
+/** Of those that could be asked second. */
+function firstKnown(usable: readonly Candidate[]): Candidate | null {
+  for (let place = 1; place < usable.length; place++) {
+    const candidate = usable[place] as Candidate
+    if (candidate.state.ttft(candidate.target.isThinking).isKnown) return candidate
+  }
+  return null
+}
+
+function timeFor(hedging: Hedging, second: Candidate, barMs: number, nowMs: number): number | null {
+  const ttft = second.state.ttft(second.target.isThinking)
+  const level = ttft.levelNow(nowMs)
+  const sure = second.tpotChance * (1 - second.failureChance) * (1 - second.refusalChance)
+  const chanceIn = (ms: number): number => sure * ttft.chance(level, second.logUsualMiss, ms)
   return hedgeTimeMs(hedging, second, chanceIn, barMs)
 }
 
