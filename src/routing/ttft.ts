@@ -199,7 +199,10 @@ export class TtftModel {
     const rest = clipped(residual)
     const loadTimes = 1 + this.#loadFactor * load * load
     const logIdle =
-      log - level * LEVEL_SHARE - this.#loadOffsets.at(loadPlace(inFlight)) - Math.log(loadTimes)
+      log -
+      level * (level < 0 ? QUICK_SHARE : SLOW_SHARE) -
+      this.#loadOffsets.at(loadPlace(inFlight)) -
+      Math.log(loadTimes)
     this.#fit(uncachedTokens / 1000, logIdle, trust)
     this.#loadFactor = Math.min(
       30,
@@ -228,8 +231,9 @@ export class TtftModel {
   }
 }
 
-/** Of a level, so much is taken for one; the rest is a usual time that has changed. */
-const LEVEL_SHARE = 0.9
+/** Of a level, so much is taken for one; the rest is a usual time that has changed. Spells are of slowness. */
+const SLOW_SHARE = 0.9
+const QUICK_SHARE = 0.7
 
 function clipped(residual: number): number {
   return Math.max(-0.7, Math.min(0.7, residual))
