@@ -4,9 +4,11 @@
 import type { Sort } from '#core/settings.ts'
 import type { Call } from './call.ts'
 import { type Candidate, costOf } from './candidate.ts'
+import { wasSetBack } from './clock.ts'
 import { RETURN_MS } from './level.ts'
 import { HORIZON_MS, LURE_MS } from './lure.ts'
 import type { Sifted } from './sift.ts'
+import type { TargetState } from './target-state.ts'
 
 /** So much cheaper, or nothing is won. */
 const CHEAPER = 0.97
@@ -51,7 +53,7 @@ export function findExploration(
     state.hope.add(quick - paid, nowMs)
     if (quick - paid <= 0 || !isDue(candidate, nowMs)) continue
     const answers = (1 - candidate.failureChance) * (1 - candidate.refusalChance)
-    const quietMs = nowMs - state.sentAtMs
+    const quietMs = quietFor(state, nowMs)
     const isUsual = answers * (ttft.isKnown ? 1 - Math.exp(-quietMs / RETURN_MS) : ttft.asUsualChance(nowMs))
     const hasChanged = 1 - Math.exp(-quietMs / USUAL_MS)
     const savings = isUsual * state.lure.now(nowMs) + hasChanged * state.hope.now(nowMs)
@@ -88,9 +90,13 @@ function isDue({ state, target }: Candidate, nowMs: number): boolean {
   const waitMs = state.nextProbeAtMs - nowMs
   if (state.exploring > 0 || (waitMs > 0 && waitMs <= GAP_MS_MAX)) return false
   // What is sent there for itself tells as much.
-  const quietMs = nowMs - state.sentAtMs
-  if (quietMs >= 0 && quietMs < GAP_MS_MIN) return false
+  if (quietFor(state, nowMs) < GAP_MS_MIN) return false
   return !state.ttft(target.isThinking).isOverdue(nowMs)
+}
+
+/** Infinity: nothing has been sent there. */
+function quietFor({ sentAtMs }: TargetState, nowMs: number): number {
+  return wasSetBack(sentAtMs, nowMs) ? Number.POSITIVE_INFINITY : Math.max(0, nowMs - sentAtMs)
 }
 
 /** One that has hardly answered is tried further while it seems so near to the quickest. */

@@ -60,8 +60,23 @@ export function costOfTry(
   const sure = choice.tpotChance * (1 - choice.failureChance) * (1 - choice.refusalChance)
   const rescue = sure * ttft.chance(ttft.levelNow(nowMs), choice.logUsualMiss, barMs - atMs)
   const missed = call.worth * (choice.chance - tried.chance - (1 - tried.chance) * rescue)
-  const paid = tried.chance * (costOf(tried) - costOf(choice)) + (1 - tried.chance) * tried.inputCost
+  // Whichever of the two loses has its prompt billed; those that the first answers late but in time are asked twice, too.
+  const early = chanceBy(tried, atMs, nowMs)
+  const paid =
+    tried.chance * (costOf(tried) - costOf(choice)) +
+    (1 - tried.chance) * tried.inputCost +
+    Math.max(0, tried.chance - early) * choice.inputCost
   return Math.min(loss, Math.max(0, missed + paid))
+}
+
+/** P(it has answered by then). */
+function chanceBy(
+  { state, target, logUsualMiss, failureChance }: Candidate,
+  ms: number,
+  nowMs: number,
+): number {
+  const ttft = state.ttft(target.isThinking)
+  return (1 - failureChance) * ttft.chance(ttft.levelNow(nowMs), logUsualMiss, ms)
 }
 
 /** What the running attempt is expected to cost. */
