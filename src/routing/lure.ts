@@ -4,8 +4,8 @@ import { wasSetBack } from './clock.ts'
 
 /** Savings are summed over about so long a time. */
 export const LURE_MS = 60_000
-/** News of a target is good for about so long. */
-export const HORIZON_MS = 300_000
+/** News of a target is good for about so long, until somebody else would have brought it. */
+export const HORIZON_MS = 120_000
 
 export class Lure {
   #sum = 0
