@@ -201,7 +201,9 @@ describe('voice-agent.yaml', () => {
     expect(example.order({ model: 'voice' })[0]).toBe('qwen/qwen-flash')
     const late = { ...usual, 'qwen/qwen-flash': { ttftMs: 1_800 } }
     for (let round = 0; round < 3; round++) example.play({ model: 'voice' }, late)
-    expect(example.order({ model: 'voice' })[0]).not.toBe('qwen/qwen-flash')
+    // One of them may be a try whether it has become quick again.
+    const went = Array.from({ length: 5 }, () => example.order({ model: 'voice' })[0])
+    expect(went.filter((target) => target === 'qwen/qwen-flash').length).toBeLessThanOrEqual(1)
   })
 
   test('asks a second target before the bar when the first one hangs', async () => {
