@@ -180,9 +180,9 @@ function detailOf({ exclusion, target, state, waitMs }: Candidate, { request }: 
     }
     case 'breaker_open': {
       const breaker = state.breaker(nowMs)
-      return breaker.state === 'open'
-        ? `${breaker.reason} until ${new Date(breaker.untilMs).toISOString()}`
-        : 'a probe is under way'
+      if (breaker.state === 'open')
+        return `${breaker.reason} until ${new Date(breaker.untilMs).toISOString()}`
+      return breaker.probing ? 'a probe is under way' : 'a prompt that takes so long is no probe of it'
     }
     case 'cooling_down':
       return `rate_limit until ${new Date(nowMs + waitMs).toISOString()}`

@@ -264,6 +264,15 @@ describe('limits', () => {
     expect(play.decide().order).toEqual(['a/cheap'])
   })
 
+  test('what does not fit a limit at all is said to, though the target cools down, too', () => {
+    const play = new Play([target('a', { limits: { rpm: null, tpm: 600, concurrency: null } }), dear])
+    const small = play.request({ inputTokens: 50 })
+    play.planner.decide(small, play.nowMs)
+    play.attempt(small.id, 'a', { error: 'rate_limit', retryAfterMs: 9_000 }, play.nowMs)
+    play.decide()
+    expect(excludedReasons(play)).toEqual({ a: 'quota' })
+  })
+
   test('a declared rate is kept to, whatever was refused', () => {
     const play = new Play([target('a', { limits: { rpm: 60, tpm: null, concurrency: null } }), dear])
     let sent = 0

@@ -49,6 +49,9 @@ test('a prompt that would hardly answer before it is given up is no probe of an 
   const play = known()
   eject(play)
   expect(play.decide(HUGE).order).toEqual(['b/dear'])
+  expect(play.planner.explainLast(play.nowMs).excluded).toMatchObject([
+    { target: 'a/cheap', reason: 'breaker_open', detail: 'a prompt that takes so long is no probe of it' },
+  ])
   expect(play.decide().order).toContain('a/cheap')
 })
 
