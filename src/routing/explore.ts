@@ -43,9 +43,9 @@ export function findExploration(
     if (candidate === choice || candidate.rank !== choice.rank) continue
     const { state } = candidate
     const isCheaper = costOf(candidate) < CHEAPER * costOf(choice)
-    const isMissed = nowMs - state.chosenAtMs <= MISSED_MS && state.breaker(nowMs).state === 'half_open'
-    if (!isCheaper && !isMissed) continue
     const ttft = state.ttft(candidate.target.isThinking)
+    const isAmiss = state.breaker(nowMs).state === 'half_open' || ttft.asUsualChance(nowMs) < 0.5
+    if (!isCheaper && !(isAmiss && nowMs - state.chosenAtMs <= MISSED_MS)) continue
     const inTime = ttft.usualChance(candidate.logUsualMiss, barMs)
     const quick = worth * candidate.tpotChance * (1 - USUAL_FAILURES)
     const paid = costOf(candidate) + candidate.roomCost + choice.utility
