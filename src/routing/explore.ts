@@ -16,6 +16,8 @@ const GAP_MS_MIN = 5_000
 const GAP_MS_MAX = 30_000
 /** A target that is due is tried with this probability by each request that could. */
 export const EXPLORE_CHANCE = 0.5
+/** A try is to win so many times what it costs: what it may win is less sure than its price. */
+const EARNINGS = 2
 /** What is usual of a target may have changed for good, too; once in about so long. */
 const USUAL_MS = 1_200_000
 /** What was the best choice not longer ago is missed while it is ejected, whatever it costs. */
@@ -57,7 +59,7 @@ export function findExploration(
     const isUsual = answers * (ttft.isKnown ? 1 - Math.exp(-quietMs / RETURN_MS) : ttft.asUsualChance(nowMs))
     const hasChanged = 1 - Math.exp(-quietMs / USUAL_MS)
     const savings = isUsual * state.lure.now(nowMs) + hasChanged * state.hope.now(nowMs)
-    const gain = (savings * HORIZON_MS) / LURE_MS - costOfTry(candidate)
+    const gain = (savings * HORIZON_MS) / LURE_MS - EARNINGS * costOfTry(candidate)
     if (gain <= most) continue
     most = gain
     found = candidate
