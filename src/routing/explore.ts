@@ -6,7 +6,7 @@ import type { Call } from './call.ts'
 import { type Candidate, costOf } from './candidate.ts'
 import { wasSetBack } from './clock.ts'
 import { RETURN_MS } from './level.ts'
-import { HORIZON_MS, LURE_MS } from './lure.ts'
+import { CHANGED_HORIZON_MS, HORIZON_MS, LURE_MS } from './lure.ts'
 import type { Sifted } from './sift.ts'
 import type { TargetState } from './target-state.ts'
 
@@ -52,14 +52,17 @@ export function findExploration(
     const quick = worth * candidate.tpotChance * (1 - USUAL_FAILURES)
     const paid = costOf(candidate) + candidate.roomCost + choice.utility
     state.lure.add(quick * inTime - paid, nowMs)
-    state.hope.add(quick - paid, nowMs)
-    if (quick - paid <= 0 || !isDue(candidate, nowMs)) continue
+    // One that has changed may be as quick as the one that is chosen now; what nobody answers in time it will not, either.
+    const hope = quick * Math.max(inTime, choice.ttftChance) - paid
+    state.hope.add(hope, nowMs)
+    if (hope <= 0 || !isDue(candidate, nowMs)) continue
     const answers = (1 - candidate.failureChance) * (1 - candidate.refusalChance)
     const quietMs = quietFor(state, nowMs)
     const isUsual = answers * (ttft.isKnown ? 1 - Math.exp(-quietMs / RETURN_MS) : ttft.asUsualChance(nowMs))
     const hasChanged = 1 - Math.exp(-quietMs / USUAL_MS)
-    const savings = isUsual * state.lure.now(nowMs) + hasChanged * state.hope.now(nowMs)
-    const gain = (savings * HORIZON_MS) / LURE_MS - EARNINGS * costOfTry(candidate)
+    const savings =
+      isUsual * HORIZON_MS * state.lure.now(nowMs) + hasChanged * CHANGED_HORIZON_MS * state.hope.now(nowMs)
+    const gain = savings / LURE_MS - EARNINGS * costOfTry(candidate)
     if (gain <= most) continue
     most = gain
     found = candidate

@@ -4,8 +4,10 @@ import { wasSetBack } from './clock.ts'
 
 /** Savings are summed over about so long a time. */
 export const LURE_MS = 60_000
-/** News of a target is good for about so long, until somebody else would have brought it. */
+/** News of a target is good for about so long, until somebody else would have brought it; longer where it is of a change
+ * for good. */
 export const HORIZON_MS = 120_000
+export const CHANGED_HORIZON_MS = 600_000
 
 export class Lure {
   #sum = 0
