@@ -5,6 +5,7 @@ import { type Command, readOptions, UsageError } from './command.ts'
 import { alignedLines } from './table.ts'
 
 type Json = Record<string, unknown>
+type Waiting = { readonly rows?: number; readonly instances_not_heard?: readonly string[] }
 
 const COMMON = { url: { type: 'string' }, token: { type: 'string' }, json: { type: 'boolean' } } as const
 const CLOSE = { ...COMMON, author: { type: 'string' }, note: { type: 'string' } } as const
@@ -53,6 +54,13 @@ async function close(args: readonly string[]): Promise<void> {
   const total = (answer['total'] as Json | null)?.['total']
   if (values.json === true) console.log(JSON.stringify(answer))
   else console.log(`${month} is closed: ${String(total)} ${String(answer['currency'])}`)
+  const { rows = 0, instances_not_heard: silent = [] } = (answer['waiting'] ?? {}) as Waiting
+  if (rows > 0 || silent.length > 0) {
+    const not = silent.length === 0 ? '' : `, not heard of: ${silent.join(', ')}`
+    console.error(
+      `rows that instances have not told the ledger: ${rows}${not}; those of ${month} will be late`,
+    )
+  }
 }
 
 async function report(args: readonly string[]): Promise<void> {

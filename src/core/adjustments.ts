@@ -42,6 +42,8 @@ export interface AdjustmentRow {
   /** What the money was by before and after; null: it is not about a price. */
   readonly priceVersionOld: string | null
   readonly priceVersionNew: string | null
+  /** Of a late attempt: when it began, which is what budgets go by. Rows of before this was kept lack it. */
+  readonly startedAtMs?: number
 }
 
 /** Adjustments that say all of this; null: any. */

@@ -138,7 +138,8 @@ export interface RequestRow {
 }
 
 export type LedgerRow =
-  | { readonly kind: 'attempt'; readonly row: AttemptRow }
+  /** `lateAtMs`: its month was closed before; it counts then, and its money is an adjustment. */
+  | { readonly kind: 'attempt'; readonly row: AttemptRow; readonly lateAtMs?: number }
   | { readonly kind: 'request'; readonly row: RequestRow }
   | { readonly kind: 'adjustment'; readonly row: AdjustmentRow }
 

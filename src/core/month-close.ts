@@ -26,7 +26,18 @@ export interface MonthBook {
   keep(month: string, total: string, table: string): Promise<void>
   /** The kept table, byte by byte; null: none is kept. */
   table(month: string): Promise<string | null>
+  /** Rows that instances have and this ledger does not, which may come late; absent: there are none. */
+  waiting?(): Promise<WaitingRows>
 }
+
+export interface WaitingRows {
+  readonly rows: number
+  /** Instances that were here lately and say nothing now. */
+  readonly silent: readonly string[]
+}
+
+/** Finance keeps ten years at most. */
+export const CLOSED_MONTHS_MAX = 400
 
 /** The closed month around an instant; null: it is in an open one. */
 export function closedAt(months: readonly MonthSpan[], atMs: number): MonthSpan | null {

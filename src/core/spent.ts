@@ -16,7 +16,7 @@ export interface SpentAsked {
 export interface SpentSum {
   /** Start of the hour, epoch ms; null: one sum in all. */
   readonly hourMs: number | null
-  /** Cost of attempts, book currency; adjustments are no spending. */
+  /** Cost of attempts, late ones where they began, book currency; other adjustments are no spending. */
   readonly amountNano: Nano
 }
 

@@ -66,7 +66,10 @@ export function monthRoutes(app: AnyApp, options: MonthOptions): void {
     // Whoever asks again after a crash gets the report that is still missing.
     await keepReport(options, months, await find(months, span.month))
     const closed = await find(months, span.month)
-    if (isNew) return context.json(closedJson(closed, currency), 201)
+    if (isNew) {
+      const waiting = await waitingJson(months)
+      return context.json({ ...closedJson(closed, currency), ...waiting }, 201)
+    }
     const since = `${isoOf(closed.closedAtMs)} by ${closed.author}`
     throw new GatewayError('conflict', `${span.month} has been closed since ${since}`, { param: 'month' })
   })
@@ -90,7 +93,7 @@ export function monthRoutes(app: AnyApp, options: MonthOptions): void {
 
 function booksOf({ months }: LedgerStore): MonthBook {
   if (months !== undefined) return months
-  throw new GatewayError('invalid_request', 'months are closed in a SQLite ledger, and this store has none')
+  throw new GatewayError('invalid_request', 'this store closes no months')
 }
 
 async function find(months: MonthBook, name: string): Promise<ClosedMonth> {
@@ -170,6 +173,18 @@ function closedJson(closed: ClosedMonth, currency: string): Readonly<Record<stri
     note: closed.note,
     total: closed.total === null ? null : (JSON.parse(closed.total) as unknown),
     currency,
+  }
+}
+
+/** What may come late. */
+async function waitingJson(months: MonthBook): Promise<Readonly<Record<string, unknown>>> {
+  if (months.waiting === undefined) return {}
+  try {
+    const { rows, silent } = await months.waiting()
+    return { waiting: { rows, instances_not_heard: silent } }
+  } catch {
+    // The month is closed all the same.
+    return { waiting: null }
   }
 }
 

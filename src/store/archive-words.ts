@@ -12,6 +12,8 @@ export type ArchiveQuestion =
   | { readonly kind: 'request'; readonly id: string }
   | { readonly kind: 'adjustments'; readonly query: AdjustmentQuery }
   | { readonly kind: 'spent'; readonly asked: readonly SpentAsked[] }
+  /** Whether it counts by the close of a month, and has its report. */
+  | { readonly kind: 'month'; readonly month: string; readonly hasReport: boolean }
 
 /** Money and maps are no JSON. */
 const BIGINT = '$bigint'

@@ -14,6 +14,7 @@ import {
   type UsageReport,
 } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
+import type { MonthBook } from '#core/month-close.ts'
 import type { ArchiveQuestion } from './archive-words.ts'
 import { decodeCursor, encodeCursor, positionOf, positionTimeMs } from './cursor.ts'
 import { StoreUnavailableError } from './errors.ts'
@@ -31,6 +32,7 @@ export interface FleetStoreOptions {
   readonly shared: LedgerStore
   /** This instance's journal; the ledger of record too, while `isArchive`. */
   readonly own: LedgerStore
+  readonly months: MonthBook
   readonly isArchive: () => boolean
   /** The archive on this instance reads what others have shipped by now. */
   readonly catchUp: () => Promise<void>
@@ -56,6 +58,10 @@ class FleetStore implements LedgerStore {
 
   constructor(options: FleetStoreOptions) {
     this.#options = options
+  }
+
+  get months(): MonthBook {
+    return this.#options.months
   }
 
   apply: LedgerStore['apply'] = (batch) => this.#options.shared.apply(batch)

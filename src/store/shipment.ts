@@ -1,6 +1,7 @@
 // What goes from a journal to the store that instances share: rows of one epoch in order, and what became of them.
 
 import type { LedgerBatch, LedgerRow, UsageTotals } from '#core/ledger.ts'
+import type { ClosedMonth } from '#core/month-close.ts'
 import type { BalanceMilli } from './balance-uses.ts'
 import { parseEntry } from './sqlite/entry-text.ts'
 
@@ -42,10 +43,14 @@ export type Shipment =
 
 export const SHIPPED_HOURS_MAX = 2
 
-/** `gap`: rows between `mark` and the shipment are missing there, or it has some of them; nothing was applied. */
+/**
+ * `closed`: months were closed that the sender does not know of; nothing was applied. `gap`: rows between `mark` and the shipment are missing there, or it has some of them; nothing was
+ * applied.
+ */
 export type ShipOutcome =
   | { readonly kind: 'applied'; readonly life: string }
   | { readonly kind: 'gap'; readonly life: string; readonly mark: number }
+  | { readonly kind: 'closed'; readonly life: string }
   | { readonly kind: 'unfounded' }
 
 /** How far the store has the rows of an instance. */
@@ -54,11 +59,22 @@ export interface Standing {
   readonly life: string | null
   /** By epoch: the last row that was applied. */
   readonly marks: ReadonlyMap<number, number>
+  readonly closed: ClosedMonths
+}
+
+/** Months that a store has closed, and a name for all of them: another one when there is one more. */
+export interface ClosedMonths {
+  readonly name: string
+  /** Without what they came to. */
+  readonly months: readonly ClosedMonth[]
 }
 
 /** Where instances ship to. All throw StoreUnavailableError when it does not answer in time. */
 export interface ShipPort {
-  ship(shipment: Shipment): Promise<ShipOutcome>
+  /** `closes`: the name of the closed months that its rows go by. */
+  ship(shipment: Shipment, closes: string): Promise<ShipOutcome>
+  /** Closes a month that the store has lost. */
+  restoreMonth(month: ClosedMonth): Promise<void>
   standing(instance: string): Promise<Standing>
 }
 

@@ -2,6 +2,7 @@
 // Where the rows lie and how they are applied is the business of the two stores.
 
 import type { LedgerBatch } from '#core/ledger.ts'
+import type { ClosedMonth } from '#core/month-close.ts'
 import type { Clock, Timer } from '#core/ports.ts'
 import { StoreUnavailableError } from './errors.ts'
 import { batchOfShipment, type Shipment, type ShipPort } from './shipment.ts'
@@ -31,6 +32,8 @@ export interface ShippableJournal {
   /** The oldest rows that wait, of one epoch. */
   unshipped(rowsMax: number): Shipment | null
   shipped(shipment: Shipment): void
+  /** Learns of closed months where it was just reconciled. Returns those that the store does not know of. */
+  closeMonths(closed: readonly ClosedMonth[], nowMs: number): readonly ClosedMonth[]
   /** Goes to where the store is. Returns how many rows the store lacks that are no longer here. */
   reconcile(marks: ReadonlyMap<number, number>): number
   /** Deletes requests that ended before this and that nobody needs. Returns how many. */
@@ -91,6 +94,8 @@ class ShippingLoop implements Shipper {
   #running: Promise<void> = Promise.resolve()
   /** Of the store, when its marks were last looked at; null: they must be. */
   #life: string | null = null
+  /** The closed months that this instance's rows go by. */
+  #closes = ''
   /** A store that never had one has lost nothing. */
   #hadLife = false
   /** One after the other. */
@@ -184,9 +189,9 @@ class ShippingLoop implements Shipper {
       return 'empty'
     }
     if (charges !== undefined) await charges(batchOfShipment(shipment))
-    const outcome = await store.ship(shipment)
+    const outcome = await store.ship(shipment, this.#closes)
     if (outcome.kind === 'unfounded') return this.#unfounded()
-    if (outcome.kind === 'gap' || outcome.life !== this.#life) {
+    if (outcome.kind !== 'applied' || outcome.life !== this.#life) {
       this.#life = null
       this.#gaps += 1
       if (this.#gaps > GAPS_MAX)
@@ -204,13 +209,18 @@ class ShippingLoop implements Shipper {
     const nowMs = clock.monotonicMs()
     const isKnown = this.#life !== null && (journal.rowsWaiting > 0 || nowMs - this.#lookedAtMs < LOOK_MS)
     if (isKnown) return true
-    const { life, marks } = await store.standing(journal.instance)
+    const { life, marks, closed } = await store.standing(journal.instance)
     this.#lookedAtMs = nowMs
     this.#life = life
     if (life === null) return false
     this.#hadLife = true
     const lost = journal.reconcile(marks)
     if (lost > 0) onLost?.(lost)
+    // Nothing that goes by fewer is taken any more, so that the marks are those of the close.
+    const missing = journal.closeMonths(closed.months, clock.nowMs())
+    for (const month of missing) await store.restoreMonth(month)
+    this.#closes = closed.name
+    if (missing.length > 0) this.#life = null
     return true
   }
 

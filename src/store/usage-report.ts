@@ -95,6 +95,11 @@ export function totalsOfAdjustment({ amountNano }: AdjustmentRow): UsageTotals {
   return { ...NO_TOTALS, adjustmentNano: amountNano }
 }
 
+/** What an attempt counts whose month was closed before: its money is an adjustment. */
+export function withoutMoney(totals: UsageTotals): UsageTotals {
+  return { ...totals, costNano: NANO_ZERO, ...NO_AMOUNTS }
+}
+
 export function addTotals(left: UsageTotals, right: UsageTotals): UsageTotals {
   const sum = { ...left }
   addInto(sum, right)
@@ -211,7 +216,11 @@ export class UsageReportBuilder {
 
   /** Rows in order of bucket, then group. */
   report(): UsageReport {
-    return { rows: [...this.#rows.values()].sort(compareRows), total: this.#total }
+    // What was counted and then counted elsewhere leaves nothing.
+    const rows = [...this.#rows.values()].filter((row) =>
+      listOfTotals(row).some((count) => Number(count) !== 0),
+    )
+    return { rows: rows.sort(compareRows), total: this.#total }
   }
 }
 

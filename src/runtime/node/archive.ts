@@ -14,6 +14,7 @@ import { Mailbox } from '#store/redis/mailbox.ts'
 import { RunningBoard } from '#store/redis/running.ts'
 import type { RedisLedgerStore } from '#store/redis/store.ts'
 import type { SqliteLedger } from '#store/sqlite/store.ts'
+import { holdsMonth } from './fleet-months.ts'
 import type { LedgerOptions } from './node-ledger.ts'
 import { clock } from './system.ts'
 
@@ -128,7 +129,7 @@ function openKeeper(options: ArchiveOptions, mode: 'auto' | 'on', mailbox: Mailb
     rowsWaiting: () => ledger.outbox.rowsWaiting,
     attemptsShared: async () =>
       (await store.usage({ groupBy: [], bucket: null, fromMs: null, toMs: null })).total.attempts,
-    answer: ({ text }) => answerText(() => answered(ledger, keeper, readWords(text) as ArchiveQuestion)),
+    answer: ({ text }) => answerText(() => answered(options, keeper, readWords(text) as ArchiveQuestion)),
     found: () => founder.found(),
     onHolder: (isHolder) =>
       log.info(isHolder ? 'archive.begun' : 'archive.ended', { rows_from_ms: ledger.record.requestsFromMs }),
@@ -150,7 +151,7 @@ function openKeeper(options: ArchiveOptions, mode: 'auto' | 'on', mailbox: Mailb
 }
 
 async function answered(
-  ledger: SqliteLedger,
+  { ledger, store: shared }: ArchiveOptions,
   keeper: ArchiveKeeper,
   question: ArchiveQuestion,
 ): Promise<unknown> {
@@ -178,5 +179,7 @@ async function answered(
       return store.adjustments(question.query)
     case 'spent':
       return record.spent(question.asked)
+    case 'month':
+      return holdsMonth(ledger, shared.months, question.month, question.hasReport)
   }
 }

@@ -1,14 +1,17 @@
 // What budgets have spent, from the ledger: at the start, when one changes, and now and then, so that purses and rows
 // say the same. Never the other way round.
 
+import { type AdjustmentRow, EVERY_ADJUSTMENT } from '#core/adjustments.ts'
 import type { BudgetPeriod, Scope, ScopeKind } from '#core/admission.ts'
 import type { LedgerStore, UsageGroup, UsageReport } from '#core/ledger.ts'
+import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import type { SpentAsked, SpentSum } from '#core/spent.ts'
 import type { Log, Metrics } from '#core/telemetry.ts'
 import type { DatedAmount } from '#store/admission/budget-meter.ts'
 import type { AdmissionDesk } from '#store/admission/desk.ts'
 import { periodAt, periodText } from '#store/admission/periods.ts'
-import { HOUR_MS } from '#store/usage-report.ts'
+import { StoreUnavailableError } from '#store/errors.ts'
+import { groupValue, HOUR_MS } from '#store/usage-report.ts'
 import { clock } from './system.ts'
 
 /** Purses that the ledger could not fill are tried again after this; until then their requests are refused. */
@@ -16,6 +19,8 @@ const RETRY_MS = 1_000
 const RECONCILE_MS = 60_000
 /** The ledger may be this much behind. */
 const LEDGER_LAG_MS = 1_000
+/** Late rows are few; what is beyond is not told to budgets. */
+const LATE_PAGES_MAX = 100
 /** Scopes that are compared with the ledger in one turn of the event loop. */
 const TURN_SCOPES = 500
 
@@ -118,6 +123,7 @@ export function datedAmounts(sums: readonly SpentSum[], nowMs: number): readonly
 /** Asks the ledger once per period, however many purses have it. */
 export class SpentReader {
   readonly #store: LedgerStore
+  #late: Promise<readonly AdjustmentRow[]> | null = null
   readonly #reports = new Map<string, Promise<ReadonlyMap<string, readonly DatedAmount[]>>>()
 
   constructor(store: LedgerStore) {
@@ -136,24 +142,53 @@ export class SpentReader {
     if (known !== undefined) return known
     const nowMs = clock.nowMs()
     const { startMs } = periodAt(period, nowMs)
-    const read = this.#store
-      .usage({
-        groupBy: [GROUPS[kind]],
-        bucket: period.kind === 'rolling' ? 'hour' : null,
-        fromMs: Number.isFinite(startMs) ? startMs : null,
-        toMs: null,
-      })
-      .then((report) => amountsByName(report, kind, nowMs))
+    const usage = this.#store.usage({
+      groupBy: [GROUPS[kind]],
+      bucket: period.kind === 'rolling' ? 'hour' : null,
+      fromMs: Number.isFinite(startMs) ? startMs : null,
+      toMs: null,
+    })
+    this.#late ??= readLate(this.#store)
+    const read = Promise.all([usage, this.#late]).then(([report, late]) => {
+      const amounts = amountsByName(report, kind, nowMs)
+      for (const row of late) {
+        const { startedAtMs: atMs = Number.NEGATIVE_INFINITY, amountNano } = row
+        if (atMs < startMs) continue
+        const scope = groupValue(row, kind)
+        amounts.set(scope, [...(amounts.get(scope) ?? []), { amountNano, atMs: Math.max(0, atMs) }])
+      }
+      return amounts
+    })
     this.#reports.set(name, read)
     return read
   }
 }
 
-function amountsByName(
-  report: UsageReport,
-  kind: ScopeKind,
-  nowMs: number,
-): ReadonlyMap<string, readonly DatedAmount[]> {
+/** Money of attempts that came when their month was closed: budgets go by when they began. */
+async function readLate(store: LedgerStore): Promise<readonly AdjustmentRow[]> {
+  if (!(await hasClosed(store))) return []
+  const filter = { ...EVERY_ADJUSTMENT, reason: 'late' } as const
+  const rows: AdjustmentRow[] = []
+  for (let cursor: string | null = null, pages = 0; pages < LATE_PAGES_MAX; pages++) {
+    const page = await store.adjustments({ limit: PAGE_ROWS_MAX, cursor, filter })
+    rows.push(...page.rows)
+    cursor = page.nextCursor
+    if (cursor === null) break
+  }
+  return rows
+}
+
+/** A ledger that cannot say is not the one that its usage is read from. */
+async function hasClosed({ months }: LedgerStore): Promise<boolean> {
+  try {
+    return ((await months?.list()) ?? []).length > 0
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) return false
+    throw error
+  }
+}
+
+function amountsByName(report: UsageReport, kind: ScopeKind, nowMs: number): Map<string, DatedAmount[]> {
   const amounts = new Map<string, DatedAmount[]>()
   for (const row of report.rows) {
     const [group = ''] = row.group

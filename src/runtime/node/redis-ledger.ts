@@ -11,6 +11,7 @@ import { createRedisPurses } from '#store/redis/purses.ts'
 import { createRedisStore } from '#store/redis/store.ts'
 import { createShipper } from '#store/shipper.ts'
 import { openArchive } from './archive.ts'
+import { openFleetMonths } from './fleet-months.ts'
 import {
   correctionsOf,
   JOURNAL_PATH,
@@ -66,6 +67,14 @@ export function withRedis(opened: OpenedLedger, options: LedgerOptions): NodeLed
   })
   const feed = new ArchiveFeed(connection, instance)
   const archive = openArchive({ ...options, ledger, connection, feed, store, founder })
+  const months = openFleetMonths({
+    ledger,
+    shared: store.months,
+    isArchive: archive.isCurrent,
+    presence: () => feed.presence(),
+    ask: archive.ask,
+    log: options.log,
+  })
   let wasUp: boolean | null = null
   let charge = async (_batch: LedgerBatch): Promise<void> => {
     throw new Error('budgets are not open yet')
@@ -98,6 +107,7 @@ export function withRedis(opened: OpenedLedger, options: LedgerOptions): NodeLed
     store: createFleetStore({
       shared: store,
       own: ledger.store,
+      months: months.book,
       isArchive: archive.isCurrent,
       catchUp: archive.catchUp,
       sharedFromMs: () => feed.requestsFromMs(),
@@ -142,6 +152,7 @@ export function withRedis(opened: OpenedLedger, options: LedgerOptions): NodeLed
       const left = await shipper.stop(FLUSH_MS)
       if (left > 0) options.log.warn('store.rows_left', { rows: left })
       await whenShipped()
+      await months.close(left)
       await archive.close()
       purses.close()
       care.close()

@@ -150,5 +150,6 @@ function entryOfStream([, fields]: Entry): StreamEntry {
     id: kind === 'entry' ? positionId(position) : fieldOf(fields, 'id'),
     timeMs: kind === 'entry' ? positionTimeMs(position) : 0,
     row: fieldOf(fields, 'row'),
+    ...(fields.at(-2) === 'late' ? { lateAtMs: Number(fields.at(-1)) } : {}),
   }
 }

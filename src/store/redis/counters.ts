@@ -10,6 +10,7 @@ import {
   type Series,
   totalsOf,
   totalsOfAdjustment,
+  withoutMoney,
 } from '../usage-report.ts'
 
 /** Field prefixes in the order in which apply-10.lua takes the counts. Must equal MEASURES there. */
@@ -17,7 +18,9 @@ export const MEASURES = 'qaihorceudfpj'
 
 /** The counts of a row, as the script takes them. */
 export function countTexts(entry: Exclude<LedgerRow, { readonly kind: 'request' }>): readonly string[] {
-  const totals = entry.kind === 'attempt' ? totalsOf(entry.row) : totalsOfAdjustment(entry.row)
+  const counted = entry.kind === 'attempt' ? totalsOf(entry.row) : totalsOfAdjustment(entry.row)
+  const isLate = entry.kind === 'attempt' && entry.lateAtMs !== undefined
+  const totals = isLate ? withoutMoney(counted) : counted
   return listOfTotals(totals).map(String)
 }
 

@@ -2,7 +2,7 @@
 // and their rows with them.
 
 import type { Clock } from '#core/ports.ts'
-import type { LedgerSnapshot } from '../snapshot.ts'
+import type { FoundingSnapshot } from '../snapshot.ts'
 import type { RedisConnection } from './connection.ts'
 import { foundEmpty, isOlderVersions, lock, refound } from './founding.ts'
 import { KEYS } from './keys.ts'
@@ -25,7 +25,7 @@ export interface FounderOptions {
   /** This instance has had rows in a ledger before. */
   readonly hasShipped: () => boolean
   /** Of the archive; only where it has any weight. */
-  readonly snapshot: () => LedgerSnapshot
+  readonly snapshot: () => FoundingSnapshot
   readonly makeName: () => string
   readonly onFounded: (from: 'nothing' | 'archive' | 'older_version', attempts: number) => void
 }

@@ -6,11 +6,12 @@ import type { UsageTotals } from '#core/ledger.ts'
 import { positionOf } from '../cursor.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { adjustmentText } from '../row-json.ts'
-import type { LedgerSnapshot } from '../snapshot.ts'
+import type { FoundingSnapshot } from '../snapshot.ts'
 import { addTotals, DAY_MS, dayStartMs, listOfTotals, NO_TOTALS } from '../usage-report.ts'
 import type { RedisConnection } from './connection.ts'
 import { MEASURES } from './counters.ts'
 import { COUNTERS_KEPT_DAYS, KEYS } from './keys.ts'
+import { monthField, monthText, totalField } from './month-text.ts'
 
 /** Who writes says so at least as often. */
 const LOCK_MS = 15_000
@@ -43,7 +44,7 @@ export async function isOlderVersions(connection: RedisConnection): Promise<bool
 export async function refound(
   connection: RedisConnection,
   founder: string,
-  snapshot: LedgerSnapshot,
+  snapshot: FoundingSnapshot,
 ): Promise<void> {
   const write = writer(connection, founder)
   // What an unfinished one has left.
@@ -69,6 +70,7 @@ export async function refound(
   await write(KEYS.balances, 'hash', uses)
   await writeAdjustments(write, snapshot.adjustments)
   await writeMarks(write, snapshot.marks)
+  await writeMonths(connection, founder, snapshot.months)
   await writeLife(connection, founder)
 }
 
@@ -126,6 +128,25 @@ async function writeAdjustments(write: Write, rows: readonly AdjustmentRow[]): P
       : [`t:${position}`, '0', `r:${requestId}\t${position}`, '0']
   })
   await write(KEYS.adjustmentIndex, 'set', places)
+}
+
+/** Beside what is there: a close is never taken back. */
+async function writeMonths(
+  connection: RedisConnection,
+  founder: string,
+  months: FoundingSnapshot['months'],
+): Promise<void> {
+  for (const { closed, table } of months) {
+    const { month, total } = closed
+    const fields = [monthField(month), monthText(closed)]
+    if (total !== null && table !== null) {
+      fields.push(totalField(month), total)
+      await step(connection, founder, KEYS.monthTables, ['hash', '0', 0, month, table])
+    }
+    await step(connection, founder, KEYS.months, ['hash', '0', 0, ...fields])
+  }
+  if (months.length > 0)
+    await step(connection, founder, KEYS.meta, ['hash', '0', 0, 'closes', crypto.randomUUID()])
 }
 
 async function writeMarks(write: Write, marks: ReadonlyMap<string, number>): Promise<void> {

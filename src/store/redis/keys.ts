@@ -43,10 +43,18 @@ export const KEYS = {
   alertIndex: `${TAG}:alerts:index`,
   /** Hash: id of an alert → when the webhook took it. Trimmed with them. */
   alertsDelivered: `${TAG}:alerts:delivered`,
-  /** Hash: life (a name that a flushed server has no more), calls, archived, archived_at_ms, rows_from_ms, rows_unarchived. No TTL. Written by apply, ship, trim, archive, refound. */
+  /** Hash: life (a name that a flushed server has no more), closes (a name for the months that are closed), calls, archived, archived_at_ms, rows_from_ms, rows_unarchived. No TTL. Written by apply, ship, trim, archive, close-month, refound. */
   meta: `${TAG}:meta`,
   /** Sorted set: hour by the number of the call that last counted in it. No TTL, the newest 10,000. Written by apply, ship. */
   touched: `${TAG}:touched`,
+  /** Hash: `m MONTH` → its close as JSON, `t MONTH` → its total as JSON. No TTL, at most 400 months. Written by close-month, keep-month, refound. */
+  months: `${TAG}:months`,
+  /** Hash: closed month → its table. No TTL, one each. Written by keep-month, refound. */
+  monthTables: `${TAG}:months:tables`,
+  /** String: rows that an instance has not shipped. TTL 10 s, renewed. */
+  waiting: (instance: string) => `${TAG}:waiting:${instance}`,
+  /** Sorted set: instance by when it last said what waits. Trimmed by age, without those that left nothing. */
+  waiters: `${TAG}:waiters`,
   /** String: who writes a ledger anew. TTL 15 s. */
   founding: `${TAG}:founding`,
   /** Sorted set: instance by how much of the ledger its archive has. TTL 60 s. */

@@ -38,6 +38,7 @@ export interface ShipOptions {
 export async function shipRequests(
   { connection, keptDays }: ShipOptions,
   shipment: RequestShipment,
+  closes: string,
 ): Promise<ShipReply> {
   const { instance, epoch, previous, firstSequence, last, requests } = shipment
   const sums = new Map<number, Map<string, RunningTotals>>()
@@ -84,6 +85,7 @@ export async function shipRequests(
     hourB ?? '',
     counts.length,
     uses.length,
+    closes,
     ...counts.flat(),
     ...uses.flat(),
     ...entries,
@@ -96,13 +98,14 @@ export async function shipRows(
   options: ShipOptions,
   batch: LedgerBatch,
   previous: number,
+  closes: string,
 ): Promise<ShipReply> {
   let reply: ShipReply = { kind: 'applied', life: '' }
   let after = previous
   for (const run of runsOf(batch)) {
     reply = replyOf(
       await options.connection.script('apply-12', keysOf(batch, run), [
-        ...valuesOf(batch, run, options.keptDays, after),
+        ...valuesOf(batch, run, options.keptDays, after, closes),
         ...run.rows.flatMap(rowArguments),
       ]),
     )
@@ -115,6 +118,7 @@ export async function shipRows(
 function replyOf(reply: unknown): ShipReply {
   const [kind, life, number] = reply as [string, string | undefined, number | undefined]
   if (kind === 'unfounded' || life === undefined) return { kind: 'unfounded' }
+  if (kind === 'closed') return { kind: 'closed', life }
   if (kind === 'gap') return { kind: 'gap', life, mark: Number(number) }
   return number === undefined ? { kind: 'applied', life } : { kind: 'applied', life, entries: number }
 }
@@ -145,7 +149,9 @@ function runsOf(batch: LedgerBatch): readonly Run[] {
 
 function hourOf(entry: LedgerRow): number | null {
   if (entry.kind === 'request') return null
-  return hourStartMs(entry.kind === 'attempt' ? entry.row.startedAtMs : entry.row.bookedAtMs)
+  return hourStartMs(
+    entry.kind === 'attempt' ? (entry.lateAtMs ?? entry.row.startedAtMs) : entry.row.bookedAtMs,
+  )
 }
 
 function hourKeys(hourMs: number): readonly [string, string] {
@@ -168,7 +174,13 @@ function keysOf(batch: LedgerBatch, run: Run): string[] {
   ]
 }
 
-function valuesOf(batch: LedgerBatch, run: Run, keptDays: number, after: number): (string | number)[] {
+function valuesOf(
+  batch: LedgerBatch,
+  run: Run,
+  keptDays: number,
+  after: number,
+  closes: string,
+): (string | number)[] {
   return [
     batch.instance,
     batch.epoch,
@@ -177,6 +189,7 @@ function valuesOf(batch: LedgerBatch, run: Run, keptDays: number, after: number)
     run.hourMs ?? '',
     (run.hourMs ?? 0) - keptDays * DAY_MS,
     after,
+    closes,
   ]
 }
 
@@ -184,9 +197,10 @@ function rowArguments(entry: LedgerRow): readonly string[] {
   const text = rowText(entry)
   if (entry.kind === 'request') {
     const { id, timeMs } = entry.row
-    return ['request', id, positionOf(timeMs, id), text, '', ...NO_COUNTS]
+    return ['request', id, positionOf(timeMs, id), text, '', ...NO_COUNTS, '']
   }
   const [id, place] =
     entry.kind === 'attempt' ? [entry.row.requestId, ''] : [entry.row.id, placeOf(entry.row)]
-  return [entry.kind, id, place, text, seriesText(entry.row), ...countTexts(entry)]
+  const late = entry.kind === 'attempt' && entry.lateAtMs !== undefined ? String(entry.lateAtMs) : ''
+  return [entry.kind, id, place, text, seriesText(entry.row), ...countTexts(entry), late]
 }

@@ -12,6 +12,7 @@ import { parseBalances } from './balances.ts'
 import type { RedisConnection } from './connection.ts'
 import { parseCounters } from './counters.ts'
 import { KEYS } from './keys.ts'
+import { parseMonths } from './month-text.ts'
 
 /** Hashes read in one go, so that the server does not keep others waiting. */
 const HASHES_PER_READ = 64
@@ -24,15 +25,19 @@ type Fields = Record<string, string>
 
 /** How far an instance's rows are there; it is known as one that ships from here on. */
 export async function readStanding(connection: RedisConnection, instance: string): Promise<Standing> {
-  const [, life, marks] = await readTogether(connection, (pipeline) => {
+  // Marks last: what goes by fewer months than these is taken no more, so that these are the last rows before their close.
+  const [, meta, months, marks] = await readTogether(connection, (pipeline) => {
     pipeline.zadd(KEYS.instances, 0, instance)
-    pipeline.hget(KEYS.meta, 'life')
+    pipeline.hmget(KEYS.meta, 'life', 'closes')
+    pipeline.hgetall(KEYS.months)
     pipeline.hgetall(KEYS.applied(instance))
   })
+  const [life = null, name = null] = meta as (string | null)[]
   const byEpoch = Object.entries(marks as Fields).map(
     ([epoch, last]) => [Number(epoch), Number(last)] as const,
   )
-  return { life: life as string | null, marks: new Map(byEpoch) }
+  const closed = { name: name ?? '', months: parseMonths(months as Fields) }
+  return { life, marks: new Map(byEpoch), closed }
 }
 
 export async function readMarks(connection: RedisConnection): Promise<ReadonlyMap<string, number>> {

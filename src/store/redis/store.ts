@@ -15,6 +15,7 @@ import {
   type UsageReport,
 } from '#core/ledger.ts'
 import { FILTERED_ROWS_MAX, PAGE_ROWS_MAX } from '#core/limits.ts'
+import { type ClosedMonth, closedAt } from '#core/month-close.ts'
 import { decodeCursor, encodeCursor, positionId, positionOf } from '../cursor.ts'
 import { LedgerGapError } from '../errors.ts'
 import { EVERY_REQUEST, showsRequest } from '../request-filter.ts'
@@ -27,6 +28,7 @@ import { accessRedis, type RedisAccess, type RedisConnection } from './connectio
 import { parseCounters } from './counters.ts'
 import { foundEmpty } from './founding.ts'
 import { COUNTERS_KEPT_DAYS, KEYS, ROWS_MAX, ROWS_MS } from './keys.ts'
+import { RedisMonths } from './months.ts'
 import { type ShipOptions, shipRequests, shipRows } from './ship.ts'
 import { readMarks, readStanding, readTogether } from './standing.ts'
 import { type Entry, entryOf, fieldOf, StreamTrimmer } from './stream.ts'
@@ -48,6 +50,7 @@ export type RedisStoreOptions = RedisAccess & {
 
 /** The ledger, and where instances ship to. */
 export interface RedisLedgerStore extends LedgerStore, ShipPort {
+  readonly months: RedisMonths
   /** By `INSTANCE:EPOCH`: the last row that was applied. */
   marks(): Promise<ReadonlyMap<string, number>>
 }
@@ -60,6 +63,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisLedgerStore {
 class RedisStore implements RedisLedgerStore {
   readonly #connection: RedisConnection
   readonly #close: () => void
+  readonly months: RedisMonths
   readonly #shipping: ShipOptions
   readonly #trimmer: StreamTrimmer
   /** Instances that are listed, and in which life of the ledger. */
@@ -69,6 +73,7 @@ class RedisStore implements RedisLedgerStore {
     const { connection, close } = accessRedis(options)
     this.#connection = connection
     this.#close = close
+    this.months = new RedisMonths(connection)
     const { rowsMax = ROWS_MAX, rowsMs = ROWS_MS, keptDays = COUNTERS_KEPT_DAYS, onTrimmed } = options
     this.#shipping = { connection, keptDays }
     this.#trimmer = new StreamTrimmer({ connection, rowsMax, rowsMs, onTrimmed })
@@ -77,23 +82,24 @@ class RedisStore implements RedisLedgerStore {
   async apply(batch: LedgerBatch): Promise<void> {
     if (batch.rows.length === 0) return
     const { instance, firstSequence } = batch
-    await this.#connection.run((redis) => redis.zadd(KEYS.instances, 0, instance))
-    let outcome = await shipRows(this.#shipping, batch, firstSequence - 1)
+    const { closed } = await this.standing(instance)
+    assertOpen(batch, closed.months)
+    let outcome = await shipRows(this.#shipping, batch, firstSequence - 1, closed.name)
     if (outcome.kind === 'unfounded') {
       // Whoever uses it in this way has no instances beside it that might know more.
       await foundEmpty(this.#connection, crypto.randomUUID())
-      outcome = await shipRows(this.#shipping, batch, firstSequence - 1)
+      outcome = await shipRows(this.#shipping, batch, firstSequence - 1, closed.name)
     }
     if (outcome.kind !== 'applied') throw new LedgerGapError(outcome)
     await this.#trimmer.trim()
   }
 
-  async ship(shipment: Shipment): Promise<ShipOutcome> {
+  async ship(shipment: Shipment, closes: string): Promise<ShipOutcome> {
     await this.#isKnown(shipment.instance)
     const outcome =
       shipment.kind === 'requests'
-        ? await shipRequests(this.#shipping, shipment)
-        : await shipRows(this.#shipping, shipment.batch, shipment.previous)
+        ? await shipRequests(this.#shipping, shipment, closes)
+        : await shipRows(this.#shipping, shipment.batch, shipment.previous, closes)
     const life = outcome.kind === 'unfounded' ? null : outcome.life
     const knownLife = this.#known.get(shipment.instance)
     if (life === null || (knownLife !== undefined && knownLife !== life))
@@ -107,6 +113,10 @@ class RedisStore implements RedisLedgerStore {
   async #isKnown(instance: string): Promise<void> {
     if (this.#known.has(instance)) return
     await this.#connection.run((redis) => redis.zadd(KEYS.instances, 0, instance))
+  }
+
+  async restoreMonth(month: ClosedMonth): Promise<void> {
+    await this.months.close(month)
   }
 
   standing(instance: string): Promise<Standing> {
@@ -209,6 +219,17 @@ class RedisStore implements RedisLedgerStore {
       next += entries.length
       return detailOf(own.flat())
     })
+  }
+}
+
+/** Only a journal can say what becomes of a late row. */
+function assertOpen({ rows }: LedgerBatch, closed: readonly ClosedMonth[]): void {
+  for (const entry of rows) {
+    if (entry.kind === 'request') continue
+    const atMs = entry.kind === 'attempt' ? (entry.lateAtMs ?? entry.row.startedAtMs) : entry.row.bookedAtMs
+    const month = closedAt(closed, atMs)
+    if (month !== null)
+      throw new Error(`${month.month} is closed, and a batch cannot be late: ship its journal`)
   }
 }
 

@@ -14,7 +14,7 @@ import { decodeCursor, encodeCursor, positionId, positionOf, positionTimeMs } fr
 import { adjustmentText, parseAdjustment } from '../row-json.ts'
 import type { SqlDriver, SqlStatement } from './driver.ts'
 import type { Migration } from './migrations.ts'
-import { text } from './row-checks.ts'
+import { number, text } from './row-checks.ts'
 
 export const ADJUSTMENT_MIGRATION: Migration = {
   number: 13,
@@ -51,6 +51,9 @@ export class AdjustmentTable {
   readonly #insert: SqlStatement
   readonly #before: SqlStatement
   readonly #ofRequest: SqlStatement
+  readonly #waiting: SqlStatement
+  readonly #late: SqlStatement
+  readonly #replace: SqlStatement
 
   constructor(driver: SqlDriver) {
     this.#insert =
@@ -59,6 +62,34 @@ export class AdjustmentTable {
     this.#before = driver.prepare(`SELECT id, time_ms, text FROM adjustment WHERE (time_ms, id) < (?, ?)
       ORDER BY time_ms DESC, id DESC LIMIT ?`)
     this.#ofRequest = driver.prepare('SELECT text FROM adjustment WHERE request = ? ORDER BY time_ms, id')
+    this.#late = driver.prepare("SELECT text FROM adjustment WHERE id >= 'late:' AND id < 'late;'")
+    this.#waiting = driver.prepare(`SELECT sequence, text FROM adjustment
+      WHERE sequence > ? AND json_extract(text, '$.bookedAtMs') < ? ORDER BY sequence`)
+    this.#replace = driver.prepare('UPDATE adjustment SET text = ? WHERE id = ?')
+  }
+
+  /** The money of late attempts. */
+  late(): readonly AdjustmentRow[] {
+    return this.#late
+      .all()
+      .map((row) => parseAdjustment(text(row, 'text')))
+      .filter(({ reason }) => reason === 'late')
+  }
+
+  /** Own ones behind a sequence that are booked before an instant. */
+  waiting(
+    afterSequence: number,
+    beforeMs: number,
+  ): readonly { readonly row: AdjustmentRow; readonly sequence: number }[] {
+    return this.#waiting.all(afterSequence, beforeMs).map((found) => ({
+      row: parseAdjustment(text(found, 'text')),
+      sequence: number(found, 'sequence'),
+    }))
+  }
+
+  /** Another text for one that nobody else has yet. */
+  replace(row: AdjustmentRow): void {
+    this.#replace.run(adjustmentText(row), row.id)
   }
 
   /** False: its id is there already. */

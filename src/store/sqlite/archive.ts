@@ -83,14 +83,14 @@ export class LedgerArchive {
       else assertAdjustment(entry.row)
     }
     for (const entry of fresh) {
-      if (entry.kind === 'attempt') this.#applyAttempt(entry.row)
+      if (entry.kind === 'attempt') this.#applyAttempt(entry.row, entry.lateAtMs)
       else if (entry.kind === 'request') this.#applyRequest(entry.row)
       else this.#book.insertAdjustment(entry.row, this.#nowMs())
     }
     this.mark(instance, epoch, firstSequence + rows.length - 1)
   }
 
-  #applyAttempt(row: AttemptRow): void {
+  #applyAttempt(row: AttemptRow, lateAtMs: number | undefined): void {
     const found = this.#find.get(row.requestId)
     if (found === undefined) {
       const { changes } = this.#insertOrphan.run(
@@ -98,7 +98,7 @@ export class LedgerArchive {
         row.attempt,
         rowText({ kind: 'attempt', row }),
       )
-      if (Number(changes) > 0) this.#book.countOnce(countOf(row), this.#nowMs(), () => row)
+      if (Number(changes) > 0) this.#count(row, lateAtMs)
       return
     }
     const timeMs = number(found, 'time_ms')
@@ -106,7 +106,12 @@ export class LedgerArchive {
     if (attempts.some((attempt) => attempt.attempt === row.attempt)) return
     const all = [...attempts, row].sort((left, right) => left.attempt - right.attempt)
     this.#setText.run(detailText({ request, attempts: all }), number(found, 'number'))
-    this.#book.countOnce(countOf(row), this.#nowMs(), () => row)
+    this.#count(row, lateAtMs)
+  }
+
+  #count(row: AttemptRow, lateAtMs: number | undefined): void {
+    if (this.#book.isShipping) this.#book.countOthers(countOf(row), lateAtMs)
+    else this.#book.countOnce(countOf(row), this.#nowMs(), () => row)
   }
 
   #applyRequest(request: RequestRow): void {

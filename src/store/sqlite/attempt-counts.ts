@@ -40,6 +40,30 @@ export function countOf(row: AttemptRow): AttemptCount {
   }
 }
 
+/** What takes a count back. */
+export function negated(count: AttemptCount): AttemptCount {
+  const { totals, balances } = count
+  return {
+    ...count,
+    totals: {
+      requests: -totals.requests,
+      attempts: -totals.attempts,
+      inputTokens: -totals.inputTokens,
+      cachedInputTokens: -totals.cachedInputTokens,
+      outputTokens: -totals.outputTokens,
+      reasoningTokens: -totals.reasoningTokens,
+      costNano: -totals.costNano as Nano,
+      adjustmentNano: -totals.adjustmentNano as Nano,
+      estimatedAttempts: -totals.estimatedAttempts,
+      unpricedAttempts: -totals.unpricedAttempts,
+      discountNano: -totals.discountNano as Nano,
+      freeQuotaNano: -totals.freeQuotaNano as Nano,
+      packageNano: -totals.packageNano as Nano,
+    },
+    balances: balances.map((use) => ({ ...use, milli: -use.milli })),
+  }
+}
+
 /** Attempts of one hour and one series. */
 export interface CountedGroup {
   readonly hourMs: number
@@ -62,9 +86,9 @@ interface Group extends CountedGroup {
 
 /**
  * Of an attempt that does not cost what the list says: discount, free quota, packages. With a fourth it is no attempt but
- * an adjustment, which counts nothing else.
+ * an adjustment, which counts nothing else; with a fifth it takes an attempt back.
  */
-type AmountList = readonly [number, number, number, adjustment?: number]
+type AmountList = readonly [number, number, number, adjustment?: number, attempts?: number]
 
 /** What `AttemptCounts` writes of each: its time within the hour, 1 for a first one, tokens, cost, 1 for an estimate. */
 const NUMBERS_EACH = 8
@@ -198,13 +222,14 @@ export function eachWithin(
 }
 
 function totalsAt(numbers: readonly (number | null)[], at: number, list: AmountList | null): UsageTotals {
-  const adjustment = list?.[3]
-  if (adjustment !== undefined) return { ...NO_TOTALS, adjustmentNano: BigInt(adjustment) as Nano }
+  const [, , , adjustment, attempts = 1] = list ?? []
+  if (adjustment !== undefined && attempts === 1)
+    return { ...NO_TOTALS, adjustmentNano: BigInt(adjustment) as Nano }
   const costNano = numbers[at + 6] ?? null
   const amounts = amountsOf(list)
   return {
     requests: numbers[at + 1] ?? 0,
-    attempts: 1,
+    attempts,
     inputTokens: numbers[at + 2] ?? 0,
     cachedInputTokens: numbers[at + 3] ?? 0,
     outputTokens: numbers[at + 4] ?? 0,
@@ -212,7 +237,7 @@ function totalsAt(numbers: readonly (number | null)[], at: number, list: AmountL
     costNano: BigInt(costNano ?? 0) as Nano,
     adjustmentNano: NANO_ZERO,
     estimatedAttempts: numbers[at + 7] ?? 0,
-    unpricedAttempts: costNano === null ? 1 : 0,
+    unpricedAttempts: costNano === null ? attempts : 0,
     discountNano: amounts.discountNano,
     freeQuotaNano: amounts.freeQuotaNano,
     packageNano: amounts.packageNano,
@@ -222,6 +247,7 @@ function totalsAt(numbers: readonly (number | null)[], at: number, list: AmountL
 function amountsList(totals: UsageTotals): AmountList | null {
   const { discountNano, freeQuotaNano, packageNano, adjustmentNano, attempts } = totals
   if (attempts === 0) return [0, 0, 0, Number(adjustmentNano)]
+  if (attempts < 0) return [Number(discountNano), Number(freeQuotaNano), Number(packageNano), 0, attempts]
   if (discountNano === 0n && freeQuotaNano === 0n && packageNano === 0n) return null
   return [Number(discountNano), Number(freeQuotaNano), Number(packageNano)]
 }

@@ -5,16 +5,18 @@
 import type { AdjustmentRow } from '#core/adjustments.ts'
 import { assert } from '#core/assert.ts'
 import type { AttemptRow } from '#core/ledger.ts'
+import type { ClosedMonth } from '#core/month-close.ts'
 import type { AttemptCount, EndedRequest } from '../shipment.ts'
 import { hourStartMs } from '../usage-report.ts'
 import { AdjustmentTable, type ShippedPlace } from './adjustments.ts'
-import { AttemptCounts, countOfAdjustment } from './attempt-counts.ts'
+import { AttemptCounts, countOfAdjustment, negated } from './attempt-counts.ts'
 import { BalanceCounts } from './balance-counts.ts'
-import { ClosedMonths, lateAdjustment, withoutMoney } from './closed-months.ts'
-import type { SqlDriver, SqlStatement } from './driver.ts'
+import { ClosedMonths, lateAdjustment, lateCount, type OwnForm, ownForm } from './closed-months.ts'
+import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
 import { parseEntry } from './entry-text.ts'
 import { EpochBases, type EpochSpan } from './epochs.ts'
 import { Rollups } from './rollups.ts'
+import { number, text } from './row-checks.ts'
 import { TextNumbers } from './text-numbers.ts'
 
 /** A request in the order of what is shipped. */
@@ -32,7 +34,8 @@ const WRITTEN_MAX = 10_000
 export class LedgerBook {
   readonly #driver: SqlDriver
   readonly #epoch: number
-  readonly #isShipping: boolean
+  /** Several instances write to a ledger; this file is one's journal, and may be the record of all. */
+  readonly isShipping: boolean
   readonly #series: TextNumbers
   readonly #counts: AttemptCounts
   readonly #balances: BalanceCounts
@@ -41,6 +44,7 @@ export class LedgerBook {
   readonly months: ClosedMonths
   readonly #insert: SqlStatement
   readonly #insertWaiting: SqlStatement
+  readonly #waitingRequests: SqlStatement
   readonly #epochs: EpochBases
   #number: number
   #sequence: number
@@ -53,7 +57,7 @@ export class LedgerBook {
   constructor(driver: SqlDriver, epoch: number, isShipping: boolean) {
     this.#driver = driver
     this.#epoch = epoch
-    this.#isShipping = isShipping
+    this.isShipping = isShipping
     this.#series = new TextNumbers(driver, 'series')
     this.#rollups = new Rollups(driver)
     this.#adjustments = new AdjustmentTable(driver)
@@ -67,6 +71,8 @@ export class LedgerBook {
     this.#insertWaiting =
       driver.prepare(`INSERT INTO request (number, id, time_ms, text, epoch, sequence, rows,
       written_at_ms) VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`)
+    this.#waitingRequests = driver.prepare(`SELECT sequence, id, time_ms, text FROM request
+      WHERE sequence + rows - 1 > ? AND time_ms < ? ORDER BY sequence`)
     this.#number = readCount(driver, 'SELECT max(number) AS value FROM request')
     const shipped = readCount(
       driver,
@@ -121,6 +127,7 @@ export class LedgerBook {
       this.#rowsWaiting = before.rowsWaiting
       this.#series.forget()
       this.#counts.clear()
+      this.months.read()
       throw error
     } finally {
       this.#adding = []
@@ -145,8 +152,10 @@ export class LedgerBook {
 
   /** Writes a request of this instance and counts its attempts; one that is there already stays as it is. */
   add(request: EndedRequest, nowMs: number): void {
-    const isNew = this.#isShipping ? this.#insertForShipper(request, nowMs) : this.insert(request)
+    const first = this.#sequence + 1
+    const isNew = this.isShipping ? this.#insertForShipper(request, nowMs) : this.insert(request)
     if (!isNew) return
+    if (this.isShipping) return this.#countOwn(request, first, nowMs)
     for (const [index, attempt] of request.attempts.entries())
       this.countOnce(attempt, nowMs, () => attemptAt(request, index))
   }
@@ -163,8 +172,8 @@ export class LedgerBook {
   adjust(row: AdjustmentRow, nowMs: number): boolean {
     const sequence = this.#sequence + 1
     const shipment = { epoch: this.#epoch, sequence, writtenAtMs: nowMs }
-    if (!this.insertAdjustment(row, nowMs, this.#isShipping ? shipment : null)) return false
-    if (!this.#isShipping) return true
+    if (!this.insertAdjustment(row, nowMs, this.isShipping ? shipment : null)) return false
+    if (!this.isShipping) return true
     this.#sequence = sequence
     this.#rowsWaiting += 1
     return true
@@ -172,7 +181,7 @@ export class LedgerBook {
 
   /** The same of another instance, which ships it itself. */
   insertAdjustment(said: AdjustmentRow, nowMs: number, shipment: ShippedPlace | null = null): boolean {
-    const row = this.months.opened(said, nowMs)
+    const row = this.#openedRow(said, nowMs, shipment)
     if (!this.#adjustments.insert(row, shipment)) return false
     this.count(countOfAdjustment(row))
     return true
@@ -183,9 +192,78 @@ export class LedgerBook {
     const closed = this.months.around(attempt.startedAtMs)
     if (closed === null) return this.count(attempt)
     const bookedAtMs = this.months.openFrom(nowMs)
-    this.count(withoutMoney(attempt, bookedAtMs))
+    this.count(lateCount(attempt, bookedAtMs))
     const late = lateAdjustment(rowOf(), closed, bookedAtMs)
     if (late !== null) this.adjust(late, nowMs)
+  }
+
+  /** Counts an attempt of another instance, as that one has said: in its month, or late. */
+  countOthers(attempt: AttemptCount, lateAtMs: number | undefined): void {
+    this.count(lateAtMs === undefined ? attempt : lateCount(attempt, lateAtMs))
+  }
+
+  /**
+   * A fleet has closed months when its ledger had own rows up to `afterSequence`: what waits beyond that is late, and is
+   * counted so. Nothing may wait in the log. One transaction.
+   */
+  learn(closed: readonly ClosedMonth[], afterSequence: number, nowMs: number): void {
+    this.transaction(() => {
+      const { months } = this
+      const toMs = Math.max(...closed.map((month) => month.toMs))
+      const waiting = this.#waitingRequests.all(afterSequence, toMs)
+      const former = waiting.map((row) => this.#formOf(row, afterSequence))
+      for (const month of closed) months.learn(month, afterSequence)
+      for (const [index, row] of waiting.entries()) {
+        const forms = this.#formOf(row, afterSequence)
+        for (const [place, { count, late, sequence }] of forms.entries()) {
+          const before = former[index]?.[place]
+          if (before === undefined || before.count.startedAtMs === count.startedAtMs) continue
+          assert(sequence > afterSequence, 'what the ledger has keeps its month')
+          this.count(negated(before.count))
+          this.count(count)
+          if (before.late === null && late !== null) this.adjust(late, nowMs)
+        }
+      }
+      for (const { row, sequence } of this.#adjustments.waiting(afterSequence, toMs)) {
+        const opened = months.reopened(row, sequence)
+        if (opened === row) continue
+        this.count(negated(countOfAdjustment(row)))
+        this.count(countOfAdjustment(opened))
+        this.#adjustments.replace(opened)
+      }
+    })
+  }
+
+  /** What the attempts of an own request that is in the table count, behind a sequence. */
+  #formOf(row: SqlRow, afterSequence: number): readonly OwnForm[] {
+    const first = number(row, 'sequence')
+    const { attempts } = parseEntry(text(row, 'id'), number(row, 'time_ms'), text(row, 'text'))
+    return attempts.flatMap((attempt, index) =>
+      first + index > afterSequence ? [ownForm(this.months, attempt, first + index)] : [],
+    )
+  }
+
+  #countOwn(request: EndedRequest, first: number, nowMs: number): void {
+    for (const [index, attempt] of request.attempts.entries()) {
+      if (!this.months.isLate(attempt.startedAtMs, first + index)) {
+        this.count(attempt)
+        continue
+      }
+      const { count, late } = ownForm(this.months, attemptAt(request, index), first + index)
+      this.count(count)
+      if (late !== null) this.adjust(late, nowMs)
+    }
+  }
+
+  /** Where several instances write, whose it is has said when it counts. */
+  #openedRow(row: AdjustmentRow, nowMs: number, shipment: ShippedPlace | null): AdjustmentRow {
+    if (!this.isShipping) return this.months.opened(row, nowMs)
+    return shipment === null ? row : this.months.reopened(row, shipment.sequence)
+  }
+
+  /** The money of late attempts. */
+  late(): readonly AdjustmentRow[] {
+    return this.#adjustments.late()
   }
 
   /** Counts what an attempt or an adjustment says, where it says. */

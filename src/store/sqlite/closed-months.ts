@@ -2,12 +2,12 @@
 // cost, and what they cost is an adjustment beside them.
 
 import type { AdjustmentRow } from '#core/adjustments.ts'
-import { NO_AMOUNTS } from '#core/amounts.ts'
 import type { AttemptRow } from '#core/ledger.ts'
-import { NANO_ZERO } from '#core/money.ts'
 import { type ClosedMonth, closedAt, type MonthBook, type MonthSpan } from '#core/month-close.ts'
 import { monthOf } from '#core/months.ts'
 import type { AttemptCount } from '../shipment.ts'
+import { withoutMoney } from '../usage-report.ts'
+import { countOf } from './attempt-counts.ts'
 import type { SqlDriver, SqlRow, SqlStatement } from './driver.ts'
 import type { Migration } from './migrations.ts'
 import { number, text } from './row-checks.ts'
@@ -30,6 +30,20 @@ CREATE TABLE closed_month (
 `,
 }
 
+export const LATE_ROWS_MIGRATION: Migration = {
+  number: 17,
+  sql: `
+-- Of a month that a fleet closed: rows of this instance up to there were counted before; NULL: all are that are here.
+ALTER TABLE closed_month ADD COLUMN after_sequence INTEGER;
+`,
+}
+
+/** `afterSequence`: own rows up to this one came before it was closed; null: it holds for all that comes now. */
+interface KnownMonth extends MonthSpan {
+  readonly closedAtMs: number
+  readonly afterSequence: number | null
+}
+
 const COLUMNS = 'month, time_zone, from_ms, to_ms, closed_at_ms, author, note, total'
 
 export class ClosedMonths {
@@ -37,8 +51,10 @@ export class ClosedMonths {
   readonly #insert: SqlStatement
   readonly #keep: SqlStatement
   readonly #report: SqlStatement
-  #spans: readonly MonthSpan[]
-  #untilMs: number
+  readonly #known: SqlStatement
+  readonly #setAfter: SqlStatement
+  #spans: readonly KnownMonth[] = []
+  #untilMs = 0
 
   constructor(driver: SqlDriver) {
     this.#list = driver.prepare(`SELECT ${COLUMNS} FROM closed_month ORDER BY month`)
@@ -49,7 +65,16 @@ export class ClosedMonths {
       'UPDATE closed_month SET total = ?, report = ? WHERE month = ? AND report IS NULL',
     )
     this.#report = driver.prepare('SELECT report FROM closed_month WHERE month = ?')
-    this.#spans = this.list()
+    this.#known = driver.prepare(
+      'SELECT month, time_zone, from_ms, to_ms, closed_at_ms, after_sequence FROM closed_month ORDER BY month',
+    )
+    this.#setAfter = driver.prepare('UPDATE closed_month SET after_sequence = ? WHERE month = ?')
+    this.read()
+  }
+
+  /** Takes up what the table says, also after a rollback. */
+  read(): void {
+    this.#spans = this.#known.all().map(knownOfRow)
     this.#untilMs = untilOf(this.#spans)
   }
 
@@ -59,9 +84,14 @@ export class ClosedMonths {
 
   close({ month, timeZone, fromMs, toMs, closedAtMs, author, note }: Omit<ClosedMonth, 'total'>): boolean {
     const { changes } = this.#insert.run(month, timeZone, fromMs, toMs, closedAtMs, author, note)
-    this.#spans = this.list()
-    this.#untilMs = untilOf(this.#spans)
+    this.read()
     return Number(changes) > 0
+  }
+
+  /** A month that a fleet closed when its ledger had rows of this instance up to a sequence. */
+  learn(closed: ClosedMonth, afterSequence: number): void {
+    if (this.close(closed)) this.#setAfter.run(afterSequence, closed.month)
+    this.read()
   }
 
   keep(month: string, total: string, table: string): void {
@@ -76,6 +106,52 @@ export class ClosedMonths {
   /** The closed month of an attempt that began then; null: its month is open. */
   around(startedAtMs: number): MonthSpan | null {
     return startedAtMs < this.#untilMs ? closedAt(this.#spans, startedAtMs) : null
+  }
+
+  /** Before it nothing is late. */
+  get untilMs(): number {
+    return this.#untilMs
+  }
+
+  /** Whether an attempt that is this row of the instance came after its month was closed. */
+  isLate(startedAtMs: number, sequence: number): boolean {
+    return startedAtMs < this.#untilMs && this.#aroundRow(startedAtMs, sequence) !== null
+  }
+
+  /**
+   * When a row of this instance counts that began in a closed month; null: in its month. It hangs on the row and on what
+   * was closed before it was counted, on no clock: whenever it is asked the answer is the same.
+   */
+  lateAt(
+    row: AttemptRow,
+    sequence: number,
+  ): { readonly closed: MonthSpan; readonly bookedAtMs: number } | null {
+    const closed = this.#aroundRow(row.startedAtMs, sequence)
+    if (closed === null) return null
+    const endedAtMs = row.startedAtMs + Math.round(row.durationMs)
+    return { closed, bookedAtMs: this.#openAt(Math.max(endedAtMs, closed.closedAtMs), sequence) }
+  }
+
+  /** The same of an adjustment. */
+  reopened(row: AdjustmentRow, sequence: number): AdjustmentRow {
+    const closed = this.#aroundRow(row.bookedAtMs, sequence)
+    if (closed === null) return row
+    const bookedAtMs = this.#openAt(row.bookedAtMs, sequence)
+    return { ...row, bookedAtMs, month: monthOf(closed.timeZone, bookedAtMs) }
+  }
+
+  /** No month was closed before it was over. */
+  #openAt(atMs: number, sequence: number): number {
+    const closed = this.#aroundRow(atMs, sequence)
+    return closed === null ? atMs : this.#openAt(Math.max(closed.toMs, closed.closedAtMs), sequence)
+  }
+
+  #aroundRow(atMs: number, sequence: number): KnownMonth | null {
+    if (atMs >= this.#untilMs) return null
+    const inForce = this.#spans.filter(
+      ({ afterSequence }) => afterSequence === null || afterSequence < sequence,
+    )
+    return closedAt(inForce, atMs) as KnownMonth | null
   }
 
   /** The first instant from `nowMs` on that no closed month has: a clock may have been put back. */
@@ -94,11 +170,24 @@ export class ClosedMonths {
 }
 
 /** What a late attempt counts at `bookedAtMs`: all but its money. */
-export function withoutMoney(count: AttemptCount, bookedAtMs: number): AttemptCount {
+export function lateCount(count: AttemptCount, bookedAtMs: number): AttemptCount {
+  return { ...count, startedAtMs: bookedAtMs, totals: withoutMoney(count.totals) }
+}
+
+/** What an own attempt counts, and its money where that is late. */
+export interface OwnForm {
+  readonly sequence: number
+  readonly count: AttemptCount
+  readonly late: AdjustmentRow | null
+}
+
+export function ownForm(months: ClosedMonths, row: AttemptRow, sequence: number): OwnForm {
+  const late = months.lateAt(row, sequence)
+  if (late === null) return { sequence, count: countOf(row), late: null }
   return {
-    ...count,
-    startedAtMs: bookedAtMs,
-    totals: { ...count.totals, costNano: NANO_ZERO, ...NO_AMOUNTS },
+    sequence,
+    count: lateCount(countOf(row), late.bookedAtMs),
+    late: lateAdjustment(row, late.closed, late.bookedAtMs),
   }
 }
 
@@ -129,6 +218,7 @@ export function lateAdjustment(row: AttemptRow, closed: MonthSpan, bookedAtMs: n
     note: `began at ${startedAt} and was booked after ${closed.month} had been closed`,
     priceVersionOld: null,
     priceVersionNew: cost.priceVersion,
+    startedAtMs: row.startedAtMs,
   }
 }
 
@@ -147,6 +237,18 @@ export function monthBookOf(months: ClosedMonths, settle: () => void): MonthBook
 
 function untilOf(spans: readonly MonthSpan[]): number {
   return Math.max(0, ...spans.map(({ toMs }) => toMs))
+}
+
+function knownOfRow(row: SqlRow): KnownMonth {
+  const after = row['after_sequence']
+  return {
+    month: text(row, 'month'),
+    timeZone: text(row, 'time_zone'),
+    fromMs: number(row, 'from_ms'),
+    toMs: number(row, 'to_ms'),
+    closedAtMs: number(row, 'closed_at_ms'),
+    afterSequence: after === null ? null : Number(after),
+  }
 }
 
 function monthOfRow(row: SqlRow): ClosedMonth {

@@ -3,7 +3,7 @@
 import { ADJUSTMENT_MIGRATION } from './adjustments.ts'
 import { ALERT_MIGRATION } from './alerts.ts'
 import { BALANCE_MIGRATION } from './balance-counts.ts'
-import { CLOSED_MONTH_MIGRATION } from './closed-months.ts'
+import { CLOSED_MONTH_MIGRATION, LATE_ROWS_MIGRATION } from './closed-months.ts'
 
 export interface Migration {
   readonly number: number
@@ -190,4 +190,5 @@ ALTER TABLE attempt_group ADD COLUMN amounts TEXT;
   ADJUSTMENT_MIGRATION,
   CLOSED_MONTH_MIGRATION,
   ALERT_MIGRATION,
+  LATE_ROWS_MIGRATION,
 ]

@@ -1,6 +1,7 @@
 // Ended requests that wait for the shared store, in order, and what becomes of them after. Who sends them is shipper.ts.
 
 import type { LedgerBatch, LedgerRow } from '#core/ledger.ts'
+import type { ClosedMonth } from '#core/month-close.ts'
 import { parseAdjustment } from '../row-json.ts'
 import { type EndedRequest, rowsOf, SHIPPED_HOURS_MAX, type Shipment, sessionName } from '../shipment.ts'
 import type { ShippableJournal } from '../shipper.ts'
@@ -37,6 +38,8 @@ export class LedgerOutbox implements ShippableJournal {
   readonly #pruneAttempts: SqlStatement
   readonly #setRowsFrom: SqlStatement
   #shippedSequence: number
+  /** The store has had rows up to here, though it may have lost some since. */
+  #shippedMax: number
   /** Where the store says that it is just before these rows, whatever lies between. */
   #joint: { readonly firstSequence: number; readonly previous: number } | null = null
 
@@ -57,6 +60,7 @@ export class LedgerOutbox implements ShippableJournal {
     this.#oldest = driver.prepare(`SELECT sequence, written_at_ms FROM request WHERE sequence > ?1
       UNION ALL SELECT sequence, written_at_ms FROM adjustment WHERE sequence > ?1 ORDER BY sequence LIMIT 1`)
     this.#shippedSequence = options.book.sequence - options.book.rowsWaiting
+    this.#shippedMax = this.#shippedSequence
     this.#setShipped = driver.prepare(`INSERT INTO meta (name, value) VALUES ('shipped_sequence', ?)
       ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
     this.#pruneRequests = driver.prepare(`DELETE FROM request WHERE number IN (SELECT number FROM request
@@ -103,12 +107,13 @@ export class LedgerOutbox implements ShippableJournal {
     const { epoch, sequence } = first
     if (!('request' in first)) return this.#rowsShipment(found, (written) => 'row' in written, rowsMax)
     const hours: number[] = []
-    if (sequence <= after || !addHours(hours, first.request))
+    if (sequence <= after || this.#isLate(first) || !addHours(hours, first.request))
       return this.#rowsShipment(found, (written) => written === first, rowsMax)
     const requests: EndedRequest[] = []
     let next = sequence
     for (const written of found) {
       if (!('request' in written) || written.epoch !== epoch || written.sequence !== next) break
+      if (this.#isLate(written)) break
       if (!addHours(hours, written.request)) break
       requests.push(written.request)
       next += written.rows
@@ -158,6 +163,21 @@ export class LedgerOutbox implements ShippableJournal {
   }
 
   /**
+   * Learns of months that the store has closed, when it had rows of this instance up to those that are shipped. Returns
+   * those that it does not know of, though it was told once. Called where it was just seen how far the store is.
+   * @throws when the tables cannot be written
+   */
+  closeMonths(closed: readonly ClosedMonth[], nowMs: number): readonly ClosedMonth[] {
+    const known = this.#book.months.list()
+    const fresh = closed.filter(({ month }) => !known.some((own) => own.month === month))
+    if (fresh.length > 0) {
+      if (!this.#journal.flush()) throw this.#journal.failure ?? new Error('the journal cannot be written')
+      this.#book.learn(fresh, this.#shippedMax, nowMs)
+    }
+    return known.filter(({ month }) => !closed.some((their) => their.month === month))
+  }
+
+  /**
    * Deletes requests that ended before this and wait for nothing, and what their attempts count, by whole hours.
    * `archivedSequence`: rows above it are needed still. Returns how many requests went; counters stay.
    */
@@ -184,6 +204,7 @@ export class LedgerOutbox implements ShippableJournal {
       this.#book.shipped(sequence - before)
     })
     this.#shippedSequence = sequence
+    this.#shippedMax = Math.max(this.#shippedMax, sequence)
   }
 
   #previousOf(epoch: number, firstSequence: number): number {
@@ -205,6 +226,19 @@ export class LedgerOutbox implements ShippableJournal {
     return { kind: 'rows', instance, epoch, previous, firstSequence, last, batch }
   }
 
+  /** Its month was closed before: it goes row by row, each of which says when it counts. */
+  #isLate({ sequence, request }: WrittenRequest): boolean {
+    const { months } = this.#book
+    return request.attempts.some(({ startedAtMs }, index) => months.isLate(startedAtMs, sequence + index))
+  }
+
+  #rowsOf({ sequence, request }: WrittenRequest): readonly LedgerRow[] {
+    return rowsOf(request).map((entry, index) => {
+      const late = entry.kind === 'attempt' ? this.#book.months.lateAt(entry.row, sequence + index) : null
+      return late === null || entry.kind !== 'attempt' ? entry : { ...entry, lateAtMs: late.bookedAtMs }
+    })
+  }
+
   /** Neighbours of one epoch from the first on, row by row. */
   #batchOf(
     found: readonly Written[],
@@ -218,7 +252,7 @@ export class LedgerOutbox implements ShippableJournal {
       const isNext = written.epoch === first.epoch && written.sequence === first.sequence + rows.length
       if (!isNext || !isPart(written) || rows.length >= rowsMax) break
       if ('row' in written) rows.push(written.row)
-      else rows.push(...rowsOf(written.request))
+      else rows.push(...this.#rowsOf(written))
     }
     return { instance: this.instance, epoch: first.epoch, firstSequence: first.sequence, rows }
   }

@@ -7,7 +7,8 @@ import type { AttemptCount } from '../shipment.ts'
 import type { LedgerSnapshot } from '../snapshot.ts'
 import { addInto, hourStartMs, listOfTotals, NO_TOTALS, type RunningTotals } from '../usage-report.ts'
 import { AdjustmentTable } from './adjustments.ts'
-import { countOf, countOfAdjustment } from './attempt-counts.ts'
+import { countOfAdjustment } from './attempt-counts.ts'
+import { type ClosedMonths, ownForm } from './closed-months.ts'
 import { COUNTS, COUNTS_LIST, COUNTS_PLACES, COUNTS_READ } from './counter-columns.ts'
 import type { SqlDriver } from './driver.ts'
 import { parseEntry } from './entry-text.ts'
@@ -44,6 +45,7 @@ export function ownCounts(
   driver: SqlDriver,
   epochs: readonly EpochSpan[],
   markOf: (epoch: number) => number,
+  months: ClosedMonths,
 ): readonly AttemptCount[] {
   const requests = driver.prepare(`SELECT sequence, id, time_ms, text FROM request
     WHERE sequence > ?1 - 64 AND sequence + rows - 1 > ?1 AND epoch = ?2`)
@@ -53,7 +55,10 @@ export function ownCounts(
     if (mark >= end) return []
     const attempts = requests.all(mark, epoch).flatMap((row) => {
       const detail = parseEntry(text(row, 'id'), number(row, 'time_ms'), text(row, 'text'))
-      return detail.attempts.filter((_, index) => number(row, 'sequence') + index > mark).map(countOf)
+      return detail.attempts.flatMap((attempt, index) => {
+        const sequence = number(row, 'sequence') + index
+        return sequence > mark ? [ownForm(months, attempt, sequence).count] : []
+      })
     })
     const rows = adjustments.all(mark, epoch).map((row) => parseAdjustment(text(row, 'text')))
     return [...attempts, ...rows.map(countOfAdjustment)]

@@ -1,13 +1,14 @@
 // The ledger of record in this file: what all instances have shipped, by their marks, beside this instance's own rows,
 // which come through its journal. It follows the stream, takes over what another ledger counts, and gives both away.
 
+import type { AdjustmentRow } from '#core/adjustments.ts'
 import type { LedgerRow, UsageGroup, UsageQuery } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import type { SpentAsked, SpentSnapshot, SpentSum } from '#core/spent.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { parseAdjustment, parseAttempt, parseRequest } from '../row-json.ts'
 import { type AttemptCount, sessionName } from '../shipment.ts'
-import type { LedgerSnapshot } from '../snapshot.ts'
+import type { FoundingSnapshot, LedgerSnapshot } from '../snapshot.ts'
 import { HOUR_MS, hourStartMs, NO_TOTALS, parseSeries, UsageReportBuilder } from '../usage-report.ts'
 import type { LedgerArchive } from './archive.ts'
 import { countOf } from './attempt-counts.ts'
@@ -32,6 +33,8 @@ export interface StreamEntry {
   /** Of a whole request. */
   readonly timeMs: number
   readonly row: string
+  /** Of an attempt whose month was closed before. */
+  readonly lateAtMs?: number
 }
 
 /** How far the stream was followed. `life`: of the ledger whose stream it is. */
@@ -116,9 +119,11 @@ export class LedgerRecord {
   }
 
   /** All that is counted here, and by which rows. @throws StoreUnavailableError while the disk is ill */
-  snapshot(): LedgerSnapshot {
+  snapshot(): FoundingSnapshot {
     this.#settle()
-    return { ...readSnapshotTables(this.#options.driver), marks: this.marks() }
+    const { driver, book } = this.#options
+    const months = book.months.list().map((closed) => ({ closed, table: book.months.table(closed.month) }))
+    return { ...readSnapshotTables(driver), marks: this.marks(), months }
   }
 
   /**
@@ -132,6 +137,7 @@ export class LedgerRecord {
       driver,
       book.epochs(),
       (epoch) => snapshot.marks.get(sessionName(instance, epoch)) ?? 0,
+      book.months,
     )
     const others = [...snapshot.marks].filter(([session]) => !session.startsWith(`${instance}:`))
     book.transaction(() => {
@@ -153,7 +159,7 @@ export class LedgerRecord {
     const { driver, book, instance } = this.#options
     this.#settle()
     const shipped = book.sequence - book.rowsWaiting
-    const waiting = ownCounts(driver, book.epochs(), () => shipped)
+    const waiting = ownCounts(driver, book.epochs(), () => shipped, book.months)
     const marks = new Map(this.marks())
     for (const { epoch, base, end } of book.epochs()) {
       const mark = Math.min(end, shipped)
@@ -196,6 +202,8 @@ export class LedgerRecord {
       if (query.fromMs !== null && startedAtMs < query.fromMs) continue
       builder.add(parseSeries(series), startedAtMs, { ...NO_TOTALS, costNano: -totals.costNano as Nano })
     }
+    for (const late of this.#late(query.fromMs))
+      builder.add(late.row, late.startedAtMs, { ...NO_TOTALS, costNano: late.row.amountNano })
     const byName = new Map<string, SpentSum[]>()
     for (const { group: names, bucketMs, costNano } of builder.report().rows) {
       const [name = ''] = names
@@ -206,11 +214,28 @@ export class LedgerRecord {
     return byName
   }
 
+  /** What was spent in closed months, shipped and late: budgets go by when it began. */
+  #late(fromMs: number | null): readonly { readonly row: AdjustmentRow; readonly startedAtMs: number }[] {
+    const { driver, book } = this.#options
+    if (book.months.untilMs <= (fromMs ?? 0)) return []
+    const shipped = book.sequence - book.rowsWaiting
+    const found = driver
+      .prepare('SELECT id, sequence FROM request WHERE sequence + rows - 1 > ?')
+      .all(shipped)
+    const waiting = new Map(found.map((row) => [text(row, 'id'), number(row, 'sequence')]))
+    return book.late().flatMap((row) => {
+      const { startedAtMs = 0, requestId, attempt } = row
+      const sequence = (waiting.get(requestId ?? '') ?? 0) + (attempt ?? 1) - 1
+      const isTold = !waiting.has(requestId ?? '') || sequence <= shipped
+      return isTold && (fromMs === null || startedAtMs >= fromMs) ? [{ row, startedAtMs }] : []
+    })
+  }
+
   #apply(entry: StreamEntry): void {
     const { archive, book } = this.#options
     const { instance, epoch, sequence, kind, id, timeMs, row } = entry
     if (kind !== 'entry') {
-      archive.applyNow({ instance, epoch, firstSequence: sequence, rows: [rowOf(kind, row)] })
+      archive.applyNow({ instance, epoch, firstSequence: sequence, rows: [rowOf(entry)] })
       return
     }
     const { attempts } = parseEntry(id, timeMs, row)
@@ -233,8 +258,11 @@ const SPENT_GROUPS = {
   target: 'target',
 } as const satisfies Record<SpentAsked['kind'], UsageGroup>
 
-function rowOf(kind: LedgerRow['kind'], row: string): LedgerRow {
-  if (kind === 'attempt') return { kind, row: parseAttempt(row) }
+function rowOf({ kind, row, lateAtMs }: StreamEntry): LedgerRow {
+  if (kind === 'attempt') {
+    const attempt = { kind, row: parseAttempt(row) } as const
+    return lateAtMs === undefined ? attempt : { ...attempt, lateAtMs }
+  }
   if (kind === 'request') return { kind, row: parseRequest(row) }
-  return { kind, row: parseAdjustment(row) }
+  return { kind: 'adjustment', row: parseAdjustment(row) }
 }

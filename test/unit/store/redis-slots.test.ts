@@ -28,6 +28,8 @@ const CALLS: Readonly<Record<string, (name: string) => readonly string[]>> = {
     KEYS.touched,
   ],
   archive: () => [KEYS.archive, KEYS.archiveWanted, KEYS.meta],
+  'close-month': () => [KEYS.meta, KEYS.months],
+  'keep-month': () => [KEYS.months, KEYS.monthTables],
   disown: () => [KEYS.meta],
   follow: () => [KEYS.meta, KEYS.rows],
   refound: (name) => [KEYS.founding, KEYS.meta, KEYS.applied(name)],

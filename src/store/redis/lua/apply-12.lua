@@ -12,24 +12,26 @@
 -- KEYS[8] balances: hash hour and balance -> thousandths used
 -- KEYS[9] adjustments: hash id -> adjustment as JSON
 -- KEYS[10] adjustment index: sorted set, `t:` and its position, `r:` and its request and position
--- KEYS[11] meta: hash life, calls
+-- KEYS[11] meta: hash life, closes, calls
 -- KEYS[12] touched: sorted set of hours by the call that last counted in them
 -- ARGV[1] instance
 -- ARGV[2] epoch
 -- ARGV[3] sequence of the first row
 -- ARGV[4] seconds that counters are kept
--- ARGV[5] start of the hour (epoch ms) of all attempts of this call, '' without attempts
+-- ARGV[5] start of the hour (epoch ms) of which the attempts of this call count in, '' without attempts
 -- ARGV[6] hours before this (epoch ms) leave the index
 -- ARGV[7] the row of this epoch before the first one, 0 when there is none
--- ARGV[8] onwards, 18 a row: kind (attempt | request | adjustment), its id, position ('' for an attempt; for an
+-- ARGV[8] the closed months that the sender knows of, by the name of all of them
+-- ARGV[9] onwards, 19 a row: kind (attempt | request | adjustment), its id, position ('' for an attempt; for an
 --   adjustment, request id, tab and position), row as JSON, series, then thirteen counts as decimal integers in the
---   order of MEASURES
--- Returns {'applied', life}, {'gap', life, mark} when rows before these are missing, {'unfounded'}.
+--   order of MEASURES, and when an attempt counts whose month was closed before (epoch ms), else ''
+-- Returns {'applied', life}, {'gap', life, mark} when rows before these are missing, {'closed', life} when
+--   others are closed, {'unfounded'}.
 
 -- One letter before the series makes the field of a counter. Must equal MEASURES in counters.ts.
 local MEASURES = {'q', 'a', 'i', 'h', 'o', 'r', 'c', 'e', 'u', 'd', 'f', 'p', 'j'}
-local FIRST_ROW = 8
-local ROW_PARTS = 18
+local FIRST_ROW = 9
+local ROW_PARTS = 19
 -- Newest ones that are listed; what they count stays.
 local ADJUSTMENTS_MAX = 100000
 
@@ -50,12 +52,14 @@ local function adjust(id, place, row)
   return true
 end
 
-local life = redis.call('HGET', KEYS[11], 'life')
+local life, closes = unpack(redis.call('HMGET', KEYS[11], 'life', 'closes'))
 if not life then return {'unfounded'} end
 local last = tonumber(redis.call('HGET', KEYS[1], ARGV[2]) or '0')
 local after = tonumber(ARGV[7])
 if last < after then return {'gap', life, last} end
 local sequence = tonumber(ARGV[3]) - 1
+local newest = sequence + (#ARGV + 1 - FIRST_ROW) / ROW_PARTS
+if newest > last and (closes or '') ~= ARGV[8] then return {'closed', life} end
 local fresh = 0
 local counted = false
 
@@ -63,9 +67,15 @@ for at = FIRST_ROW, #ARGV, ROW_PARTS do
   sequence = sequence + 1
   if sequence > last then
     local kind, id, position, row, series = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-    local entry = redis.call('XADD', KEYS[2], '*', 'instance', ARGV[1], 'epoch', ARGV[2],
+    local fields = {'instance', ARGV[1], 'epoch', ARGV[2],
       'sequence', string.format('%.0f', sequence), 'kind', kind, 'id', id,
-      'position', kind == 'request' and position or '', 'row', row, 'after', string.format('%.0f', after))
+      'position', kind == 'request' and position or '', 'row', row, 'after', string.format('%.0f', after)}
+    local late = ARGV[at + 18]
+    if late ~= '' then
+      fields[17] = 'late'
+      fields[18] = late
+    end
+    local entry = redis.call('XADD', KEYS[2], '*', unpack(fields))
     if kind ~= 'adjustment' then
       local entries = redis.call('HGET', KEYS[4], id)
       redis.call('HSET', KEYS[4], id, entries and (entries .. ' ' .. entry) or entry)

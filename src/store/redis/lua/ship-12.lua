@@ -2,7 +2,7 @@
 -- Applies whole requests of one instance, in order, to counters, listing and stream.
 -- Guarantee: each (instance, epoch, sequence) counts once, however often it is sent; all of a call or nothing.
 -- KEYS[1] applied: hash epoch -> last applied sequence
--- KEYS[2] meta: hash life, calls
+-- KEYS[2] meta: hash life, closes, calls
 -- KEYS[3] rows: stream
 -- KEYS[4] requests: sorted set of positions
 -- KEYS[5] entries: hash request id -> stream entries
@@ -24,8 +24,10 @@
 -- ARGV[9] the second hour, '' when there is none
 -- ARGV[10] number of sums: which hour (1 | 2), series, thirteen counts as decimal integers in the order of MEASURES
 -- ARGV[11] number of uses of balances: hour and balance, thousandths
--- ARGV[12] onwards: the sums, the uses, then three a request: rows that it takes, its position, its text
--- Returns {'applied', life, entries in the stream}, {'gap', life, mark} when the mark is another one, {'unfounded'}.
+-- ARGV[12] the closed months that the sender knows of, by the name of all of them
+-- ARGV[13] onwards: the sums, the uses, then three a request: rows that it takes, its position, its text
+-- Returns {'applied', life, entries in the stream}, {'gap', life, mark} when the mark is another one,
+--   {'closed', life} when others are closed, {'unfounded'}.
 
 -- One letter before the series makes the field of a counter. Must equal MEASURES in counters.ts.
 local MEASURES = {'q', 'a', 'i', 'h', 'o', 'r', 'c', 'e', 'u', 'd', 'f', 'p', 'j'}
@@ -35,13 +37,14 @@ local TOUCHED_MAX = 10000
 -- A position is the time in so many digits, a colon and the id.
 local ID_AT = 17
 
-local life = redis.call('HGET', KEYS[2], 'life')
+local life, closes = unpack(redis.call('HMGET', KEYS[2], 'life', 'closes'))
 if not life then return {'unfounded'} end
 local mark = tonumber(redis.call('HGET', KEYS[1], ARGV[2]) or '0')
 if mark >= tonumber(ARGV[5]) then return {'applied', life, 0} end
 if mark ~= tonumber(ARGV[3]) then return {'gap', life, mark} end
+if (closes or '') ~= ARGV[12] then return {'closed', life} end
 
-local at = 12
+local at = 13
 for _ = 1, tonumber(ARGV[10]) do
   local series = ARGV[at + 1]
   for index, measure in ipairs(MEASURES) do
