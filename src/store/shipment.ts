@@ -71,8 +71,8 @@ export interface ClosedMonths {
 
 /** Where instances ship to. All throw StoreUnavailableError when it does not answer in time. */
 export interface ShipPort {
-  /** `closes`: the name of the closed months that its rows go by. */
-  ship(shipment: Shipment, closes: string): Promise<ShipOutcome>
+  /** `closes`: the name of the closed months that its rows go by; absent: none is closed. */
+  ship(shipment: Shipment, closes?: string): Promise<ShipOutcome>
   /** Closes a month that the store has lost. */
   restoreMonth(month: ClosedMonth): Promise<void>
   standing(instance: string): Promise<Standing>

@@ -61,9 +61,9 @@ export function createRedisStore(options: RedisStoreOptions): RedisLedgerStore {
 }
 
 class RedisStore implements RedisLedgerStore {
+  readonly months: RedisMonths
   readonly #connection: RedisConnection
   readonly #close: () => void
-  readonly months: RedisMonths
   readonly #shipping: ShipOptions
   readonly #trimmer: StreamTrimmer
   /** Instances that are listed, and in which life of the ledger. */
@@ -94,7 +94,7 @@ class RedisStore implements RedisLedgerStore {
     await this.#trimmer.trim()
   }
 
-  async ship(shipment: Shipment, closes: string): Promise<ShipOutcome> {
+  async ship(shipment: Shipment, closes = ''): Promise<ShipOutcome> {
     await this.#isKnown(shipment.instance)
     const outcome =
       shipment.kind === 'requests'
