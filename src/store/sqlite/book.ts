@@ -71,8 +71,9 @@ export class LedgerBook {
     this.#insertWaiting =
       driver.prepare(`INSERT INTO request (number, id, time_ms, text, epoch, sequence, rows,
       written_at_ms) VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`)
+    // From the request on that the sequence lies in; none has as many rows.
     this.#waitingRequests = driver.prepare(`SELECT sequence, id, time_ms, text FROM request
-      WHERE sequence + rows - 1 > ? AND time_ms < ? ORDER BY sequence`)
+      WHERE sequence > ?1 - 64 AND sequence + rows - 1 > ?1 AND time_ms < ?2 ORDER BY sequence`)
     this.#number = readCount(driver, 'SELECT max(number) AS value FROM request')
     const shipped = readCount(
       driver,
