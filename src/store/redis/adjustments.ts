@@ -1,4 +1,4 @@
-// Adjustments in Redis: the newest of them, by their time and by the request that they correct. apply-10.lua writes them.
+// Adjustments in Redis: the newest of them, by their time and by the request that they correct. apply-12.lua writes them.
 
 import {
   type AdjustmentPage,

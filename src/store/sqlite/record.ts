@@ -220,7 +220,7 @@ export class LedgerRecord {
     if (book.months.untilMs <= (fromMs ?? 0)) return []
     const shipped = book.sequence - book.rowsWaiting
     const found = driver
-      .prepare('SELECT id, sequence FROM request WHERE sequence + rows - 1 > ?')
+      .prepare('SELECT id, sequence FROM request WHERE sequence > ?1 - 64 AND sequence + rows - 1 > ?1')
       .all(shipped)
     const waiting = new Map(found.map((row) => [text(row, 'id'), number(row, 'sequence')]))
     return book.late().flatMap((row) => {

@@ -18,7 +18,7 @@
 -- ARGV[2] epoch
 -- ARGV[3] sequence of the first row
 -- ARGV[4] seconds that counters are kept
--- ARGV[5] start of the hour (epoch ms) of which the attempts of this call count in, '' without attempts
+-- ARGV[5] start of the hour (epoch ms) that the attempts of this call count in, '' without attempts
 -- ARGV[6] hours before this (epoch ms) leave the index
 -- ARGV[7] the row of this epoch before the first one, 0 when there is none
 -- ARGV[8] the closed months that the sender knows of, by the name of all of them
