@@ -1,6 +1,7 @@
 // Corrections of money that is booked already. Rows of attempts never change; an adjustment beside them says what was
 // wrong, by how much, why and who says so.
 
+import type { AttemptRow } from './ledger.ts'
 import type { Nano } from './money.ts'
 
 /**
@@ -44,6 +45,22 @@ export interface AdjustmentRow {
   readonly priceVersionNew: string | null
   /** Of a late attempt: when it began, which is what budgets go by. Rows of before this was kept lack it. */
   readonly startedAtMs?: number
+}
+
+/** Which attempt an adjustment is of. */
+export function ofAttempt({
+  requestId,
+  attempt,
+  key,
+  tags,
+  user,
+  model,
+  target,
+}: AttemptRow): Pick<
+  AdjustmentRow,
+  'requestId' | 'attempt' | 'day' | 'key' | 'tags' | 'user' | 'model' | 'target'
+> {
+  return { requestId, attempt, day: null, key, tags, user, model, target }
 }
 
 /** Adjustments that say all of this; null: any. */

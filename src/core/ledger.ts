@@ -218,6 +218,19 @@ export interface UsageRow extends UsageTotals {
   readonly bucketMs: number | null
 }
 
+/** The order of a report: by bucket, then by group. */
+export function compareUsageRows(
+  left: Pick<UsageRow, 'bucketMs' | 'group'>,
+  right: Pick<UsageRow, 'bucketMs' | 'group'>,
+): number {
+  if (left.bucketMs !== right.bucketMs) return (left.bucketMs ?? 0) - (right.bucketMs ?? 0)
+  for (const [index, value] of left.group.entries()) {
+    const other = right.group[index] ?? ''
+    if (value !== other) return value < other ? -1 : 1
+  }
+  return 0
+}
+
 export interface UsageReport {
   readonly rows: readonly UsageRow[]
   readonly total: UsageTotals

@@ -8,6 +8,7 @@ import {
   type AdjustmentReason,
   type AdjustmentRow,
   type Corrections,
+  ofAttempt,
 } from '#core/adjustments.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { AttemptRow, LedgerStore } from '#core/ledger.ts'
@@ -195,7 +196,7 @@ async function corrected(store: LedgerStore, body: Json, timeZone: string): Prom
     for (const field of ['target', 'day'])
       if (body[field] !== undefined && body[field] !== null)
         throw invalid(field, body[field], 'nothing, beside `request`: the attempt says it')
-    return ofAttempt(await attemptOf(store, request, attempt))
+    return attemptCorrected(await attemptOf(store, request, attempt))
   }
   if (typeof target !== 'string' || !/^[^/\s]+\/\S+$/.test(target))
     throw invalid('target', target, 'PROVIDER/MODEL with a `day`, or a `request`')
@@ -243,20 +244,9 @@ async function attemptOf(store: LedgerStore, request: unknown, attempt: unknown)
   return row
 }
 
-function ofAttempt(row: AttemptRow): Corrected {
-  const { requestId, attempt, key, tags, user, model, target, cost } = row
+function attemptCorrected(row: AttemptRow): Corrected {
   return {
     atMs: row.startedAtMs,
-    fields: {
-      requestId,
-      attempt,
-      day: null,
-      key,
-      tags,
-      user,
-      model,
-      target,
-      priceVersionOld: cost?.priceVersion ?? null,
-    },
+    fields: { ...ofAttempt(row), priceVersionOld: row.cost?.priceVersion ?? null },
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Context, Hono } from 'hono'
 import { GatewayError } from '#core/errors.ts'
-import type { LedgerStore } from '#core/ledger.ts'
+import { compareUsageRows, type LedgerStore } from '#core/ledger.ts'
 import { PAGE_ROWS_MAX } from '#core/limits.ts'
 import { makeReport, makingAt } from '#pipeline/finance/report.ts'
 import type { Report, ReportQuery, ReportRow } from '#pipeline/finance/report-words.ts'
@@ -135,17 +135,8 @@ function firstAfter(rows: readonly ReportRow[], position: Position): number {
   while (low < high) {
     const middle = (low + high) >> 1
     const row = rows[middle]
-    if (row !== undefined && comparePositions(row, position) <= 0) low = middle + 1
+    if (row !== undefined && compareUsageRows(row, position) <= 0) low = middle + 1
     else high = middle
   }
   return low
-}
-
-function comparePositions(left: Position, right: Position): number {
-  if (left.bucketMs !== right.bucketMs) return (left.bucketMs ?? 0) - (right.bucketMs ?? 0)
-  for (const [index, value] of left.group.entries()) {
-    const other = right.group[index] ?? ''
-    if (value !== other) return value < other ? -1 : 1
-  }
-  return 0
 }

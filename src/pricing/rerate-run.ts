@@ -1,6 +1,6 @@
 // A run over past requests: what each attempt should cost, what is to be added to it, and the sums of all that.
 
-import type { AdjustmentRow } from '#core/adjustments.ts'
+import { type AdjustmentRow, ofAttempt } from '#core/adjustments.ts'
 import { type AttemptRow, type Cost, isUnpriced } from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
 import { bookingOf, dayOf } from '#core/months.ts'
@@ -130,20 +130,13 @@ export class RerateRun {
     amounts: Pick<AdjustmentRow, 'amountNano' | 'nativeNano'>,
   ): AdjustmentRow {
     const { author, note, nowMs, timeZone } = this.#job
-    const { requestId, attempt, key, tags, user, model, target } = row
+    const { requestId, attempt } = row
     return {
       // Two runs at the same time make the same one; a later run finds it and counts on.
       id: `rerate:${requestId}:${attempt}:${number + 1}`,
       timeMs: nowMs,
       ...bookingOf(row.startedAtMs, nowMs, timeZone, (month) => this.#closed.has(month)),
-      requestId,
-      attempt,
-      day: null,
-      key,
-      tags,
-      user,
-      model,
-      target,
+      ...ofAttempt(row),
       ...amounts,
       currency: cost.currency,
       nativeCurrency: cost.nativeCurrency,

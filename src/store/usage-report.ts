@@ -6,6 +6,7 @@ import { amountsBetween, NO_AMOUNTS } from '#core/amounts.ts'
 import { assert } from '#core/assert.ts'
 import {
   type AttemptRow,
+  compareUsageRows,
   ReportError,
   type UsageGroup,
   type UsageQuery,
@@ -220,7 +221,7 @@ export class UsageReportBuilder {
     const rows = [...this.#rows.values()].filter((row) =>
       listOfTotals(row).some((count) => Number(count) !== 0),
     )
-    return { rows: rows.sort(compareRows), total: this.#total }
+    return { rows: rows.sort(compareUsageRows), total: this.#total }
   }
 }
 
@@ -249,15 +250,6 @@ export function groupValue(series: UserSeries, by: UsageGroup): string {
 
 function tagOf({ tags }: Series, tag: string): string {
   return Object.hasOwn(tags, tag) ? (tags[tag] ?? '') : ''
-}
-
-function compareRows(left: UsageRow, right: UsageRow): number {
-  if (left.bucketMs !== right.bucketMs) return (left.bucketMs ?? 0) - (right.bucketMs ?? 0)
-  for (const [index, value] of left.group.entries()) {
-    const order = compareText(value, right.group[index] ?? '')
-    if (order !== 0) return order
-  }
-  return 0
 }
 
 function compareText(left: string, right: string): number {

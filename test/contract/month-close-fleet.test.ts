@@ -2,12 +2,13 @@
 // go on saying the same, whatever is lost.
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { AdjustmentRow } from '#core/adjustments.ts'
 import type { AttemptRow, UsageReport } from '#core/ledger.ts'
 import type { Nano } from '#core/money.ts'
 import { RedisConnection } from '#store/redis/connection.ts'
 import { lock, refound } from '#store/redis/founding.ts'
 import { EVERYTHING, type FleetMember, holds, openMember } from '../support/fleet-ledgers.ts'
-import { discountedCost } from '../support/ledger-rows.ts'
+import { adjustmentRow, discountedCost } from '../support/ledger-rows.ts'
 import { type RedisServer, sendRedisCommand, startRedis } from '../support/redis-server.ts'
 import { temporaryFolder } from '../support/sqlite-ledger.ts'
 import { type Asker, admin, openApp } from '../unit/http/support.ts'
@@ -256,28 +257,8 @@ test('a month that is closed while late rows of another one wait moves them on',
   ])
 })
 
-function correction(id: string) {
-  return {
-    id,
-    timeMs: OCTOBER_MS,
-    bookedAtMs: OCTOBER_MS,
-    month: '2026-10',
-    requestId: 'a1',
-    attempt: 1,
-    day: null,
-    key: 'demo',
-    tags: {},
-    user: null,
-    model: 'assistant',
-    target: 'doubao/seed',
-    amountNano: -500n as Nano,
-    currency: 'CNY',
-    nativeNano: -500n as Nano,
-    nativeCurrency: 'CNY',
-    reason: 'rerate',
-    author: 'Mei',
-    note: 'the price was wrong',
-    priceVersionOld: null,
-    priceVersionNew: null,
-  } as const
+function correction(id: string): AdjustmentRow {
+  const amounts = { amountNano: -500n as Nano, nativeNano: -500n as Nano, nativeCurrency: 'CNY' }
+  const dates = { timeMs: OCTOBER_MS, bookedAtMs: OCTOBER_MS }
+  return adjustmentRow({ id, ...dates, requestId: 'a1', tags: {}, user: null, ...amounts })
 }

@@ -4,9 +4,11 @@
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { AttemptRow, LedgerRow, UsageQuery } from '#core/ledger.ts'
+import type { Nano } from '#core/money.ts'
 import type { Clock } from '#core/ports.ts'
 import type { SqliteLedger } from '#store/sqlite/store.ts'
 import {
+  adjustmentRow,
   attemptRow,
   batchOf,
   discountedCost,
@@ -172,29 +174,16 @@ describe('a closed month', () => {
     const before = await october(app)
     const { body } = await askUsage(app, 'group_by=')
     ledger.adjust([
-      {
+      adjustmentRow({
         id: 'a1',
         timeMs: OCTOBER_MS,
         bookedAtMs: OCTOBER_MS,
-        month: '2026-10',
-        requestId: 'r1',
-        attempt: 1,
-        day: null,
-        key: 'demo',
         tags: {},
         user: null,
-        model: 'assistant',
-        target: 'doubao/seed',
-        amountNano: -500n as never,
-        currency: 'CNY',
-        nativeNano: -500n as never,
+        amountNano: -500n as Nano,
+        nativeNano: -500n as Nano,
         nativeCurrency: 'CNY',
-        reason: 'rerate',
-        author: 'Mei',
-        note: 'the price was wrong',
-        priceVersionOld: null,
-        priceVersionNew: null,
-      },
+      }),
     ])
     expect(await october(app)).toEqual(before)
     const after = await askUsage(app, 'group_by=')

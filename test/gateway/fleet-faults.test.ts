@@ -2,8 +2,16 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { eventually, KEY, type LocalGateway } from '../support/gateway.ts'
-import type { ClientAnswer } from '../support/http-client.ts'
+import {
+  type BudgetSaid,
+  budgetOf,
+  COST_NANO,
+  keyed,
+  nanoOf,
+  served,
+  spend,
+} from '../support/fleet-budget.ts'
+import { eventually, type LocalGateway } from '../support/gateway.ts'
 import { readScrape } from '../support/prometheus-text.ts'
 import { openRedisFleet, type RedisFleet } from '../support/redis-fleet.ts'
 import { sendRedisCommand } from '../support/redis-server.ts'
@@ -16,45 +24,15 @@ beforeEach(async () => {
 
 afterEach(() => fleet.close())
 
-/** 10 × 2 / 10⁶ + 5 × 8 / 10⁶ */
-const COST_NANO = 60_000
 const HEADER = 'x-sluice-limits-mode'
-
-const keyed = (limits: object, more: object = {}) => ({
-  keys: [{ name: 'tester', key: KEY, ...limits }],
-  ...more,
-})
-
-interface Budget {
-  readonly spent: string | null
-  readonly held: string
-}
-
-async function budgetOf(gateway: LocalGateway): Promise<Budget> {
-  const page = (await gateway.admin('/budgets')) as { data: { id: string; budget: Budget }[] }
-  const found = page.data.find(({ id }) => id === 'key:tester')
-  if (found === undefined) throw new Error('the key has a budget')
-  return found.budget
-}
-
-const nanoOf = (text: string | null): number => Math.round(Number(text) * 1e9)
 
 const isLocal = async (gateway: LocalGateway): Promise<boolean> =>
   readScrape(await gateway.metrics()).sum('sluice_limits_local') > 0
 
-async function spend(gateway: LocalGateway, count: number): Promise<readonly ClientAnswer[]> {
-  const answers: ClientAnswer[] = []
-  for (let index = 0; index < count; index += 1) answers.push(await gateway.chat({ max_tokens: 20 }))
-  return answers
-}
-
-const served = (answers: readonly ClientAnswer[]): number =>
-  answers.filter(({ status }) => status === 200).length
-
 /** Every instance says that exactly so many requests were paid for. */
 async function expectSpent(gateways: readonly LocalGateway[], requests: number): Promise<void> {
   for (const gateway of gateways) {
-    let last: Budget | null = null
+    let last: BudgetSaid | null = null
     await eventually(async () => {
       last = await budgetOf(gateway)
       return nanoOf(last.spent) === requests * COST_NANO && nanoOf(last.held) === 0

@@ -4,8 +4,16 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts'
-import { eventually, KEY, type TestGateway } from '../support/gateway.ts'
-import type { ClientAnswer } from '../support/http-client.ts'
+import {
+  type BudgetSaid,
+  budgetOf,
+  COST_NANO,
+  keyed,
+  nanoOf,
+  served,
+  spend,
+} from '../support/fleet-budget.ts'
+import { eventually, type TestGateway } from '../support/gateway.ts'
 import { readScrape } from '../support/prometheus-text.ts'
 import { openRedisFleet, type RedisFleet } from '../support/redis-fleet.ts'
 import { sendRedisCommand } from '../support/redis-server.ts'
@@ -25,40 +33,10 @@ afterEach(async () => {
   await proxy.stop()
 })
 
-/** 10 × 2 / 10⁶ + 5 × 8 / 10⁶ */
-const COST_NANO = 60_000
 const throughProxy = (): string => `redis://127.0.0.1:${proxy.port}`
 
-const keyed = (limits: object, more: object = {}) => ({
-  keys: [{ name: 'tester', key: KEY, ...limits }],
-  ...more,
-})
-
-interface Budget {
-  readonly spent: string | null
-  readonly held: string
-}
-
-async function budgetOf(gateway: TestGateway): Promise<Budget> {
-  const page = (await gateway.admin('/budgets')) as { data: { id: string; budget: Budget }[] }
-  const found = page.data.find(({ id }) => id === 'key:tester')
-  if (found === undefined) throw new Error('the key has a budget')
-  return found.budget
-}
-
-const nanoOf = (text: string | null): number => Math.round(Number(text) * 1e9)
-
-async function spend(gateway: TestGateway, count: number): Promise<readonly ClientAnswer[]> {
-  const answers: ClientAnswer[] = []
-  for (let index = 0; index < count; index += 1) answers.push(await gateway.chat({ max_tokens: 20 }))
-  return answers
-}
-
-const served = (answers: readonly ClientAnswer[]): number =>
-  answers.filter(({ status }) => status === 200).length
-
 async function expectSpent(gateway: TestGateway, requests: number): Promise<void> {
-  let last: Budget | null = null
+  let last: BudgetSaid | null = null
   await eventually(async () => {
     last = await budgetOf(gateway)
     return nanoOf(last.spent) === requests * COST_NANO && nanoOf(last.held) === 0
@@ -172,7 +150,7 @@ test('a gateway that is killed and starts again gives back what it was lent, and
   await eventually(() => fleet.upstream.requests.length === 6, 'one request hangs')
   await first.kill('SIGKILL')
   const second = await fleet.startChild(first.folder, over)
-  let last: Budget | null = null
+  let last: BudgetSaid | null = null
   await eventually(
     async () => {
       last = await budgetOf(second)

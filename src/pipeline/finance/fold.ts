@@ -1,7 +1,7 @@
 // Sums of a report: fine rows in, the rows that were asked for out, each amount rounded so that rows come to the total.
 
 import { netShare, type Tax } from '#core/finance.ts'
-import type { UsageTotals } from '#core/ledger.ts'
+import { compareUsageRows, type UsageTotals } from '#core/ledger.ts'
 import { NANO_ZERO, type Nano } from '#core/money.ts'
 import { roundingTogether } from '#core/shares.ts'
 import { addValues, NO_VALUES } from '#core/tariff.ts'
@@ -124,7 +124,7 @@ function* inOrder(rows: Row[]): Steps<readonly Row[]> {
   for (const [index, row] of rows.entries()) {
     if (index % STEP_ROWS === STEP_ROWS - 1) yield
     const before = rows[index - 1]
-    if (before !== undefined && compareRows(before, row) > 0) return rows.sort(compareRows)
+    if (before !== undefined && compareUsageRows(before, row) > 0) return rows.sort(compareUsageRows)
   }
   return rows
 }
@@ -228,13 +228,4 @@ function taxName({ isIncluded, rate }: Tax): string {
 
 function sumOf(left: bigint, right: bigint): bigint {
   return left + right
-}
-
-function compareRows(left: Row, right: Row): number {
-  if (left.bucketMs !== right.bucketMs) return (left.bucketMs ?? 0) - (right.bucketMs ?? 0)
-  for (const [index, value] of left.group.entries()) {
-    const other = right.group[index] ?? ''
-    if (value !== other) return value < other ? -1 : 1
-  }
-  return 0
 }

@@ -1,7 +1,7 @@
 // Closed months in the file, and what becomes of attempts that end after theirs was closed: their tokens count now, at no
 // cost, and what they cost is an adjustment beside them.
 
-import type { AdjustmentRow } from '#core/adjustments.ts'
+import { type AdjustmentRow, ofAttempt } from '#core/adjustments.ts'
 import type { AttemptRow } from '#core/ledger.ts'
 import { type ClosedMonth, closedAt, type MonthBook, type MonthSpan } from '#core/month-close.ts'
 import { monthOf } from '#core/months.ts'
@@ -201,14 +201,7 @@ export function lateAdjustment(row: AttemptRow, closed: MonthSpan, bookedAtMs: n
     timeMs: bookedAtMs,
     bookedAtMs,
     month: monthOf(closed.timeZone, bookedAtMs),
-    requestId: row.requestId,
-    attempt: row.attempt,
-    day: null,
-    key: row.key,
-    tags: row.tags,
-    user: row.user,
-    model: row.model,
-    target: row.target,
+    ...ofAttempt(row),
     amountNano: cost.amountNano,
     currency: cost.currency,
     nativeNano: cost.nativeNano,
